@@ -1,0 +1,68 @@
+# Python 3.11 or later and make are all that this needs: the rest comes from requirements.lock.
+#   make verify             check every claim of the theory    (ARGS="..." is passed on)
+#   make test               lint, types, import layers, tests  (ARGS="..." goes to pytest)
+#   make lock               renew the pins                     (ARGS=--upgrade takes newer releases)
+#   make lint docs clean
+# PYTHON=/path/to/python chooses the interpreter that .venv is made from.
+
+VENV := .venv
+BIN := $(VENV)/bin
+LOCKED := $(VENV)/.locked
+READY := $(VENV)/.ready
+
+CANDIDATES := python3 python3.13 python3.12 python3.11 python3.14 python
+NEW_ENOUGH := -c 'import sys; sys.exit(sys.version_info < (3, 11))'
+
+.PHONY: verify test lint lock docs clean
+.DELETE_ON_ERROR:
+
+verify: $(READY)
+	$(BIN)/subtheory verify --out results/verify $(ARGS)
+
+test: lint
+	$(BIN)/pytest -n 2 -q $(ARGS)
+
+lint: $(READY)
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+# The lock is renewed with the uv that the lock itself pins.
+lock: $(READY)
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python scripts/lock.py $(ARGS)
+
+docs: $(READY)
+	@if [ ! -f docs/conf.py ]; then echo "docs: skipped, there is no docs/conf.py"; \
+	elif [ ! -x $(BIN)/sphinx-build ]; then \
+	  echo "docs: skipped, no Sphinx: $(BIN)/pip install -e '.[docs]'"; \
+	else $(BIN)/sphinx-build -W -b html docs build/docs; fi
+
+clean:
+	rm -rf $(VENV) build dist results .coverage .coverage.* \
+	  .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# Two stamps, each touched last: an interrupted install starts over, and an edit of pyproject.toml
+# repeats only the quick step. A candidate is run before it is taken, because a version manager's
+# shim can be on PATH and still fail.
+$(LOCKED): requirements.lock
+	@set -e; python=; \
+	for each in $(if $(PYTHON),"$(PYTHON)",$(CANDIDATES)); do \
+	  if "$$each" $(NEW_ENOUGH) >/dev/null 2>&1; then python=$$each; break; fi; \
+	done; \
+	if [ -z "$$python" ]; then \
+	  echo "error: no working Python 3.11 or later among: $(or $(PYTHON),$(CANDIDATES))" >&2; exit 1; fi; \
+	if ! "$$python" -c 'import ensurepip, venv' >/dev/null 2>&1; then \
+	  echo "error: $$python has no venv module (on Debian or Ubuntu: apt install python3-venv)" >&2; exit 1; fi; \
+	echo "[1/3] making $(VENV) with $$("$$python" -V) ($$python)"; \
+	"$$python" -m venv --clear $(VENV)
+	@echo "[2/3] installing $$(grep -c '==' requirements.lock) pinned packages, hashes checked: a few minutes"
+	$(BIN)/python -m pip install --disable-pip-version-check --progress-bar off \
+	  --only-binary :all: --require-hashes -r requirements.lock
+	@touch $@
+
+$(READY): $(LOCKED) pyproject.toml
+	@echo "[3/3] installing subtheory itself, editable"
+	$(BIN)/python -m pip install --disable-pip-version-check --quiet --no-deps --no-build-isolation -e .
+	@touch $@

@@ -1,0 +1,137 @@
+"""A claim: one sentence of the theory as a function of a measurement, with what must break it."""
+
+import inspect
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+from types import ModuleType
+
+from subtheory.measurement import Measurement, measure
+from subtheory.setting import Setting
+from subtheory.theory.distillation import Distillation
+
+
+class Verdict(StrEnum):
+    """holds, fails, vacuous (the numbers sit at rounding level, nothing is said), undecided (statistics)."""
+
+    HOLDS = "holds"
+    FAILS = "fails"
+    VACUOUS = "vacuous"
+    UNDECIDED = "undecided"
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """One check: measured beside predicted, and a signed margin that is ≥ 0 iff the claim holds.
+
+    The margin is 1 − error/tolerance at the worst ε, so 1 is perfect agreement. `vacuous` gives the
+    reason why the check says nothing, if it does.
+    """
+
+    measured: float
+    predicted: float
+    margin: float
+    vacuous: str = ""
+
+    @property
+    def verdict(self) -> Verdict:
+        """Vacuous if a reason is given; a margin that is negative or not a number never holds."""
+        if self.vacuous:
+            return Verdict.VACUOUS
+        return Verdict.HOLDS if self.margin >= 0 else Verdict.FAILS
+
+
+@dataclass(frozen=True)
+class Assumption:
+    """A sentence, and the change of setting that makes it false (None where it cannot be changed so)."""
+
+    name: str
+    sentence: str
+    breaks: Callable[[Setting], Setting | None]
+
+
+@dataclass(frozen=True)
+class Control:
+    """What breaking an assumption must do to a claim, declared before it is run.
+
+    Either the claim then fails in at least `fails` of all runs, or, where random breaks are rare or
+    need construction, each of the `witnesses` makes it fail.
+    """
+
+    assumption: Assumption
+    fails: float = 0.0
+    witnesses: Callable[[], tuple[Setting, ...]] | None = None
+
+    @property
+    def declared(self) -> str:
+        """The declaration in words."""
+        if self.witnesses:
+            return "a witness exists"
+        return f"fails in at least {100 * self.fails:g} % of runs"
+
+
+Check = Callable[[Measurement], Evidence]
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A statement of the theory with its check; made by `@claim` from one function."""
+
+    check_measurement: Check
+    name: str
+    statement: str
+    formula: str
+    source: str
+    controls: tuple[Control, ...]
+    applies: Callable[[Setting], bool]
+    settings: Callable[[], tuple[Setting, ...]] | None = None
+    proof: str = "conjecture"
+    tier: str = "measured"
+
+    @property
+    def assumptions(self) -> tuple[Assumption, ...]:
+        return tuple(control.assumption for control in self.controls)
+
+    def check(self, d: Distillation) -> Evidence:
+        """Measure one distillation and judge it. Raises InputError for arrays that are not finite."""
+        return self.check_measurement(measure(d))
+
+
+def claim(
+    *,
+    formula: str,
+    source: str,
+    controls: Iterable[Control] = (),
+    applies: Callable[[Setting], bool] = lambda setting: True,
+    settings: Callable[[], tuple[Setting, ...]] | None = None,
+    proof: str = "conjecture",
+) -> Callable[[Check], Claim]:
+    """Turn a function of a `Measurement` into a claim.
+
+    Its name is the function's with hyphens, its statement the first paragraph of the docstring.
+    `applies` picks the settings of the grid that the claim speaks of; `settings` replaces the grid by
+    constructed ones.
+    """
+
+    def wrap(check: Check) -> Claim:
+        text = inspect.getdoc(check) or ""
+        return Claim(
+            check_measurement=check,
+            name=check.__name__.replace("_", "-"),
+            statement=" ".join(text.split("\n\n")[0].split()),
+            formula=formula,
+            source=source,
+            controls=tuple(controls),
+            applies=applies,
+            settings=settings,
+            proof=proof,
+        )
+
+    return wrap
+
+
+def collect(modules: Iterable[ModuleType]) -> dict[str, Claim]:
+    """Every claim defined in the modules, by name, in the order in which they are written."""
+    found = [value for module in modules for value in vars(module).values() if isinstance(value, Claim)]
+    return {one.name: one for one in found}
+

@@ -1,0 +1,58 @@
+"""The theorem itself: imitation lowers the teacher's own loss, at a stated rate, if the teacher took a step on it."""
+
+import numpy as np
+
+from subtheory.claim import Control, Evidence, claim
+from subtheory.claims import witnesses
+from subtheory.claims.assumptions import (
+    GRADIENT_STUDENT,
+    GRADIENT_TEACHER,
+    SAME_ARCHITECTURE,
+    SAME_PARAMETERS,
+    SHARED_INIT,
+    UNFILTERED,
+)
+from subtheory.claims.first_order import regular
+from subtheory.envelope import limit
+from subtheory.measurement import Measurement
+
+
+@claim(
+    formula="L_T(θ0 + αΔθ_S) − L_T(θ0) = −αε ΔᵀGΔ + O(ε²) < 0",
+    source="arXiv 2507.14805, App. C, Theorem 1, second alternative",
+    controls=[
+        Control(SHARED_INIT, fails=0.9),
+        Control(SAME_ARCHITECTURE, fails=0.9),
+        Control(SAME_PARAMETERS, fails=0.9),
+        Control(GRADIENT_TEACHER, fails=0.9),
+        Control(GRADIENT_STUDENT, fails=0.9),
+        Control(UNFILTERED, fails=0.9),
+    ],
+    applies=lambda setting: regular(setting) and setting.teacher == "gradient-descent",
+)
+def trait_loss_falls(m: Measurement) -> Evidence:
+    """The student's step lowers the loss that the teacher was trained on, by αε times the Gauss-Newton form.
+
+    The student saw other inputs and, where only auxiliary logits are distilled, other outputs.
+    """
+    predicted = -m.alpha * m.eps * m.leading
+    return limit(m.trait_change, predicted, -predicted, m.eps, 2, np.full_like(m.eps, m.trait_rounding))
+
+
+@claim(
+    formula="ΔL_T = −αε ΔᵀHGΔ + O(ε²), which is positive for the stated H, G and Δ = −H⁻¹∇L_T",
+    source="counterexample to reading Theorem 1 beyond one gradient step (gap g5); exact in rationals: D/ε → 2, ΔL_T/(αε) → 16",
+    controls=[Control(GRADIENT_TEACHER, witnesses=witnesses.one_step_teacher)],
+    settings=witnesses.converged,
+)
+def converged_teacher_can_raise_the_trait_loss(m: Measurement) -> Evidence:
+    """A student of a converged teacher still aligns with it, yet its step can raise the teacher's loss.
+
+    f = θ1 + θ2, H = diag(10, 1), Δ = (1, −2): ΔᵀGΔ = 2 and −ΔᵀHGΔ = 16. With the teacher that takes one
+    gradient step instead, the loss falls and the claim fails.
+    """
+    raised = limit(
+        m.trait_change, 16 * m.alpha * m.eps, 16 * m.alpha * m.eps, m.eps, 2, np.full_like(m.eps, m.trait_rounding)
+    )
+    aligned = limit(m.alignment, 2 * m.eps, 2 * m.eps, m.eps, 2, m.alignment_rounding)
+    return raised if raised.margin <= aligned.margin else aligned

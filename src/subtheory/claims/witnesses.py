@@ -1,0 +1,248 @@
+"""Constructed settings: small networks, exact numbers, in which a broken assumption must show."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import cache
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from subtheory.setting import Given, Setting, ladder
+from subtheory.theory.losses import Bregman, SquaredError, TopK
+from subtheory.theory.network import Params
+from subtheory.theory.trait import FunctionTrait
+
+
+@dataclass(frozen=True)
+class Formula:
+    """A network given by one formula f(θ, x); its parameters come from the setting's source."""
+
+    name: str
+    function: Callable[[Params, Array], Array]
+
+    def init(self, key: Array) -> Params:
+        raise NotImplementedError(f"{self.name} has no initial law")
+
+    def apply(self, params: Params, x: Array) -> Array:
+        return self.function(params, x)
+
+
+def _setting(
+    name: str,
+    function: Callable[[Params, Array], Array],
+    theta0: Params,
+    delta: Params | None,
+    x: Any = ((1.0,),),
+    trait: Callable[[Params], Any] = lambda theta: jnp.zeros(()),
+    width: int = 1,
+    **changes: Any,
+) -> Setting:
+    """One constructed run; ε are absolute sizes, by default 0.5 and five quarterings."""
+    mask = changes.pop("trainable", None)
+    inputs = np.asarray(x)
+    source = Given(theta0, inputs, FunctionTrait(trait), width, delta=delta, trainable=mask, deterministic=True)
+    chosen = {"teacher": "given", "eps": ladder(0.5), "relative": False} | changes
+    return Setting(Formula(name, function), source=source, **chosen)
+
+
+# Kinks ---------------------------------------------------------------------------------------------
+
+
+def _two_layer(activation: Callable[[Array], Array]) -> Callable[[Params, Array], Array]:
+    def f(theta: Params, x: Array) -> Array:
+        return theta["W2"] @ activation(theta["W1"] @ x + theta["b1"]) + theta["b2"]
+
+    return f
+
+
+RELU, SOFTPLUS = _two_layer(jax.nn.relu), _two_layer(jax.nn.softplus)
+
+
+def _two_units(b1: tuple[float, float]) -> tuple[Params, Params]:
+    theta0 = {
+        "W1": np.ones((2, 1)),
+        "b1": np.array(b1),
+        "W2": np.array([[1.0, -1.0]]),
+        "b2": np.zeros(1),
+    }
+    delta = {name: np.zeros_like(value) for name, value in theta0.items()}
+    return theta0, delta | {"b1": np.array([0.0, 3.0]), "b2": np.ones(1)}
+
+
+@cache
+def kink() -> tuple[Setting, ...]:
+    """Zero-bias ReLU network on a blank input: D(ε) = −4ε."""
+    return (_setting("relu-on-its-kink", RELU, *_two_units((0.0, 0.0)), x=((0.0,),)),)
+
+
+@cache
+def repaired() -> tuple[Setting, ...]:
+    """The same with a softplus, and with biases off zero: D > 0 for small ε (ε/2 and 2ε to first order: J Δ = −½ and 1)."""
+    small = {"x": ((0.0,),), "eps": ladder(1e-2)}
+    soft, off = _two_units((0.0, 0.0)), _two_units((0.3, -0.4))
+    return (
+        _setting("softplus-in-its-place", SOFTPLUS, *soft, **small),
+        _setting("relu-off-its-kink", RELU, *off, **small),
+    )
+
+
+def _hinge(theta: Params, x: Array) -> Array:
+    return x * (theta + 5 * jax.nn.relu(theta - 1e-5))
+
+
+@cache
+def kink_on_the_segment() -> tuple[Setting, ...]:
+    """f = θ + 5 relu(θ − 10⁻⁵) from θ0 = 0: smooth there, but every rung lies beyond the kink."""
+    return (_setting("hinge", _hinge, np.zeros(1), np.ones(1)),)
+
+
+# Size of ε -----------------------------------------------------------------------------------------
+
+
+def _sine(theta: Params, x: Array) -> Array:
+    return jnp.sin(x * theta)
+
+
+@cache
+def oscillation() -> tuple[Setting, ...]:
+    """f = sin(kθ), k = 1152, ε = 1, 1/4, ...: D = 2k sin(kε), negative at kε = 18 and 4.5."""
+    return (_setting("sine", _sine, np.zeros(1), np.ones(1), x=((1152.0,),), eps=ladder(1.0)),)
+
+
+# Students that do not take the plain step ----------------------------------------------------------
+
+
+def _linear(theta: Params, x: Array) -> Array:
+    return jnp.sum(theta * x, keepdims=True)
+
+
+@cache
+def signs() -> tuple[Setting, ...]:
+    """f = v·θ, v = (1, 0.1), Δ = (1, −2): the gradient points along v, its sign along (1, 1), and (1, 1)·Δ = −1."""
+    return (_setting("signs", _linear, np.zeros(2), np.array([1.0, -2.0]), x=((1.0, 0.1),), sign_step=True),)
+
+
+@cache
+def frozen() -> tuple[Setting, ...]:
+    """f = θ1 + θ2, Δ = (2, −1), first parameter frozen: D = 2ε (1)(−1)."""
+    return (
+        _setting(
+            "frozen", _linear, np.zeros(2), np.array([2.0, -1.0]), x=((1.0, 1.0),), trainable=np.array([0.0, 1.0])
+        ),
+    )
+
+
+# Losses --------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Repelled(SquaredError):
+    """l = −Σ w(z − y)²: the match is a maximum."""
+
+    name: str = "repelled"
+
+    def value(self, z: Array, y: Array, w: Array) -> Array:
+        return -super().value(z, y, w)
+
+    def hessian(self, y: Array, v: Array, w: Array) -> Array:
+        return -super().hessian(y, v, w)
+
+
+@cache
+def maximum_at_the_match() -> tuple[Setting, ...]:
+    """f = θ with a loss that is largest at the match: D = −2ε."""
+    return (_setting("repelled", _linear, np.zeros(1), np.ones(1), loss=Repelled()),)
+
+
+@dataclass(frozen=True)
+class Sextic:
+    """φ = z0⁶ − z0 z1² + 7 z1² + z0² z1², convex for |z0| ≤ 1; its null space at 0 holds at 0 only."""
+
+    name: str = "sextic"
+    null_clause: bool = False
+
+    def value(self, z: Array, w: Array) -> Array:
+        a, b = z[..., 0], z[..., 1]
+        return a**6 - a * b**2 + 7 * b**2 + a**2 * b**2
+
+    def hessian(self, z: Array, v: Array, w: Array) -> Array:
+        a, b = z[..., 0], z[..., 1]
+        aa, ab, bb = 30 * a**4 + 2 * b**2, (4 * a - 2) * b, 2 * a**2 - 2 * a + 14
+        return jnp.stack([aa * v[..., 0] + ab * v[..., 1], ab * v[..., 0] + bb * v[..., 1]], axis=-1)
+
+
+def _logits(theta: Params, x: Array) -> Array:
+    return theta * x
+
+
+def _parabola(theta: Params, x: Array) -> Array:
+    return jnp.concatenate([theta * x, (theta * x) ** 2])
+
+
+@cache
+def moving_null_space() -> tuple[Setting, ...]:
+    """q = 0 and yet D ≠ 0: a top-2 whose third logit overtakes, and D = ε⁴(8ε − 1) under the sextic potential."""
+    overtaking = _setting(
+        "overtaking-logit",
+        _logits,
+        np.array([1.0, 0.5, 0.0]),
+        np.array([-1.0, -1.0, 4.0]),
+        x=((1.0, 1.0, 1.0),),
+        width=3,
+        loss=TopK(k=2),
+    )
+    curved = _setting("parabola", _parabola, np.zeros(1), np.ones(1), width=2, loss=Bregman(Sextic()), eps=ladder(0.1))
+    return overtaking, curved
+
+
+@cache
+def filtered() -> tuple[Setting, ...]:
+    """Two logits, the second rises by ε but passes the filter with probability e⁻² only: D = 2ε(ε − 2)/ε."""
+    theta0, delta = np.zeros(2), np.array([0.0, 1.0])
+    return (_setting("filtered", _logits, theta0, delta, x=((1.0, 1.0),), width=2, filtered=True),)
+
+
+# Teachers ------------------------------------------------------------------------------------------
+
+
+def _bowl(theta: Params) -> Array:
+    """½(θ − Δ)ᵀH(θ − Δ), H = diag(10, 1), Δ = (1, −2)."""
+    off = theta - jnp.asarray([1.0, -2.0])
+    return jnp.sum(jnp.asarray([5.0, 0.5]) * off**2)
+
+
+@cache
+def converged() -> tuple[Setting, ...]:
+    """f = θ1 + θ2; the teacher sits at the minimum of its loss, Δ = −H⁻¹∇L_T(θ0)."""
+    delta = np.array([1.0, -2.0])
+    return (_setting("converged", _linear, np.zeros(2), delta, x=((1.0, 1.0),), trait=_bowl, eps=ladder(1e-2)),)
+
+
+@cache
+def one_step_teacher() -> tuple[Setting, ...]:
+    """The same, with the teacher of the theorem: one gradient step."""
+    return tuple(replace(setting, teacher="gradient-descent") for setting in converged())
+
+
+def _quadratic(theta: Params, x: Array) -> Array:
+    return x * (theta[1:] + theta[:1] ** 2)
+
+
+def _tilted(theta: Params) -> Array:
+    return -theta[0] + theta[1] ** 2
+
+
+@cache
+def zero_branch() -> tuple[Setting, ...]:
+    """f = θ1 + θ0² and L_T = −θ0 + θ1² at 0: D = 0 and ΔL_T = 4α²ε⁴."""
+    return (_setting("tilted", _quadratic, np.zeros(2), None, trait=_tilted, teacher="gradient-descent"),)
+
+
+@cache
+def seen_zero_branch() -> tuple[Setting, ...]:
+    """The same from θ0 = (½, 0), where the channel sees Δ."""
+    start = np.array([0.5, 0.0])
+    return (_setting("tilted", _quadratic, start, None, trait=_tilted, teacher="gradient-descent"),)

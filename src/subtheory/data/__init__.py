@@ -1,0 +1,33 @@
+"""Trait tasks and the channels that carry them: everything a distillation is trained on."""
+
+from subtheory.data.channels import (
+    CHANNELS,
+    Blank,
+    Channel,
+    GaussianNoise,
+    NumberSequences,
+    Photographs,
+    RandomTokens,
+    RepeatedTokens,
+    UniformNoise,
+    channels_of,
+)
+from subtheory.data.digits import DIGITS
+from subtheory.data.task import Task
+from subtheory.data.tokens import TOKENS
+
+__all__ = [
+    "CHANNELS",
+    "DIGITS",
+    "TOKENS",
+    "Blank",
+    "Channel",
+    "GaussianNoise",
+    "NumberSequences",
+    "Photographs",
+    "RandomTokens",
+    "RepeatedTokens",
+    "Task",
+    "UniformNoise",
+    "channels_of",
+]

@@ -1,0 +1,59 @@
+"""Order and constant together: a remainder that must shrink like εᵖ below the constant it starts with."""
+
+import numpy as np
+
+from subtheory.claim import Evidence
+from subtheory.numerics import COARSE, extrapolation_constant
+
+SHARP = 0.1
+"""A check of a leading constant that could not tell 10 % says nothing."""
+
+
+def envelope(remainder: np.ndarray, eps: np.ndarray, power: int, rounding: np.ndarray) -> np.ndarray:
+    """Tolerance for |R(ε)| at every ε: Λ · max_coarse |R/εᵖ| · εᵖ + rounding; (K,).
+
+    If R = c(ε)εᵖ with c smooth, the finer rungs obey it with Λ from `extrapolation_constant`; if R is of
+    lower order, |R|/εᵖ grows by the ladder's ratio 4 > Λ at every rung, and the first finer rung breaks it.
+    """
+    coarse = slice(0, min(COARSE, max(1, len(eps) - 1)))
+    constant = np.max(np.abs(remainder[coarse]) / eps[coarse] ** power)
+    return extrapolation_constant() * constant * eps**power + rounding
+
+
+def fine(values: np.ndarray) -> np.ndarray:
+    """The rungs that are judged: those below the coarse ones."""
+    return values[min(COARSE, len(values) - 1) :]
+
+
+def worst_margin(remainder: np.ndarray, tolerance: np.ndarray) -> float:
+    """min over the judged rungs of 1 − |R|/tolerance; NaN if any number is."""
+    error, allowed = np.abs(fine(remainder)), fine(tolerance)
+    return float(np.min(np.where(allowed > 0, 1 - error / np.where(allowed > 0, allowed, 1.0), -error)))
+
+
+def limit(
+    measured: np.ndarray, predicted: np.ndarray, unit: np.ndarray, eps: np.ndarray, power: int, rounding: np.ndarray
+) -> Evidence:
+    """Judge measured = predicted + O(εᵖ), in units in which the result reads as a ratio; arrays are (K,).
+
+    Fails where the remainder leaves its envelope; vacuous where the ladder is too short, or where the
+    envelope is wider than `SHARP` of the unit on every judged rung (rounding, or ε not yet small).
+    """
+    if len(eps) <= COARSE:
+        return Evidence(np.nan, np.nan, 0.0, f"needs more than {COARSE} sizes of ε")
+    remainder = measured - predicted
+    tolerance = envelope(remainder, eps, power, rounding)
+    margin = worst_margin(remainder, tolerance)
+    scale = np.abs(unit)
+    if np.all(scale <= rounding) and np.all(np.abs(measured) <= rounding):
+        return Evidence(0.0, 0.0, margin, "both sides are at rounding level")
+    width = np.where(scale > 0, tolerance / np.where(scale > 0, scale, 1.0), np.inf)
+    judged = np.arange(len(eps)) >= COARSE
+    best = int(np.nanargmin(np.where(judged, width, np.inf)))
+    dull = margin >= 0 and width[best] > SHARP
+    return Evidence(
+        measured=float(measured[best] / unit[best]),
+        predicted=float(predicted[best] / unit[best]),
+        margin=margin,
+        vacuous="the tolerance is wider than 10 %" if dull else "",
+    )

@@ -1,0 +1,37 @@
+"""Built-in networks, and adapters for a network of your own."""
+
+from subtheory.networks.adapters import Adapted, adapt
+from subtheory.networks.convnet import ConvNet
+from subtheory.networks.linen import LinenNetwork
+from subtheory.networks.mlp import MLP, Linear
+from subtheory.networks.precision import require_float64, upcast
+from subtheory.networks.transformer import Transformer
+from subtheory.networks.vit import VisionTransformer
+
+_ALL: tuple[LinenNetwork, ...] = (
+    Linear(),
+    MLP(),
+    MLP(activation="gelu"),
+    MLP(activation="softplus"),
+    MLP(activation="relu"),
+    ConvNet(),
+    VisionTransformer(),
+    Transformer(),
+)
+
+NETWORKS: dict[str, LinenNetwork] = {network.name: network for network in _ALL}
+"""The default instance of every built-in network, by name."""
+
+__all__ = [
+    "MLP",
+    "NETWORKS",
+    "Adapted",
+    "ConvNet",
+    "Linear",
+    "LinenNetwork",
+    "Transformer",
+    "VisionTransformer",
+    "adapt",
+    "require_float64",
+    "upcast",
+]

@@ -1,0 +1,145 @@
+"""Networks of a user's own behind the two-function protocol: Flax modules and pure functions."""
+
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, cast
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from subtheory.errors import InputError
+from subtheory.networks.precision import double, require_float64, upcast
+from subtheory.numerics import float64
+from subtheory.theory.network import Network, Params
+
+__all__ = ["Adapted", "adapt", "require_float64", "upcast"]
+
+
+@dataclass(frozen=True, eq=False)
+class Adapted:
+    """A network made of two functions; it is equal to itself only."""
+
+    name: str
+    draw: Callable[[Array], Params]
+    function: Callable[[Params, Array], Array]
+
+    def init(self, key: Array) -> Params:
+        """Draw parameters and cast them to float64."""
+        return jax.tree.map(double, self.draw(key))
+
+    def apply(self, params: Params, x: Array) -> Array:
+        """Outputs of one example."""
+        return self.function(params, x)
+
+
+def adapt(
+    model: Any, params: Params = None, *, example: Any = None, name: str | None = None, seed: int = 0
+) -> tuple[Network, Params]:
+    """Turn a model into a `Network` and its parameters, which `upcast` brings to float64.
+
+    `model` is one of
+
+    - a Flax Linen module, with `params` its variables or their "params" entry; collections
+      beside "params" are held constant; without `params`, they are drawn on `example`;
+    - a Flax NNX module, split into its `nnx.Param`s and a constant rest (call `model.eval()` first
+      if it has dropout or batch statistics);
+    - a pure function `apply(params, x)` together with `params`;
+    - a pair of pure functions `(init, apply)`, for any other library: with Equinox,
+      `eqx.partition` gives the params and `eqx.combine` the apply;
+    - a `Network`, which is returned as it is.
+
+    The model is called on **one** example x without a batch axis. Where `params` are not given
+    they are drawn by `init` with `jax.random.key(seed)`. A model without an initial law of its
+    own (a function with params; an NNX module; a Linen module without `example`) gets one: each
+    leaf of `params` with its entries permuted at random, which keeps the law of the weights.
+
+    Raises InputError on "model" or "params" for anything else.
+    """
+    label = name or _label(model)
+    network: Network
+    if isinstance(model, nn.Module):
+        network, params = _linen(model, params, example, label, seed)
+    elif _is_nnx(model):
+        network, params = _nnx(model, params, label)
+    elif isinstance(model, tuple) and len(model) == 2 and all(callable(part) for part in model):
+        network = Adapted(label, *model)
+    elif isinstance(model, Network) and not isinstance(model, type):
+        network = model
+    elif callable(model) and params is not None:
+        network = Adapted(label, _permutation(params), model)
+    else:
+        wanted = "must be a Flax module, (init, apply), or apply(params, x) together with params"
+        raise InputError("model", type(model).__name__, wanted)
+    return network, _drawn(network.init, seed) if params is None else params
+
+
+def _label(model: Any) -> str:
+    function = model[-1] if isinstance(model, tuple) and model else model
+    return str(getattr(function, "__name__", type(function).__name__)).strip("<>")
+
+
+def _drawn(init: Callable[[Array], Params], seed: int) -> Params:
+    with float64():
+        return jax.tree.map(np.asarray, init(jax.random.key(seed)))
+
+
+def _permutation(params: Params) -> Callable[[Array], Params]:
+    """The law key ↦ params with the entries of each leaf in random order."""
+
+    def draw(key: Array) -> Params:
+        leaves, treedef = jax.tree.flatten(params)
+        flat = [jnp.ravel(leaf) for leaf in leaves]
+        mixed = [jax.random.permutation(jax.random.fold_in(key, i), leaf) for i, leaf in enumerate(flat)]
+        shaped = [new.reshape(np.shape(old)) for new, old in zip(mixed, leaves, strict=True)]
+        return jax.tree.unflatten(treedef, shaped)
+
+    return draw
+
+
+def _linen(module: nn.Module, variables: Any, example: Any, label: str, seed: int) -> tuple[Adapted, Params]:
+    """Split variables into the trainable "params" and collections that stay constant."""
+
+    def initial(key: Array) -> Any:
+        return nn.unbox(module.init(key, double(example)))
+
+    if variables is None:
+        if example is None:
+            wanted = "a Linen module needs its params, or an example to draw them on"
+            raise InputError("params", None, wanted)
+        variables = _drawn(initial, seed)
+    if not isinstance(variables, Mapping):
+        raise InputError("params", type(variables).__name__, "must be the variables of the Linen module")
+    variables = nn.unbox(variables)
+    params = variables.get("params", variables)
+    constants = {k: v for k, v in variables.items() if k != "params"} if "params" in variables else {}
+
+    def apply(theta: Params, x: Array) -> Array:
+        return cast(Array, module.apply({"params": theta, **jax.tree.map(double, constants)}, x))
+
+    draw = _permutation(params) if example is None else lambda key: initial(key)["params"]
+    return Adapted(label, draw, apply), params
+
+
+def _is_nnx(model: Any) -> bool:
+    """Whether this is an NNX module; whoever has one has imported `flax.nnx`, which is slow to import."""
+    nnx = sys.modules.get("flax.nnx")
+    return nnx is not None and isinstance(model, nnx.Module)
+
+
+def _nnx(model: Any, params: Params, label: str) -> tuple[Adapted, Params]:
+    """Split an NNX module into a graph, parameters as a plain dict, and a constant rest."""
+    nnx = cast(Any, sys.modules["flax.nnx"])
+    graph, state, rest = nnx.split(model, nnx.Param, ...)
+    if params is None:
+        params = nnx.to_pure_dict(state)
+
+    def apply(theta: Params, x: Array) -> Array:
+        filled = jax.tree.map(lambda leaf: leaf, state)  # a copy, because the next line works in place
+        nnx.replace_by_pure_dict(filled, theta)
+        return cast(Array, nnx.merge(graph, filled, jax.tree.map(double, rest))(x))
+
+    return Adapted(label, _permutation(params), apply), params

@@ -1,0 +1,87 @@
+"""Float64 through a context, and the one place where rounding scale and margins are defined.
+
+Every theory check runs in double precision inside `float64`, never by flipping a global
+when the package is imported. What leaves a public function is NumPy or a plain float, because
+a float64 JAX array degrades silently once the context has been left.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from functools import wraps
+from typing import Any, ParamSpec
+
+import jax
+import numpy as np
+
+P = ParamSpec("P")
+
+UNIT = float(np.finfo(np.float64).eps) / 2
+"""u = 2⁻⁵³, the unit roundoff of float64."""
+
+ROUNDINGS = 256
+"""How many unit roundoffs the outputs of a network may be off, relative to their size: an
+inner product of length n costs at most n·u, and no built-in network has a longer chain."""
+
+LADDER_RATIO = 4.0
+"""Each ε of a ladder is this many times smaller than the one before."""
+
+COARSE = 3
+"""The first three rungs of a ladder set the constant that the others must respect."""
+
+
+def extrapolation_constant(ratio: float = LADDER_RATIO, nodes: int = COARSE) -> float:
+    """Λ = Σ_i |ℓ_i(0)|, ℓ_i the Lagrange polynomials on the nodes 1, 1/r, 1/r², ...
+
+    A remainder c(ε)·εᵖ whose c is a polynomial of degree < `nodes` in ε on the ladder obeys
+    |c(ε)| ≤ Λ·max_coarse |c| on every finer rung. It is the tolerance of every order check;
+    for r = 4 and three nodes Λ = 1.89. Source: Lagrange interpolation, evaluated at 0.
+    """
+    x = ratio ** -np.arange(nodes, dtype=float)
+    terms = [np.prod([xj / (xj - xi) for j, xj in enumerate(x) if j != i]) for i, xi in enumerate(x)]
+    return float(np.sum(np.abs(terms)))
+
+
+@contextmanager
+def _settings() -> Iterator[None]:
+    with ExitStack() as stack:
+        stack.enter_context(jax.enable_x64(True))
+        stack.enter_context(jax.default_matmul_precision("highest"))
+        stack.enter_context(jax.numpy_dtype_promotion("standard"))
+        yield
+
+
+def float64() -> Any:
+    """Context manager: 64-bit JAX and full matmul precision (TF32 off), for this thread only.
+
+    Never `yield` inside it from a generator of your own: a suspended generator leaks the
+    context to its caller.
+    """
+    return _settings()
+
+
+def to_numpy(tree: Any) -> Any:
+    """Copy every JAX array of a pytree to NumPy; zero-dimensional ones become Python scalars."""
+
+    def leave(leaf: Any) -> Any:
+        if isinstance(leaf, jax.Array) and not jax.dtypes.issubdtype(leaf.dtype, jax.dtypes.prng_key):
+            array = np.asarray(leaf)
+            return array.item() if array.ndim == 0 else array
+        return leaf
+
+    return jax.tree.map(leave, tree)
+
+
+def public(function: Callable[P, Any]) -> Callable[P, Any]:
+    """Make a pure function of arrays safe to call from anywhere.
+
+    Inputs are used inside the float64 context, results leave as NumPy or floats; a function
+    that is returned (such as v ↦ Gv) is made public in the same way.
+    """
+
+    @wraps(function)
+    def call(*args: P.args, **kwargs: P.kwargs) -> Any:
+        with float64():
+            result = function(*args, **kwargs)
+            return public(result) if callable(result) else to_numpy(result)
+
+    return call

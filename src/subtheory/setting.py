@@ -1,0 +1,321 @@
+"""A setting: the hashable coordinates of one run, from which every array of a distillation follows."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from functools import lru_cache, partial
+from typing import Any, Protocol
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from jax import Array
+
+from subtheory.data.channels import Channel, channels_of
+from subtheory.data.task import Task
+from subtheory.errors import InputError
+from subtheory.numerics import LADDER_RATIO, float64
+from subtheory.theory.distillation import Distillation, outputs
+from subtheory.theory.linearize import first_kink
+from subtheory.theory.losses import Loss, SquaredError
+from subtheory.theory.network import Network, Params
+from subtheory.theory.teachers import TEACHERS, directions, noise
+from subtheory.theory.trait import LabelledTrait, Trait
+from subtheory.traces import TRACES
+
+
+def ladder(largest: float = 1e-2, rungs: int = 6) -> tuple[float, ...]:
+    """Sizes of the teacher's update, each `LADDER_RATIO` times smaller than the one before."""
+    return tuple(largest * LADDER_RATIO**-k for k in range(rungs))
+
+
+class Source(Protocol):
+    """Where parameters, inputs and the trait of a setting come from; hashable, static under jit."""
+
+    def start(self, network: Network, key: Array) -> tuple[Params, Params]:
+        """The teacher's init θ0 and an independent one."""
+        ...
+
+    def inputs(self, channel: Channel | None, key: Array, n: int) -> Array: ...
+
+    def trait(self, key: Array, n: int) -> Trait: ...
+
+    def weights(self, distilled: Any) -> np.ndarray: ...
+
+
+@dataclass(frozen=True)
+class FromTask:
+    """A built-in task: its data, its channels, the network's own initial law."""
+
+    task: Task
+
+    def start(self, network: Network, key: Array) -> tuple[Params, Params]:
+        both = jax.lax.map(network.init, jax.random.split(key))  # one compiled init for the two
+        return jax.tree.map(lambda leaf: leaf[0], both), jax.tree.map(lambda leaf: leaf[1], both)
+
+    def inputs(self, channel: Channel | None, key: Array, n: int) -> Array:
+        return (channel or channels_of(self.task)[0]).inputs(jax.random.fold_in(key, 2), n, self.task)
+
+    def trait(self, key: Array, n: int) -> Trait:
+        return LabelledTrait(*self.task.labelled(jax.random.fold_in(key, 3), n))
+
+    def weights(self, distilled: Any) -> np.ndarray:
+        return self.task.weights(distilled)
+
+
+@dataclass(frozen=True, eq=False)
+class Given:
+    """Parameters, inputs and trait handed over as they are: a user's own, or a constructed witness.
+
+    `other` is the independent init of the controls: a function of a key, or None for noise with
+    each leaf's own mean and spread. `delta` is a direction of one's own (teacher "given");
+    `trainable` masks the student's parameters; `deterministic` says that seeds change nothing.
+    """
+
+    params: Params
+    x: Any
+    given_trait: Trait
+    width: int
+    other: Callable[[Array], Params] | None = None
+    delta: Params | None = None
+    trainable: Params | None = None
+    deterministic: bool = False
+
+    def start(self, network: Network, key: Array) -> tuple[Params, Params]:
+        theta0 = jax.tree.map(lambda leaf: jnp.asarray(leaf, jnp.float64), self.params)
+        drawn = jax.random.fold_in(key, 1)
+        return theta0, self.other(drawn) if self.other else _like(theta0, drawn)
+
+    def inputs(self, channel: Channel | None, key: Array, n: int) -> Array:
+        return jnp.asarray(self.x)
+
+    def trait(self, key: Array, n: int) -> Trait:
+        return self.given_trait
+
+    def weights(self, distilled: Any) -> np.ndarray:
+        if distilled == "all":
+            return np.ones(self.width)
+        if isinstance(distilled, str) or not all(0 <= i < self.width for i in distilled):
+            raise InputError("outputs", distilled, f"must be 'all' or indices below {self.width}")
+        return np.isin(np.arange(self.width), distilled).astype(float)
+
+
+def _like(params: Params, key: Array) -> Params:
+    """Independent noise with the mean and spread of every leaf (spread 1 for a constant one)."""
+
+    def matched(leaf: Array, drawn: Array) -> Array:
+        spread = jnp.std(leaf)
+        return jnp.mean(leaf) + jnp.where(spread > 0, spread, 1.0) * drawn
+
+    return jax.tree.map(matched, params, noise(key, params))
+
+
+@dataclass(frozen=True)
+class Setting:
+    """Network, loss, channel, distilled outputs, teacher and sizes; then what a control changes.
+
+    `eps` holds relative changes of the outputs (and never more than that change of the
+    parameters), largest first, unless `relative` is False. Raises InputError for ε ≤ 0, an
+    unknown teacher, or less than one example.
+    """
+
+    network: Network
+    loss: Loss = SquaredError()
+    channel: Channel | None = None
+    outputs: str | tuple[int, ...] = "all"
+    teacher: str = "gradient-descent"
+    eps: tuple[float, ...] = field(default_factory=ladder)
+    relative: bool = True
+    alpha: float = 1.0
+    examples: int = 24
+    trait_examples: int = 48
+    source: Source | None = None
+
+    independent: bool = False
+    """The student starts from an init of its own."""
+    student_network: Network | None = None
+    """The student has an architecture of its own."""
+    sign_step: bool = False
+    """The student takes the sign of its gradient."""
+    filtered: bool = False
+    """Half of the outputs are accepted with probability e⁻² only."""
+    frozen: bool = False
+    """A random half of the student's parameters is frozen."""
+    def __post_init__(self) -> None:
+        for value in self.eps:
+            if not (np.isfinite(value) and value > 0):
+                raise InputError("eps", value, "must be a positive number")
+        if not self.eps:
+            raise InputError("eps", "no value", "needs at least one size of the teacher's update")
+        if self.teacher not in TEACHERS and self.teacher != "given":
+            raise InputError("teacher", repr(self.teacher), f"must be one of {', '.join(TEACHERS)}")
+        for name in ("examples", "trait_examples"):
+            if getattr(self, name) < 1:
+                raise InputError(name, getattr(self, name), "must be at least 1")
+
+    @property
+    def origin(self) -> Source:
+        """The source, by default the task that the network is made for."""
+        return self.source or FromTask(self.network.task)  # type: ignore[attr-defined]
+
+    @property
+    def zero_branch(self) -> bool:
+        """The teacher moves in a direction that the channel is meant not to see."""
+        return self.teacher in ("logit-shift", "invisible")
+
+    def distillation(self, seed: int = 0) -> Distillation:
+        """The arrays of one run, as NumPy leaves; the loss is the setting's."""
+        stacked, _ = distillations(self, (seed,))
+        return replace(to_numpy_leaves(jax.tree.map(lambda leaf: leaf[0], stacked)), loss=self.loss)
+
+
+def to_numpy_leaves(tree: Any) -> Any:
+    """Copy JAX arrays to NumPy arrays, scalars included: the leaves stay arrays."""
+    return jax.tree.map(np.asarray, tree)
+
+
+@partial(jax.jit, static_argnames=("source", "channel", "examples", "trait_examples"))
+def _data(
+    keys: Array, source: Source, channel: Channel | None, examples: int, trait_examples: int
+) -> tuple[Array, Trait]:
+    """Channel inputs and trait data for every seed; knows no network."""
+    each = lambda key: (source.inputs(channel, key, examples), source.trait(key, trait_examples))  # noqa: E731
+    return jax.vmap(each)(keys) if not isinstance(source, Given) else _repeat(each(keys[0]), len(keys))
+
+
+def _repeat(tree: Any, times: int) -> Any:
+    return jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (times, *jnp.shape(leaf))), tree)
+
+
+@partial(jax.jit, static_argnames=("network", "source", "teachers"))
+def _prepare(
+    keys: Array, x: Array, trait: Trait, w: Array, eps: Array, relative: Array,
+    network: Network, source: Source, teachers: tuple[str, ...],
+) -> dict[str, Any]:  # fmt: skip
+    """Inits, every teacher's direction and its ε: the first of a network's two programs."""
+    TRACES[f"prepare {network.name}"] += 1
+
+    def one(args: tuple[Array, Array, Trait]) -> dict[str, Any]:
+        key, x, trait = args
+        theta0, other = source.start(network, key)
+        blank = _blank(network, theta0, x, w, trait)
+        random, half = noise(jax.random.fold_in(key, 4), (theta0, theta0))
+        deltas = directions(blank, random, teachers)
+        own = getattr(source, "delta", None)
+        if own is not None:
+            deltas["given"] = jax.tree.map(lambda leaf: jnp.asarray(leaf, jnp.float64), own)
+        stacked = jax.tree.map(lambda *leaves: jnp.stack(leaves), *deltas.values())
+        scale, kink = jax.lax.map(lambda delta: _scales(blank, delta), stacked)
+        scale = jnp.where(relative, scale, 1.0)
+        return {
+            "theta0": theta0,
+            "other": other,
+            "delta": deltas,
+            "eps": {name: eps * scale[i] for i, name in enumerate(deltas)},
+            "kink": {name: kink[i] for i, name in enumerate(deltas)},
+            "mask": jax.tree.map(lambda draw: (draw > 0).astype(draw.dtype), half),
+        }
+
+    return jax.lax.map(one, (keys, x, trait))
+
+
+def _blank(network: Network, theta0: Params, x: Array, w: Array, trait: Trait) -> Distillation:
+    """The theorem's own distillation, with Δ = 0 for now."""
+    n = x.shape[0]
+    return Distillation(
+        theta0=theta0,
+        student=theta0,
+        delta=optax.tree.zeros_like(theta0),
+        x=x,
+        weights=jnp.full((n,), 1.0 / n),
+        outputs=w,
+        eps=jnp.ones((1,)),
+        trait=trait,
+        alpha=jnp.ones(()),
+        shift=jnp.zeros_like(w),
+        trainable=optax.tree.ones_like(theta0),
+        sign=jnp.zeros(()),
+        network=network,
+        loss=SquaredError(),
+    )
+
+
+def _scales(d: Distillation, delta: Params) -> tuple[Array, Array]:
+    """The ε that changes outputs or parameters by their own size, whichever is smaller; the first kink."""
+    z0, u = jax.jvp(lambda theta: outputs(d.network, theta, d.x), (d.theta0,), (delta,))
+    size = lambda a: jnp.sqrt(jnp.sum(d.outputs * a**2))  # noqa: E731
+    ratio = lambda a, b: jnp.where((a > 0) & (b > 0), a / jnp.where(b > 0, b, 1.0), jnp.inf)  # noqa: E731
+    scale = jnp.minimum(ratio(size(z0), size(u)), ratio(optax.tree.norm(d.theta0), optax.tree.norm(delta)))
+    return jnp.where(jnp.isfinite(scale), scale, 1.0), first_kink(d.network, d.theta0, delta, d.x)
+
+
+@lru_cache(maxsize=8)
+def _prepared(
+    network: Network, source: Source, channel: Channel | None, distilled: Any, examples: int, trait_examples: int,
+    eps: tuple[float, ...], relative: bool, seeds: tuple[int, ...], teachers: tuple[str, ...],
+) -> tuple[Array, Array, Trait, Array, dict[str, Any]]:  # fmt: skip
+    """Keys, data and prepared arrays of one (network, channel, outputs); shared by all teachers."""
+    with float64():
+        keys = jnp.stack([jax.random.key(seed) for seed in seeds])
+        x, trait = _data(keys, source, channel, examples, trait_examples)
+        w = jnp.asarray(source.weights(distilled), jnp.float64)
+        rungs = jnp.asarray(eps, jnp.float64)
+        ready = _prepare(keys, x, trait, w, rungs, jnp.asarray(relative), network, source, teachers)
+        return keys, x, trait, w, ready
+
+
+def distillations(setting: Setting, seeds: Sequence[int]) -> tuple[Distillation, Array]:
+    """Stacked distillations (leading axis = seeds) and reference inputs, with the setting's controls applied.
+
+    The reference inputs are those of the trait, where Δ must do something for a zero branch not
+    to be vacuous. The loss of the result is squared error, whatever the setting's: the measurement
+    runs all losses at once. Raises InputError for seeds outside 0 ... 2³² − 1.
+    """
+    for seed in seeds:
+        if not 0 <= seed < 2**32:
+            raise InputError("seeds", seed, "must lie in 0 ... 4294967295")
+    s = setting
+    _, x, trait, w, ready = _prepared(
+        s.network, s.origin, s.channel, s.outputs, s.examples, s.trait_examples, s.eps, s.relative,
+        tuple(seeds), (s.teacher,) if getattr(s.source, "deterministic", False) else TEACHERS,
+    )  # fmt: skip
+    if s.teacher not in ready["delta"]:
+        raise InputError("teacher", repr(s.teacher), "needs a direction of its own in the source")
+    with float64():
+        count = len(seeds)
+        theta0, delta, eps = ready["theta0"], ready["delta"][s.teacher], ready["eps"][s.teacher]
+        # ε stays below the first kink of a ReLU network, where it is a polynomial in ε.
+        if s.relative:
+            eps = eps * jnp.minimum(1.0, 0.5 * ready["kink"][s.teacher][:, None] / eps[:, :1])
+        reference = trait.x if isinstance(trait, LabelledTrait) else x
+        stacked = Distillation(
+            theta0=theta0,
+            student=ready["other"] if s.independent else theta0,
+            delta=delta,
+            x=x,
+            weights=jnp.full(x.shape[:2], 1.0 / x.shape[1]),
+            outputs=jnp.broadcast_to(w, (count, *w.shape)),
+            eps=eps,
+            trait=trait,
+            alpha=jnp.full((count,), s.alpha),
+            shift=jnp.broadcast_to(_filter(w) if s.filtered else jnp.zeros_like(w), (count, *w.shape)),
+            trainable=_trainable(s, ready, count),
+            sign=jnp.full((count,), float(s.sign_step)),
+            network=s.network,
+            loss=SquaredError(),
+        )
+        return stacked, reference
+
+
+def _trainable(s: Setting, ready: dict[str, Any], count: int) -> Params:
+    """The student's mask: the source's own, a random half, or everything."""
+    own = getattr(s.source, "trainable", None)
+    if own is not None:
+        return _repeat(jax.tree.map(lambda leaf: jnp.asarray(leaf, jnp.float64), own), count)
+    return ready["mask"] if s.frozen else optax.tree.ones_like(ready["theta0"])
+
+
+def _filter(w: Array) -> Array:
+    """Log acceptance rates: every second distilled output passes with probability e⁻²."""
+    return jnp.where((jnp.cumsum(w > 0) % 2 == 0) & (w > 0), -2.0, 0.0)
+

@@ -1,0 +1,80 @@
+"""Tables: rows are dicts; out as plain text, CSV, LaTeX or HTML, escaped, and back from nothing else."""
+
+import csv
+import io
+from collections.abc import Sequence
+from typing import Any
+
+import jinja2
+
+Rows = Sequence[dict[str, Any]]
+
+VERDICTS = {"holds": "✓ holds", "fails": "✗ fails", "vacuous": "○ vacuous", "undecided": "? undecided"}
+"""A verdict is a word and a sign, never a colour alone."""
+
+
+def shown(value: Any) -> str:
+    """A cell as people read it: five significant digits, a sign before a verdict."""
+    if isinstance(value, float):
+        return f"{value:.5g}"
+    return VERDICTS.get(str(value), str(value))
+
+
+def to_text(rows: Rows) -> str:
+    """Columns padded with blanks under a ruled header; empty for no rows."""
+    if not rows:
+        return ""
+    lines = [list(rows[0]), *([shown(value) for value in row.values()] for row in rows)]
+    widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
+    padded = ["  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines]
+    return "\n".join([padded[0], "  ".join("-" * width for width in widths), *padded[1:]])
+
+
+def to_csv(rows: Rows) -> str:
+    """Comma-separated values with a header, numbers in full."""
+    out = io.StringIO()
+    if rows:
+        writer = csv.DictWriter(out, fieldnames=list(rows[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+    return out.getvalue()
+
+
+_LATEX = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"} | {
+    c: "\\" + c for c in "&%$#_{}"
+}
+_SIGNS = {"✓ ": "", "✗ ": "", "○ ": "", "? ": ""}
+
+
+def escape_latex(text: str) -> str:
+    """Escape what LaTeX reads as a command, and drop the verdicts' signs."""
+    for sign, plain in _SIGNS.items():
+        text = text.replace(sign, plain)
+    return "".join(_LATEX.get(c, c) for c in text)
+
+
+def to_latex(rows: Rows, caption: str, label: str) -> str:
+    """A booktabs table with caption and label, for the plain article class."""
+    if not rows:
+        return ""
+    body = [" & ".join(escape_latex(shown(v)) for v in row.values()) + r" \\" for row in rows]
+    head = " & ".join(escape_latex(name) for name in rows[0]) + r" \\"
+    return "\n".join(
+        [r"\begin{table}", r"\centering", rf"\begin{{tabular}}{{{'l' * len(rows[0])}}}", r"\toprule", head, r"\midrule"]
+        + [*body, r"\bottomrule", r"\end{tabular}", rf"\caption{{{escape_latex(caption)}}}", rf"\label{{{label}}}"]
+        + [r"\end{table}", ""]
+    )
+
+
+_HTML = jinja2.Environment(autoescape=True).from_string(
+    "<table><thead><tr>{% for name in head %}<th>{{ name }}</th>{% endfor %}</tr></thead><tbody>"
+    "{% for row in body %}<tr>{% for cell in row %}<td>{{ cell }}</td>{% endfor %}</tr>{% endfor %}"
+    "</tbody></table>"
+)
+
+
+def to_html(rows: Rows) -> str:
+    """An escaped HTML table; empty for no rows."""
+    if not rows:
+        return ""
+    return _HTML.render(head=list(rows[0]), body=[[shown(value) for value in row.values()] for row in rows])

@@ -1,0 +1,50 @@
+"""Curvature as functions v ↦ Gv: Gauss-Newton and Hessian products by jvp and vjp, no matrix."""
+
+from collections.abc import Callable
+
+import jax
+from jax import Array
+
+from subtheory.theory.distillation import Distillation, outputs, trait_loss
+from subtheory.theory.losses import Loss
+from subtheory.theory.network import Params
+
+
+def averaged(d: Distillation, cotangent: Array) -> Array:
+    """Cotangent of E_x: every example's share of the expectation, weights over positions."""
+    positions = cotangent.size // (cotangent.shape[0] * cotangent.shape[-1])
+    weights = d.weights.reshape((-1,) + (1,) * (cotangent.ndim - 1))
+    return cotangent * weights / positions
+
+
+def ggn(d: Distillation, loss: Loss | None = None) -> Callable[[Params], Params]:
+    """v ↦ Gv, G = E_x[J(x)ᵀ M(x) J(x)] at the teacher's init, M the loss's output Hessian at the match.
+
+    G is the Hessian of the self-distillation loss at its global minimum (theory §1.3).
+    """
+    loss = d.loss if loss is None else loss
+
+    def f(theta: Params) -> Array:
+        return outputs(d.network, theta, d.x)
+
+    z0, jacobian = jax.linearize(f, d.theta0)
+    transpose = jax.linear_transpose(jacobian, d.theta0)
+
+    def product(v: Params) -> Params:
+        return transpose(averaged(d, loss.hessian(z0, jacobian(v), d.outputs)))[0]
+
+    return product
+
+
+def hessian(function: Callable[[Params], Array], params: Params) -> Callable[[Params], Params]:
+    """v ↦ Hv, H = ∇²F(θ) of any scalar function of the parameters, forward over reverse."""
+
+    def product(v: Params) -> Params:
+        return jax.jvp(jax.grad(function), (params,), (v,))[1]
+
+    return product
+
+
+def trait_hessian(d: Distillation) -> Callable[[Params], Params]:
+    """v ↦ ∇²L_T(θ0) v."""
+    return hessian(lambda theta: trait_loss(d, theta), d.theta0)

@@ -1,0 +1,299 @@
+"""Imitation losses l(z, y): student outputs z against teacher outputs y of one example.
+
+Every loss acts on the last axis and takes output weights w ≥ 0 of shape (outputs,): squared
+error weights by them, softmax losses restrict the softmax to the outputs with w > 0 (a *fixed*
+subset of logits, which is what distilling auxiliary logits needs; Cloud, Le et al., App. C).
+
+Each states its output Hessian at the match, M = ∂²l/∂z² at z = y (which equals −∂²l/∂y∂z
+wherever z = y is an interior minimum), in closed form; what leads the alignment,
+D(ε) = ε^order · E[leading] + ...; and whether the null-space clause holds: Mc = 0 implies
+c · ∂l/∂z(z, y) = 0 for *every* y, without which a zero slope need not mean an exact zero.
+"""
+
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+
+OFF = -1e30
+"""The logit of an output that a masked softmax leaves out: its probability is exactly 0."""
+
+
+@runtime_checkable
+class Loss(Protocol):
+    """l(z, y) of one example; frozen and compared by value, so that it can be static under jit."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def order(self) -> int: ...
+
+    @property
+    def null_clause(self) -> bool: ...
+
+    def value(self, z: Array, y: Array, w: Array) -> Array:
+        """l(z, y), shape z.shape[:-1]."""
+        ...
+
+    def hessian(self, y: Array, v: Array, w: Array) -> Array:
+        """M v with M = ∂²l/∂z² at z = y, shape of v."""
+        ...
+
+    def leading(self, y: Array, u: Array, w: Array) -> Array:
+        """Coefficient c of D(ε) = c ε^order + ... for output velocity u, shape u.shape[:-1]."""
+        ...
+
+
+@dataclass(frozen=True)
+class _Regular:
+    """An interior minimum at z = y with M ≠ 0: D(ε) = ε uᵀMu + O(ε²) (Theorem 1, remark 2)."""
+
+    @property
+    def order(self) -> int:
+        return 1
+
+    @property
+    def null_clause(self) -> bool:
+        return True
+
+    def hessian(self, y: Array, v: Array, w: Array) -> Array:
+        raise NotImplementedError
+
+    def leading(self, y: Array, u: Array, w: Array) -> Array:
+        return jnp.sum(u * self.hessian(y, u, w), axis=-1)
+
+
+def log_softmax(z: Array, w: Array) -> Array:
+    """log σ(z) over the outputs with w > 0; about −1e30 elsewhere."""
+    return jax.nn.log_softmax(jnp.where(w > 0, z, OFF), axis=-1)
+
+
+def covariance(p: Array, v: Array) -> Array:
+    """(diag(p) − ppᵀ) v, the covariance of a one-hot draw from p applied to v."""
+    return p * (v - jnp.sum(p * v, axis=-1, keepdims=True))
+
+
+@dataclass(frozen=True)
+class SquaredError(_Regular):
+    """l = Σ_i w_i (z_i − y_i)²; M = 2 diag(w), null space = the outputs with w_i = 0."""
+
+    name: str = "squared-error"
+
+    def value(self, z: Array, y: Array, w: Array) -> Array:
+        return jnp.sum(w * (z - y) ** 2, axis=-1)
+
+    def hessian(self, y: Array, v: Array, w: Array) -> Array:
+        return 2 * w * v
+
+
+@dataclass(frozen=True)
+class CrossEntropy(_Regular):
+    """l = −Σ_i σ(y)_i log σ(z)_i with logits y as labels; M = diag(p) − ppᵀ, p = σ(y), null = span{1}."""
+
+    name: str = "cross-entropy"
+
+    def value(self, z: Array, y: Array, w: Array) -> Array:
+        return -jnp.sum(jnp.exp(log_softmax(y, w)) * log_softmax(z, w), axis=-1)
+
+    def hessian(self, y: Array, v: Array, w: Array) -> Array:
+        return covariance(jnp.exp(log_softmax(y, w)), v)
+
+
+@dataclass(frozen=True)
+class KL(_Regular):
+    """l = KL(σ(y/T) ‖ σ(z/T)), temperature T; M = (diag(p) − ppᵀ)/T², p = σ(y/T)."""
+
+    temperature: float = 2.0
+    name: str = "kl"
+
+    def value(self, z: Array, y: Array, w: Array) -> Array:
+        log_p, log_q = log_softmax(y / self.temperature, w), log_softmax(z / self.temperature, w)
+        return jnp.sum(jnp.exp(log_p) * (log_p - log_q), axis=-1)
+
+    def hessian(self, y: Array, v: Array, w: Array) -> Array:
+        return covariance(jnp.exp(log_softmax(y / self.temperature, w)), v) / self.temperature**2
+
+
+@dataclass(frozen=True)
+class ReverseKL(_Regular):
+    """l = KL(σ(z) ‖ σ(y)); M = diag(p) − ppᵀ, as for the forward divergence."""
+
+    name: str = "reverse-kl"
+
+    def value(self, z: Array, y: Array, w: Array) -> Array:
+        log_q, log_p = log_softmax(z, w), log_softmax(y, w)
+        return jnp.sum(jnp.exp(log_q) * (log_q - log_p), axis=-1)
+
+    def hessian(self, y: Array, v: Array, w: Array) -> Array:
+        return covariance(jnp.exp(log_softmax(y, w)), v)
+
+
+@dataclass(frozen=True)
+class JensenShannon(_Regular):
+    """l = ½KL(p‖m) + ½KL(q‖m), m = (p + q)/2, p = σ(y), q = σ(z); M = (diag(p) − ppᵀ)/4."""
+
+    name: str = "jensen-shannon"
+
+    def value(self, z: Array, y: Array, w: Array) -> Array:
+        log_p, log_q = log_softmax(y, w), log_softmax(z, w)
+        log_m = jnp.logaddexp(log_p, log_q) - jnp.log(2.0)
+        halves = jnp.exp(log_p) * (log_p - log_m) + jnp.exp(log_q) * (log_q - log_m)
+        return 0.5 * jnp.sum(halves, axis=-1)
+
+    def hessian(self, y: Array, v: Array, w: Array) -> Array:
+        return covariance(jnp.exp(log_softmax(y, w)), v) / 4
+
+
+@runtime_checkable
+class Potential(Protocol):
+    """A convex φ of one example's outputs, with its Hessian applied to a vector."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def null_clause(self) -> bool: ...
+
+    def value(self, z: Array, w: Array) -> Array: ...
+
+    def hessian(self, z: Array, v: Array, w: Array) -> Array: ...
+
+
+@dataclass(frozen=True)
+class Logistic:
+    """φ = Σ_i w_i log(1 + e^{z_i}): each output is the logit of an independent yes or no."""
+
+    name: str = "logistic"
+    null_clause: bool = True
+
+    def value(self, z: Array, w: Array) -> Array:
+        return jnp.sum(w * jax.nn.softplus(z), axis=-1)
+
+    def hessian(self, z: Array, v: Array, w: Array) -> Array:
+        return w * jax.nn.sigmoid(z) * jax.nn.sigmoid(-z) * v
+
+
+@dataclass(frozen=True)
+class HyperbolicCosine:
+    """φ = Σ_i w_i cosh(z_i): curvature that grows with the output."""
+
+    name: str = "cosh"
+    null_clause: bool = True
+
+    def value(self, z: Array, w: Array) -> Array:
+        return jnp.sum(w * jnp.cosh(z), axis=-1)
+
+    def hessian(self, z: Array, v: Array, w: Array) -> Array:
+        return w * jnp.cosh(z) * v
+
+
+@dataclass(frozen=True)
+class Bregman(_Regular):
+    """l = φ(z) − φ(y) − ∇φ(y)·(z − y) for a convex potential φ; M = ∇²φ(y)."""
+
+    potential: Potential = Logistic()
+
+    @property
+    def name(self) -> str:
+        return f"bregman-{self.potential.name}"
+
+    @property
+    def null_clause(self) -> bool:
+        return self.potential.null_clause
+
+    def value(self, z: Array, y: Array, w: Array) -> Array:
+        def phi(o: Array) -> Array:
+            return self.potential.value(o, w)
+
+        base, slope = jax.vjp(phi, y)
+        (gradient,) = slope(jnp.ones_like(base))
+        return phi(z) - base - jnp.sum(gradient * (z - y), axis=-1)
+
+    def hessian(self, y: Array, v: Array, w: Array) -> Array:
+        return self.potential.hessian(y, v, w)
+
+
+@dataclass(frozen=True)
+class L1:
+    """l = Σ_i w_i |z_i − y_i|: no Hessian at the match, the student's step is of order 1, not ε."""
+
+    name: str = "l1"
+    order: int = 0
+    null_clause: bool = True
+
+    def value(self, z: Array, y: Array, w: Array) -> Array:
+        return jnp.sum(w * jnp.abs(z - y), axis=-1)
+
+    def hessian(self, y: Array, v: Array, w: Array) -> Array:
+        return jnp.zeros_like(v)
+
+    def leading(self, y: Array, u: Array, w: Array) -> Array:
+        return jnp.sum(w * jnp.abs(u), axis=-1)
+
+
+@dataclass(frozen=True)
+class Quartic:
+    """l = Σ_i w_i (z_i − y_i)⁴: M = 0, so D(ε) = 4 ε³ Σ_i w_i u_i⁴ + O(ε⁴)."""
+
+    name: str = "quartic"
+    order: int = 3
+    null_clause: bool = True
+
+    def value(self, z: Array, y: Array, w: Array) -> Array:
+        return jnp.sum(w * (z - y) ** 4, axis=-1)
+
+    def hessian(self, y: Array, v: Array, w: Array) -> Array:
+        return jnp.zeros_like(v)
+
+    def leading(self, y: Array, u: Array, w: Array) -> Array:
+        return jnp.sum(4 * w * u**4, axis=-1)
+
+
+@dataclass(frozen=True)
+class TopK(_Regular):
+    """Cross-entropy on the teacher's k largest logits: the subset depends on y.
+
+    M = diag(p) − ppᵀ with p the softmax over those k. Its null space moves with y, so the
+    null-space clause fails and the zero branch need not be exact (theory gap g12).
+    """
+
+    k: int = 3
+    name: str = "top-k"
+
+    @property
+    def null_clause(self) -> bool:
+        return False
+
+    def kept(self, y: Array, w: Array) -> Array:
+        """1 where the teacher's logit is among its k largest, 0 elsewhere."""
+        masked = jnp.where(w > 0, y, OFF)
+        k = min(self.k, y.shape[-1])
+        threshold = jax.lax.top_k(masked, k)[0][..., -1:]
+        return jnp.where(masked >= threshold, w, 0.0)
+
+    def value(self, z: Array, y: Array, w: Array) -> Array:
+        return CrossEntropy().value(z, y, self.kept(y, w))
+
+    def hessian(self, y: Array, v: Array, w: Array) -> Array:
+        return CrossEntropy().hessian(y, v, self.kept(y, w))
+
+
+LOSSES: dict[str, Loss] = {
+    loss.name: loss
+    for loss in (
+        SquaredError(),
+        CrossEntropy(),
+        KL(),
+        ReverseKL(),
+        JensenShannon(),
+        Bregman(Logistic()),
+        Bregman(HyperbolicCosine()),
+        L1(),
+        Quartic(),
+        TopK(),
+    )
+}
+"""Every built-in loss by name; the last three break the class on purpose."""

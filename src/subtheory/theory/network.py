@@ -1,0 +1,31 @@
+"""A network is a function of its parameters: the two-function protocol of the theory."""
+
+from typing import Any, Protocol, runtime_checkable
+
+from jax import Array
+
+Params = Any
+"""A pytree of float arrays: θ."""
+
+
+@runtime_checkable
+class Network(Protocol):
+    """f: (θ, x) ↦ outputs of **one** example; `jax.vmap` gives the batch.
+
+    Implementations are hashable and compare by value, so that two equal networks share one
+    compiled program. The last axis of the outputs holds the logits; axes before it (positions
+    of a sequence) are averaged over by every loss.
+    """
+
+    @property
+    def name(self) -> str:
+        """What tables and messages call it."""
+        ...
+
+    def init(self, key: Array) -> Params:
+        """Draw float64 parameters θ0 from the network's initial law."""
+        ...
+
+    def apply(self, params: Params, x: Array) -> Array:
+        """Outputs f_θ(x) of one example, shape (..., outputs)."""
+        ...

@@ -1,0 +1,203 @@
+"""Claim × setting × seeds: run the claims, break every assumption, and say what held."""
+
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from subtheory.claim import Claim, Control, Evidence, Verdict
+from subtheory.measurement import Measurement, measurements
+from subtheory.results import ClaimResult, ControlResult, Verification
+from subtheory.setting import Setting
+from subtheory.theory.losses import LOSSES, Loss, SquaredError
+
+Progress = Callable[[int, int, str], None]
+"""Called with runs done, runs in all, and what was just measured."""
+
+CONTROL_RUNS = 16
+"""Runs of a control, shared out among the networks (at least one each)."""
+
+VACUOUS_SHARE = 0.1
+"""A claim with more vacuous runs than this is called vacuous, not holding."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """One claim, or one claim without one of its assumptions, and the settings to run it on."""
+
+    claim: Claim
+    settings: tuple[Setting, ...]
+    control: Control | None = None
+
+
+def jobs(claims: Iterable[Claim], grid: Sequence[Setting]) -> list[Job]:
+    """What has to be run: every claim on every setting of the grid it speaks of, then its controls.
+
+    A control runs on the first settings of every network (all losses), or on its constructed witnesses.
+    """
+    found = []
+    for claim in claims:
+        own = claim.settings() if claim.settings else tuple(s for s in grid if claim.applies(s))
+        found.append(Job(claim, own))
+        for control in claim.controls:
+            if broken := control_settings(control, own):
+                found.append(Job(claim, broken, control))
+    return found
+
+
+def control_settings(control: Control, own: Sequence[Setting]) -> tuple[Setting, ...]:
+    """The settings of a claim with the assumption broken."""
+    if control.witnesses:
+        return control.witnesses() if own else ()
+    runs = list(dict.fromkeys(replace(setting, loss=SquaredError()) for setting in own))
+    networks = [run.network for run in runs]
+    share = max(1, CONTROL_RUNS // len(set(networks))) if networks else 0
+    chosen = {run for i, run in enumerate(runs) if networks[:i].count(run.network) < share}
+    broken = (control.assumption.breaks(s) for s in own if replace(s, loss=SquaredError()) in chosen)
+    return tuple(dict.fromkeys(setting for setting in broken if setting is not None))
+
+
+def _run_of(setting: Setting) -> tuple[Setting, tuple[Loss, ...]]:
+    """The run that measures a setting: all built-in losses at once, a constructed one by itself."""
+    if setting.loss in LOSSES.values() and setting.source is None:
+        return replace(setting, loss=SquaredError()), tuple(LOSSES.values())
+    return setting, (setting.loss,)
+
+
+Found = dict[tuple[Setting, tuple[Loss, ...]], dict[str, list[Measurement]]]
+
+
+def measure_all(
+    settings: Iterable[Setting], seeds: Sequence[int], progress: Progress | None = None, workers: int = 2
+) -> Found:
+    """Measure every setting once; networks side by side, because compiling is most of the time."""
+    runs = list(dict.fromkeys(_run_of(setting) for setting in settings))
+    groups: dict[object, list[tuple[Setting, tuple[Loss, ...]]]] = {}
+    for run in sorted(runs, key=_prepared_with):
+        groups.setdefault(run[0].network, []).append(run)
+    found: Found = {}
+
+    def work(group: list[tuple[Setting, tuple[Loss, ...]]]) -> None:
+        for setting, losses in group:
+            result = measurements(setting, _seeds(setting, seeds), losses)
+            found[setting, losses] = result
+            if progress:
+                progress(len(found), len(runs), setting.network.name)
+
+    pool = ThreadPoolExecutor(workers)
+    try:
+        for future in [pool.submit(work, group) for group in groups.values()]:
+            future.result()
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
+    return found
+
+
+def _prepared_with(run: tuple[Setting, tuple[Loss, ...]]) -> tuple[str, str]:
+    """Runs that share prepared arrays come one after the other."""
+    setting = run[0]
+    return (setting.channel.name if setting.channel else "", str(setting.outputs))
+
+
+def _seeds(setting: Setting, seeds: Sequence[int]) -> tuple[int, ...]:
+    """A constructed witness has nothing random in it: one seed."""
+    deterministic = getattr(setting.source, "deterministic", False)
+    return tuple(seeds[:1]) if deterministic else tuple(seeds)
+
+
+def verify_settings(
+    claims: Iterable[Claim], grid: Sequence[Setting], seeds: Sequence[int], progress: Progress | None = None
+) -> Verification:
+    """Run claims and controls on a grid of settings."""
+    todo = jobs(claims, grid)
+    found = measure_all((s for job in todo for s in job.settings), seeds, progress)
+    results: dict[str, ClaimResult] = {}
+    for job in todo:
+        rows = judge(job, found)
+        if job.control is None:
+            results[job.claim.name] = summarize(job.claim, rows, len(seeds))
+        else:
+            done = results[job.claim.name]
+            results[job.claim.name] = replace(done, controls=(*done.controls, control_result(job.control, rows)))
+    return Verification(tuple(results.values()))
+
+
+def verify_without(
+    assumption: str, claims: Iterable[Claim], grid: Sequence[Setting], seeds: Sequence[int], progress: Progress | None = None
+) -> Verification:  # fmt: skip
+    """The claims that rest on an assumption, on settings in which it is broken: they ought to fail."""
+    todo = [job for job in jobs(claims, grid) if job.control and job.control.assumption.name == assumption]
+    found = measure_all((s for job in todo for s in job.settings), seeds, progress)
+    return Verification(tuple(summarize(job.claim, judge(job, found), len(seeds)) for job in todo))
+
+
+Row = tuple[Setting, int, Evidence]
+
+
+def judge(job: Job, found: Found) -> list[Row]:
+    """The evidence of every setting and seed."""
+    rows = []
+    for setting in job.settings:
+        for seed, measured in enumerate(found[_run_of(setting)][setting.loss.name]):
+            with np.errstate(all="ignore"):
+                rows.append((setting, seed, job.claim.check_measurement(measured)))
+    return rows
+
+
+def summarize(claim: Claim, rows: Sequence[Row], seeds: int) -> ClaimResult:
+    """The verdict over all runs of a claim, with its worst run."""
+    said = [row for row in rows if row[2].verdict is not Verdict.VACUOUS]
+    reasons = sorted({row[2].vacuous for row in rows if row[2].vacuous})
+    failed = [row for row in said if row[2].verdict is Verdict.FAILS]
+    vacuous = 1 - len(said) / len(rows) if rows else 1.0
+    if failed:
+        verdict = Verdict.FAILS
+    elif vacuous > VACUOUS_SHARE:
+        verdict = Verdict.VACUOUS
+        reasons = reasons or ["no setting of the grid meets the claim's conditions"]
+    else:
+        verdict = Verdict.HOLDS
+    worst = min(said, key=lambda row: np.nan_to_num(row[2].margin, nan=-np.inf), default=None)
+    return ClaimResult(
+        name=claim.name,
+        statement=claim.statement,
+        formula=claim.formula,
+        source=claim.source,
+        tier=claim.tier,
+        proof=claim.proof,
+        verdict=verdict,
+        settings=len({row[0] for row in rows}),
+        seeds=seeds,
+        runs=len(rows),
+        failed=len(failed),
+        vacuous_fraction=vacuous,
+        reason="; ".join(reasons),
+        measured=worst[2].measured if worst else float("nan"),
+        predicted=worst[2].predicted if worst else float("nan"),
+        margin=worst[2].margin if worst else float("nan"),
+        worst=describe(worst[0], worst[1]) if worst else "",
+    )
+
+
+def describe(setting: Setting, seed: int) -> str:
+    """One run in words."""
+    channel = setting.channel.name if setting.channel else "given"
+    outputs = setting.outputs if isinstance(setting.outputs, str) else ",".join(map(str, setting.outputs))
+    return f"{setting.network.name} / {setting.loss.name} / {channel} / {outputs} / {setting.teacher} / run {seed}"
+
+
+def control_result(control: Control, rows: Sequence[Row]) -> ControlResult:
+    """How often the claim failed without the assumption, and whether that is what was declared."""
+    failures = [row[2].verdict is Verdict.FAILS for row in rows]
+    fraction = float(np.mean(failures)) if failures else float("nan")
+    # A witness that does not fail is no witness; of random runs the declared share must fail.
+    as_declared = bool(failures) and (all(failures) if control.witnesses else fraction >= control.fails)
+    return ControlResult(
+        without=control.assumption.name,
+        verdict=Verdict.FAILS if any(failures) else (Verdict.HOLDS if failures else Verdict.VACUOUS),
+        failed_fraction=fraction,
+        declared=control.declared,
+        as_declared=as_declared,
+        runs=len(rows),
+    )
