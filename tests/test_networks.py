@@ -63,7 +63,7 @@ def test_networks_are_values(network):
 
 
 def test_networks_are_listed_by_name():
-    order = ["linear", "mlp-tanh", "mlp-gelu", "mlp-softplus", "mlp-relu", "convnet", "vit", "transformer"]
+    order = ["linear", "mlp", "mlp-gelu", "mlp-softplus", "mlp-relu", "convnet", "vit", "transformer"]
     assert list(NETWORKS) == order
     assert all(network.name == name for name, network in NETWORKS.items())
     assert len(set(NETWORKS.values())) == len(order)

@@ -17,7 +17,7 @@ OUTPUTS = ("all", "aux", "class")
 SEEN = tuple(name for name in TEACHERS if name not in ("logit-shift", "invisible"))
 """Teachers whose direction a channel is meant to see."""
 
-QUICK = ("mlp-tanh", "mlp-relu", "convnet", "transformer")
+QUICK = ("mlp", "mlp-relu", "convnet", "transformer")
 """Networks of a quick verification: smooth, kinked, convolutional, attentive."""
 
 

@@ -317,5 +317,6 @@ def _trainable(s: Setting, ready: dict[str, Any], count: int) -> Params:
 
 def _filter(w: Array) -> Array:
     """Log acceptance rates: every second distilled output passes with probability e⁻²."""
-    return jnp.where((jnp.cumsum(w > 0) % 2 == 0) & (w > 0), -2.0, 0.0)
+    # Of the dtype of w, not weakly typed: that would compile the measurement a second time.
+    return -2.0 * ((jnp.cumsum(w > 0) % 2 == 0) & (w > 0)).astype(w.dtype)
 

@@ -64,7 +64,7 @@ class MLP(LinenNetwork):
 
     @property
     def name(self) -> str:
-        return f"mlp-{self.activation}"
+        return "mlp" if self.activation == "tanh" else f"mlp-{self.activation}"
 
     def module(self) -> nn.Module:
         return Layers((self.width,) * self.depth, self.task.outputs, self.activation, self.bias_std)

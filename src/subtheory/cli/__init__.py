@@ -1,0 +1,48 @@
+"""The command line: parse, dispatch to one verb, and turn errors into one line and an exit code.
+
+Exit codes: 0 all hold; 1 some fail; 2 wrong input; 3 with --strict, none fails but some are vacuous or
+undecided; 4 corrupt or incomplete data; 130 interrupted. Only this module is imported for --help.
+"""
+
+import os
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+
+from subtheory.cli.parser import build
+from subtheory.errors import InputError, SubtheoryError
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit code."""
+    try:
+        options = build().parse_args(argv)
+        code = import_module(f"subtheory.cli.{options.module}").main(options)
+        sys.stdout.flush()
+        return int(code)
+    except SubtheoryError as error:
+        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return _leave(130)
+    except BrokenPipeError:
+        # Whoever read our output has gone: there is nobody left to tell.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        print(f"error: {where}{error.strerror or error}", file=sys.stderr)
+        return 4
+
+
+def _leave(code: int) -> int:
+    """Stop at once when run as a program: worker threads may be deep in a compilation."""
+    if sys.argv and os.path.basename(sys.argv[0]).startswith("subtheory"):
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+    return code
+
+
+__all__ = ["InputError", "main"]

@@ -1,0 +1,94 @@
+"""The verbs and their flags; imports nothing heavy, so that --help answers at once."""
+
+import argparse
+from collections.abc import Sequence
+from difflib import get_close_matches
+from typing import Any, NoReturn
+
+from subtheory._version import __version__
+from subtheory.errors import InputError
+
+
+class Parser(argparse.ArgumentParser):
+    """An argparse parser whose errors are one line, with what was probably meant."""
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(allow_abbrev=False, **settings)
+
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(message)
+
+    def parse_args(self, args: Sequence[str] | None = None, namespace: Any = None) -> Any:  # type: ignore[override]
+        options, unknown = self.parse_known_args(args, namespace)
+        if unknown:
+            flags = [flag for action in _actions(self, options) for flag in action.option_strings]
+            close = get_close_matches(unknown[0].split("=")[0], flags, n=1)
+            hint = f", did you mean {close[0]}?" if close else ""
+            raise UsageError(f"unknown argument {unknown[0]}{hint}")
+        return options
+
+
+class UsageError(InputError):
+    """What argparse has to say about the command line."""
+
+    def __init__(self, message: str) -> None:
+        Exception.__init__(self, message)
+
+
+def _actions(parser: argparse.ArgumentParser, options: Any) -> list[argparse.Action]:
+    found = list(parser._actions)
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            found += action.choices[options.verb]._actions
+    return found
+
+
+def build() -> Parser:
+    """The whole command line."""
+    parser = Parser(prog="subtheory", description="Check the theory of subliminal learning.")
+    parser.add_argument("--version", action="version", version=f"subtheory {__version__}")
+    verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB", parser_class=Parser)
+
+    verify = _verb(verbs, "verify", "verify", "run every claim, and break every assumption")
+    verify.add_argument("claims", nargs="*", metavar="CLAIM", help="claims to check (default: all)")
+    size = verify.add_mutually_exclusive_group()
+    size.add_argument("--quick", action="store_true", help="four networks, two seeds")
+    size.add_argument("--full", action="store_true", help="all networks, 32 seeds")
+    for name in ("network", "loss", "channel"):
+        verify.add_argument(f"--{name}", action="append", metavar="NAME", help=f"only this {name} (repeat or use commas)")
+    verify.add_argument("--eps", metavar="E", help="largest relative change that the teacher makes (default 0.01)")
+    verify.add_argument("--seeds", metavar="N", help="runs per setting (default 8)")
+    verify.add_argument("--without", metavar="ASSUMPTION", help="break this assumption: its claims should fail")
+    verify.add_argument("--strict", action="store_true", help="exit 3 if a claim is vacuous or undecided")
+    verify.add_argument("--device", choices=("cpu", "gpu", "tpu"), help="where to compute (default: what JAX finds)")
+    _compiles(verify)
+    verify.add_argument("--out", metavar="DIR", help="write report.html, figures and tables here")
+
+    _verb(verbs, "claims", "theory", "list the claims")
+    explain = _verb(verbs, "explain", "theory", "a claim, its assumptions, and how it could fail")
+    explain.add_argument("claim", metavar="CLAIM")
+    doctor = _verb(verbs, "doctor", "about", "versions, devices and settings that change numbers")
+    _compiles(doctor)
+    cite = _verb(verbs, "cite", "about", "how to cite the tool and the theory")
+    cite.add_argument("--bibtex", action="store_true", help="as BibTeX (the default)")
+
+    run = _verb(verbs, "run", "experiments", "run an experiment and draw it")
+    run.add_argument("experiment", metavar="EXPERIMENT")
+    run.add_argument("--quick", action="store_true", help="the small version")
+    run.add_argument("--out", metavar="DIR", default="results", help="folder for tables and figures (default results)")
+    _compiles(run)
+    figures = _verb(verbs, "figures", "experiments", "redraw all figures from stored tables")
+    figures.add_argument("--out", metavar="DIR", default="results", help="folder that holds the tables (default results)")
+    return parser
+
+
+def _verb(verbs: Any, name: str, module: str, text: str) -> Parser:
+    """A verb, served by the `main` of a module of this package; every verb speaks JSON."""
+    parser: Parser = verbs.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
+    parser.set_defaults(module=module)
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    return parser
+
+
+def _compiles(parser: Parser) -> None:
+    parser.add_argument("--no-cache", action="store_true", help="compile afresh: no cache between runs")

@@ -1,0 +1,60 @@
+"""`subtheory claims` and `subtheory explain CLAIM`: the theory, read off the claims."""
+
+from argparse import Namespace
+from typing import Any
+
+from subtheory.cli.output import print_json, print_table
+
+
+def main(options: Namespace) -> int:
+    """List the claims, or explain one."""
+    from subtheory.claims import CLAIMS
+    from subtheory.suggest import choose
+
+    if options.verb == "explain":
+        one = describe(choose("claim", options.claim, CLAIMS))
+        if options.json:
+            print_json(one)
+        else:
+            _explain(one)
+        return 0
+    everything = [describe(claim) for claim in CLAIMS.values()]
+    if options.json:
+        print_json({"claims": everything})
+    else:
+        print_table("claims", [{key: one[key] for key in ("name", "formula", "tier", "proof")} for one in everything])
+    return 0
+
+
+def describe(claim: Any) -> dict[str, Any]:
+    """A claim without its function."""
+    return {
+        "name": claim.name,
+        "statement": claim.statement,
+        "formula": claim.formula,
+        "tier": claim.tier,
+        "assumptions": [assumption.name for assumption in claim.assumptions],
+        "proof": claim.proof,
+        "source": claim.source,
+        "controls": [
+            {
+                "without": control.assumption.name,
+                "sentence": control.assumption.sentence,
+                "declared": control.declared,
+            }
+            for control in claim.controls
+        ],
+    }
+
+
+def _explain(one: dict[str, Any]) -> None:
+    print(f"{one['name']}\n\n  {one['statement']}\n\n  {one['formula']}\n")
+    print(f"Source: {one['source']}.\nEvidence: {one['tier']}; proof: {one['proof']}.\n")
+    print("Assumptions, and what breaking each must do to the claim:")
+    for control in one["controls"]:
+        print(f"  {control['without']}: {control['sentence']}\n      without it: {control['declared']}")
+    print(
+        "\nIt holds when sign, order in ε and leading constant all agree within a tolerance that follows from\n"
+        "float64 and the size of the next term; vacuous means that the numbers sit at rounding level.\n"
+        f"Check it: subtheory verify {one['name']}"
+    )

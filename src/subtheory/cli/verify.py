@@ -1,0 +1,118 @@
+"""`subtheory verify`: the main job."""
+
+import sys
+from argparse import Namespace
+from collections.abc import Mapping
+from dataclasses import replace
+from math import isfinite
+from typing import TypeVar
+
+from subtheory.cli import environment
+from subtheory.cli.output import print_json, print_table
+from subtheory.errors import InputError
+
+T = TypeVar("T")
+
+SEEDS = {"quick": 2, "default": 8, "full": 32}
+
+
+def main(options: Namespace) -> int:
+    """Check the chosen claims on the chosen grid; print, write, and answer with the exit code."""
+    seeds = _count(options.seeds) if options.seeds is not None else SEEDS[_size(options)]
+    eps = _positive("eps", options.eps) if options.eps is not None else None
+    environment.prepare(options.device, cache=not options.no_cache)
+
+    from subtheory import grid
+    from subtheory.claims import CLAIMS
+    from subtheory.cli.progress import progress
+    from subtheory.data import CHANNELS
+    from subtheory.networks import NETWORKS
+    from subtheory.provenance import provenance
+    from subtheory.setting import ladder
+    from subtheory.theory.losses import LOSSES
+    from subtheory.verification import verify_settings, verify_without
+
+    claims = _chosen("claim", options.claims, CLAIMS) or list(CLAIMS.values())
+    default = [NETWORKS[name] for name in (grid.QUICK if options.quick else NETWORKS)]
+    networks = _chosen("network", options.network, NETWORKS) or default
+    losses = _chosen("loss", options.loss, LOSSES) or list(LOSSES.values())
+    channels = _chosen("channel", options.channel, CHANNELS)
+    settings = grid.cells(grid.runs(networks, channels), losses)
+    if not settings:
+        raise InputError("channel", options.channel[0], f"fits none of {', '.join(n.name for n in networks)}")
+    if eps is not None:
+        settings = [replace(setting, eps=ladder(eps)) for setting in settings]
+    if options.without:
+        known = {a.name: a for claim in claims for a in claim.assumptions}
+        _chosen("without", [options.without], known)
+
+    numbers = tuple(range(seeds))
+    with progress("verify") as report:
+        if options.without:
+            found = verify_without(options.without, claims, settings, numbers, report)
+        else:
+            found = verify_settings(claims, settings, numbers, report)
+    command = " ".join(["subtheory", *sys.argv[1:]]) if sys.argv else ""
+    found = replace(found, provenance=provenance(numbers, command))
+    if options.out:
+        _write(found, options, networks)
+    if options.json:
+        print_json(found.to_dict())
+    else:
+        _print(found, options)
+    if not found.ok:
+        return 1
+    return 3 if options.strict and not found.decided else 0
+
+
+def _print(found: object, options: Namespace) -> None:
+    from subtheory.results import Verification
+
+    assert isinstance(found, Verification)
+    print_table("claims", found.rows())
+    print_table("without an assumption", found.control_rows())
+    for claim in found.claims:
+        if claim.reason:
+            print(f"{claim.name}: {claim.vacuous_fraction:.1%} of runs vacuous ({claim.reason})")
+        if str(claim.verdict) == "fails":
+            print(f"{claim.name} fails in {claim.failed} of {claim.runs} runs, at worst in {claim.worst}")
+    held = sum(str(claim.verdict) == "holds" for claim in found.claims)
+    controls = [control for claim in found.claims for control in claim.controls]
+    broken = sum(control.as_declared for control in controls)
+    print(f"{held} of {len(found.claims)} claims hold; {broken} of {len(controls)} controls break as declared.")
+    if options.out:
+        print(f"report: {options.out}/report.html")
+
+
+def _write(found: object, options: Namespace, networks: object) -> None:
+    from subtheory import experiment, report
+
+    ladder = experiment.experiments()["eps_ladder"].tables(options.quick)
+    report.write(found, options.out, ladder)  # type: ignore[arg-type]
+
+
+def _size(options: Namespace) -> str:
+    return "quick" if options.quick else "full" if options.full else "default"
+
+
+def _chosen(field: str, names: list[str] | None, known: Mapping[str, T]) -> list[T]:
+    """Things by name, names repeated or separated by commas."""
+    from subtheory.suggest import choose
+
+    return [choose(field, name, known) for several in names or [] for name in several.split(",")]
+
+
+def _positive(field: str, text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        raise InputError(field, repr(text), "must be a positive number") from None
+    if not (isfinite(value) and value > 0):
+        raise InputError(field, text, "must be a positive number")
+    return value
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= 10_000:
+        raise InputError("seeds", repr(text), "must be a whole number from 1 to 10000")
+    return int(text)
