@@ -2,11 +2,12 @@
 
 The teacher takes a step εΔ away from θ0; the student imitates its outputs for one step of gradient
 descent, and D(ε) is that step's inner product with Δ. The first-order law says D(ε) = εq + O(ε²) with
-q = ΔᵀGΔ, so D/(εq) − 1 falls like ε until rounding, which grows like 1/ε, takes over. A student with an
-init of its own has D(0) ≠ 0, so D/(εq) grows like 1/ε.
+q = ΔᵀGΔ, so |D/(εq) − 1| falls like ε until rounding, which grows like 1/ε, takes over. A student with
+an init of its own has D(0) ≠ 0, so its |D|/(εq) grows like 1/ε.
 """
 
-from collections.abc import Callable
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -17,143 +18,145 @@ from matplotlib.lines import Line2D
 from subtheory.data.channels import channels_of
 from subtheory.figure import blank, mark, style
 from subtheory.grid import QUICK
-from subtheory.measurement import Measurement, measurements
+from subtheory.measurement import Measurement
 from subtheory.networks import NETWORKS
 from subtheory.networks.linen import LinenNetwork
 from subtheory.numerics import LADDER_RATIO
 from subtheory.setting import Setting, ladder
 from subtheory.theory.losses import LOSSES, SquaredError
+from subtheory.verification import Progress, measure_all
 
 QUESTION = "Is alignment ε ΔᵀGΔ for a small teacher update, and does a student with its own init lack it?"
-COMMAND = "subtheory reproduce eps_ladder"
+COMMAND = "subtheory run eps_ladder"
 EXPECTED = (
-    "|D/(εq) − 1| falls like ε down to the rounding bound (at once for the linear network); with an "
-    "independent init |D|/(εq) grows like 1/ε. About two minutes on two cores."
+    "With a shared init |D/(εq) − 1| falls like ε until it is below the rounding bound (at once for the "
+    "linear network); with an independent init |D|/(εq) grows like 1/ε. Minutes, nearly all of them compiling."
 )
 
 LOSS = SquaredError()
 SEEDS, QUICK_SEEDS = 8, 2
 RUNGS = 6
-STARTS = tuple(0.1 * LADDER_RATIO ** (-RUNGS * k) for k in range(3))
-"""Three ladders end to end, relative changes of 10⁻¹ to 6·10⁻¹²; equally long, so one compiled program runs all."""
+LARGEST = 0.1
+STARTS = tuple(LARGEST * LADDER_RATIO ** (-RUNGS * k) for k in range(3))
+"""Three ladders end to end, relative sizes 10⁻¹ to 6·10⁻¹²; of one length, so that one program runs them all."""
 
 Row = dict[str, Any]
 
 
-def tables(quick: bool = False, progress: Callable[[int, int, str], None] | None = None) -> dict[str, list[Row]]:
-    """One row per network, init and ε: median and range over the seeds."""
+def tables(quick: bool = False, progress: Progress | None = None) -> dict[str, list[Row]]:
+    """One row per network, init and relative size of the teacher's update."""
     networks = [network for name, network in NETWORKS.items() if not quick or name in QUICK]
     return {"eps_ladder": ladder_rows(networks, range(QUICK_SEEDS if quick else SEEDS), progress)}
 
 
 def ladder_rows(
-    networks: list[LinenNetwork], seeds: range, progress: Callable[[int, int, str], None] | None = None
+    networks: Iterable[LinenNetwork], seeds: Sequence[int], progress: Progress | None = None
 ) -> list[Row]:
-    """The rows of several networks."""
-    rows: list[Row] = []
-    for done, network in enumerate(networks, start=1):
-        for independent in (False, True):
-            rows += _network_rows(network, independent, seeds)
-        if progress:
-            progress(done, len(networks), network.name)
-    return rows
+    """The rows of some networks. All losses are measured, to share the programs of `subtheory verify`."""
+    bases = [
+        Setting(network, LOSS, channels_of(network.task)[0], independent=independent)
+        for network in networks
+        for independent in (False, True)
+    ]
+    settings = {base: [replace(base, eps=ladder(start, RUNGS)) for start in STARTS] for base in bases}
+    found = measure_all((one for several in settings.values() for one in several), seeds, progress)
+    losses = tuple(LOSSES.values())
+    return [
+        row
+        for base, several in settings.items()
+        for row in _rows(base, [found[one, losses][LOSS.name] for one in several])
+    ]
 
 
-def _network_rows(network: LinenNetwork, independent: bool, seeds: range) -> list[Row]:
-    """All ladders of one network and init, largest ε first."""
-    base = Setting(network, channel=channels_of(network.task)[0], independent=independent)
-    found = [_measured(base, start, seeds) for start in STARTS]
-    # Where a ReLU has a kink, ε starts below it: the relative change is what ε is in units of the
-    # smallest ladder's, which no kink limits.
-    unit = np.array([m.eps[0] for m in found[-1]])[:, None] / STARTS[-1]
-    rows = []
-    for ms in found:
-        eps = np.stack([m.eps for m in ms])
-        scale = eps * np.array([m.leading for m in ms])[:, None]
-        ratio = np.stack([m.alignment for m in ms]) / scale
-        floor = np.stack([m.alignment_rounding for m in ms]) / scale
-        for k in range(RUNGS):
-            rows.append(
-                {
-                    "network": network.name,
-                    "init": "independent" if independent else "shared",
-                    "relative_change": float(np.median((eps / unit)[:, k])),
-                    "eps": float(np.median(eps[:, k])),
-                    "predicted": 1.0,
-                    "ratio": float(np.median(ratio[:, k])),
-                    **_spread("size", np.abs(ratio[:, k])),
-                    **_spread("error", np.abs(ratio[:, k] - 1)),
-                    "rounding": float(np.median(floor[:, k])),
-                    "seeds": len(ms),
-                }
-            )
-    return sorted(rows, key=lambda row: -row["relative_change"])
+def _rows(base: Setting, ladders: list[list[Measurement]]) -> list[Row]:
+    """Median and range over all runs at one size, largest first."""
+    # ε starts below the first kink of a ReLU network; the last ladder starts below every kink, so
+    # that it tells the ε at which the relative size is 1.
+    unit = [m.eps[0] / STARTS[-1] for m in ladders[-1]]
+    runs = [(m, m.eps / unit[seed]) for measured in ladders for seed, m in enumerate(measured)]
+    relative = np.concatenate([size for _, size in runs])
+    eps = np.concatenate([m.eps for m, _ in runs])
+    ratio = np.concatenate([m.alignment / (m.eps * m.leading) for m, _ in runs])
+    bound = np.concatenate([m.alignment_rounding / (m.eps * m.leading) for m, _ in runs])
+    rung = np.round(np.log(LARGEST / relative) / np.log(LADDER_RATIO))
+    return [
+        {
+            "network": base.network.name,
+            "init": "independent" if base.independent else "shared",
+            "relative_size": float(np.median(relative[here])),
+            "eps": float(np.median(eps[here])),
+            "predicted": 1.0,
+            "ratio": float(np.median(ratio[here])),
+            **_spread("size", np.abs(ratio[here])),
+            **_spread("error", np.abs(ratio[here] - 1)),
+            "rounding_bound": float(np.median(bound[here])),
+            "runs": int(here.sum()),
+        }
+        for here in (rung == value for value in np.unique(rung))
+    ]
 
 
-def _measured(base: Setting, start: float, seeds: range) -> list[Measurement]:
-    """One ladder; all losses are measured, as in `subtheory verify`, to share its compiled programs."""
-    setting = Setting(
-        base.network, channel=base.channel, independent=base.independent, eps=ladder(start, RUNGS)
-    )
-    return measurements(setting, list(seeds), tuple(LOSSES.values()))[LOSS.name]
-
-
-def _spread(name: str, values: np.ndarray) -> dict[str, float]:
-    """Median and range over seeds."""
+def _spread(name: str, values: np.ndarray) -> Row:
     return {name: float(np.median(values)), f"{name}_low": float(values.min()), f"{name}_high": float(values.max())}
-
-
-def figure(tables: dict[str, list[Row]]) -> Figure:
-    """Left: how far D/(εq) is from the predicted 1. Right: the control, a student with an init of its own."""
-    rows = tables["eps_ladder"]
-    with style():
-        drawn = blank(columns=2, height=2.9)
-        left, right = drawn.axes
-        for i, name in enumerate(dict.fromkeys(row["network"] for row in rows)):
-            shared, own = (
-                [row for row in rows if (row["network"], row["init"]) == (name, init)]
-                for init in ("shared", "independent")
-            )
-            _line(left, i, shared, "error")
-            _line(right, i, shared, "size")
-            _line(right, i, own, "size")
-        _decorate(left, right, rows)
-        handles = [
-            Line2D([], [], label=name, **mark(i))
-            for i, name in enumerate(dict.fromkeys(row["network"] for row in rows))
-        ]
-        drawn.legend(handles=handles, loc="outside lower center", ncols=4, handlelength=2.6)
-    return drawn
 
 
 SMALLEST = 1e-17
 """An exact zero is drawn here, below every rounding error."""
 
 
+def figure(tables: dict[str, list[Row]]) -> Figure:
+    """Left: how far D/(εq) is from the predicted 1. Right: the control, a student with an init of its own."""
+    rows = tables["eps_ladder"]
+    names = list(dict.fromkeys(row["network"] for row in rows))
+    with style():
+        drawn = blank(columns=2, height=2.9)
+        left, right = drawn.axes
+        for i, name in enumerate(names):
+            shared, own = ([row for row in rows if (row["network"], row["init"]) == (name, init)]
+                           for init in ("shared", "independent"))  # fmt: skip
+            _line(left, i, shared, "error")
+            _line(right, i, shared, "size")
+            _line(right, i, own, "size")
+        for axes in (left, right):
+            axes.set_xscale("log")
+            axes.set_yscale("log")
+            axes.set_xlabel("relative size of the teacher's update")
+        _law(left, [row for row in rows if row["init"] == "shared"])
+        _control(right)
+        handles = [Line2D([], [], label=name, **mark(i)) for i, name in enumerate(names)]
+        drawn.legend(handles=handles, loc="outside lower center", ncols=4, handlelength=3.2)
+    return drawn
+
+
 def _line(axes: Axes, i: int, rows: list[Row], field: str) -> None:
-    x = np.array([row["relative_change"] for row in rows])
-    y, low, high = (
-        np.maximum([row[field + end] for row in rows], SMALLEST) for end in ("", "_low", "_high")
-    )
-    look = mark(i)
-    axes.fill_between(x, low, high, color=look["color"], alpha=0.15, linewidth=0)
-    axes.plot(x, y, **look)
+    """Median as a line, range as a band."""
+    x = [row["relative_size"] for row in rows]
+    y, low, high = (np.maximum([row[field + end] for row in rows], SMALLEST) for end in ("", "_low", "_high"))
+    axes.fill_between(x, low, high, color=mark(i)["color"], alpha=0.13, linewidth=0)
+    axes.plot(x, y, **mark(i))
 
 
-def _decorate(left: Axes, right: Axes, rows: list[Row]) -> None:
-    """Guides, the rounding bound, labels."""
-    shared = [row for row in rows if row["init"] == "shared"]
-    x = np.array(sorted({row["relative_change"] for row in shared}))
-    # rounding·x hardly varies along a ladder: its largest value bounds every network's.
-    bound = max(row["rounding"] * row["relative_change"] for row in shared) / x
-    left.fill_between(x, SMALLEST, bound, color="#888888", alpha=0.13, linewidth=0, zorder=0)
-    left.plot(x, bound, color="#666666", linewidth=0.7, zorder=1)
-    for axes in (left, right):
-        axes.set_xscale("log")
-        axes.set_yscale("log")
-        axes.invert_xaxis()
-        axes.set_xlabel("relative change of the teacher, falling →")
-    left.set_ylabel(r"$|D(\varepsilon)/(\varepsilon q) - 1|$")
-    right.set_ylabel(r"$|D(\varepsilon)|/(\varepsilon q)$")
-    left.set_title("(a) Shared init: first-order law")
-    right.set_title("(b) Control: an init of its own")
+def _law(axes: Axes, rows: list[Row]) -> None:
+    """The rounding bound, and a guide of slope 1."""
+    x = np.array([1e-12, 1.0])
+    # The bound times the size hardly varies along a ladder: its largest value is every network's bound.
+    bound = max(row["rounding_bound"] * row["relative_size"] for row in rows) / x
+    axes.fill_between(x, SMALLEST, bound, color="#888888", alpha=0.14, linewidth=0, zorder=0)
+    axes.plot(x, bound, color="#777777", linewidth=0.8, zorder=1)
+    axes.text(4e-12, 3e-16, "below the rounding bound", color="#555555")
+    guide = np.array([3e-7, 3e-2])
+    axes.plot(guide, 3 * guide, color="black", linewidth=0.7, linestyle=(0, (4, 2)))
+    axes.text(2e-5, 6e-4, r"$\propto\varepsilon$", ha="right")
+    axes.set(xlim=(2e-12, 0.3), ylim=(SMALLEST, 1), ylabel=r"$|D(\varepsilon)\,/\,\varepsilon q - 1|$")
+    axes.set_title("(a) Shared init: distance from the law")
+
+
+def _control(axes: Axes) -> None:
+    """A guide of slope −1, and names for the two bundles of lines."""
+    guide = np.array([1e-11, 1e-3])
+    axes.plot(guide, 300 / guide, color="black", linewidth=0.7, linestyle=(0, (4, 2)))
+    axes.text(3e-7, 4e9, r"$\propto 1/\varepsilon$")
+    axes.text(3e-11, 4e6, "independent init", ha="left", va="top")
+    axes.text(3e-11, 0.4, "shared init: the predicted 1", ha="left", va="top")
+    axes.set(xlim=(2e-12, 0.3), ylim=(1e-3, 1e14), ylabel=r"$|D(\varepsilon)|\,/\,\varepsilon q$")
+    axes.set_title("(b) Control: an init of its own")

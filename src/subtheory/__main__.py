@@ -1,8 +1,6 @@
 """`python -m subtheory` is the command line."""
 
-import sys
-
-from subtheory.cli import main
+from subtheory.cli import program
 
 if __name__ == "__main__":
-    sys.exit(main())
+    program()

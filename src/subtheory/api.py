@@ -14,11 +14,12 @@ from subtheory.theory import curvature as _curvature
 from subtheory.theory import distillation as _distillation
 from subtheory.theory import kernel as _kernel
 from subtheory.theory import linearize as _linearize
+from subtheory.theory import teachers as _teachers
 from subtheory.theory import training as _training
 from subtheory.theory.distillation import Distillation
 from subtheory.verification import verify_settings, verify_without
 
-teacher_update = public(_distillation.teacher_update)
+teacher_update = public(_teachers.teacher_update)
 student_update = public(_distillation.student_update)
 alignment = public(_alignment.alignment)
 alignment_by_jvp = public(_alignment.alignment_by_jvp)
@@ -54,7 +55,9 @@ def check(claim: Claim, setting: Setting, seeds: int | Sequence[int] = 8, withou
     if len(numbers) < 1:
         raise InputError("seeds", seeds, "must be at least 1")
     if claim.settings is None and not claim.applies(setting):
-        raise InputError("setting", f"{setting.loss.name}, {setting.teacher}", f"claim {claim.name} does not speak of it")
+        raise InputError(
+            "setting", f"{setting.loss.name}, {setting.teacher}", f"claim {claim.name} does not speak of it"
+        )
     if without is None:
         return verify_settings([replace(claim, controls=())], [setting], numbers)[claim.name]
     choose("without", without, {a.name: a for a in claim.assumptions})

@@ -134,4 +134,3 @@ def collect(modules: Iterable[ModuleType]) -> dict[str, Claim]:
     """Every claim defined in the modules, by name, in the order in which they are written."""
     found = [value for module in modules for value in vars(module).values() if isinstance(value, Claim)]
     return {one.name: one for one in found}
-

@@ -51,9 +51,10 @@ def limit(
     judged = np.arange(len(eps)) >= COARSE
     best = int(np.nanargmin(np.where(judged, width, np.inf)))
     dull = margin >= 0 and width[best] > SHARP
+    one = unit[best] or 1.0  # where there is no unit, the numbers themselves
     return Evidence(
-        measured=float(measured[best] / unit[best]),
-        predicted=float(predicted[best] / unit[best]),
+        measured=float(measured[best] / one),
+        predicted=float(predicted[best] / one),
         margin=margin,
         vacuous="the tolerance is wider than 10 %" if dull else "",
     )

@@ -4,11 +4,13 @@ import hashlib
 import importlib.util
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from types import ModuleType
 from typing import Any
+
+from matplotlib.figure import Figure
 
 from subtheory import figure, records, resources, table
 from subtheory._version import __version__
@@ -51,28 +53,31 @@ class Experiment:
 
     @property
     def question(self) -> str:
+        """What the experiment asks."""
         return self.module.QUESTION
 
     @property
     def command(self) -> str:
+        """How to run it."""
         return self.module.COMMAND
 
     @property
     def expected(self) -> str:
+        """What it ought to find, and how long it takes."""
         return self.module.EXPECTED
+
+    def tables(self, quick: bool = False, progress: Progress | None = None) -> Tables:
+        """Compute the tables; nothing is stored."""
+        return self.module.tables(quick, progress)
+
+    def figure(self, tables: Tables) -> Figure:
+        """Draw the figure of some tables."""
+        return self.module.figure(tables)
 
     def identity(self, quick: bool) -> dict[str, Any]:
         """What decides whether saved tables still answer the question."""
         source = hashlib.sha256(self.path.read_bytes()).hexdigest()
         return {"experiment": self.name, "quick": quick, "source": source, "subtheory": __version__}
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What a run of an experiment left: its tables, and the files it wrote."""
-
-    tables: Tables
-    paths: list[Path] = field(default_factory=list)
 
 
 def experiments() -> dict[str, Experiment]:
@@ -81,25 +86,22 @@ def experiments() -> dict[str, Experiment]:
     return {path.stem: Experiment(path.stem, path) for path in files}
 
 
-def run(name: str, out: Path | str, quick: bool = False, progress: Progress | None = None) -> Outcome:
+def run(name: str, out: Path | str, quick: bool = False, progress: Progress | None = None) -> list[Path]:
     """Answer one question: compute its tables, or take the saved ones, and draw its figure.
 
-    Writes out/NAME/tables/ (a CSV a table, and the record with all of them and their provenance) and
-    out/NAME/figures/. Raises InputError for an unknown name or a place that cannot be written to.
+    Returns the files written: out/NAME/tables/ (a CSV a table, and the record with all of them and their provenance) and
+    out/NAME/figures/. A corrupt record goes to quarantine. Raises InputError for an unknown name or a place that cannot be written to.
     """
     experiment = choose("experiment", name, experiments())
     identity = experiment.identity(quick)
     meta = {"id": records.cell_id(identity), **identity, "provenance": provenance(command=experiment.command)}
     folder = Path(out) / name
-    arrays, _ = records.computed(
-        folder / "tables", RECORD, meta, lambda: _pack(experiment.module.tables(quick, progress))
-    )
+    arrays, _ = records.computed(folder / "tables", RECORD, meta, lambda: _pack(experiment.tables(quick, progress)))
     tables = _unpack(arrays)
     written = [
-        records.write_atomic(folder / "tables" / f"{title}.csv", table.to_csv(rows))
-        for title, rows in tables.items()
+        records.write_atomic(folder / "tables" / f"{title}.csv", table.to_csv(rows)) for title, rows in tables.items()
     ]
-    return Outcome(tables, written + _draw(experiment, folder, tables))
+    return written + draw(experiment, tables, folder / "figures")
 
 
 def figures(out: Path | str) -> list[Path]:
@@ -113,8 +115,15 @@ def figures(out: Path | str) -> list[Path]:
     paths: list[Path] = []
     for path in saved:
         folder = path.parents[1]
-        paths += _draw(choose("experiment", folder.name, experiments()), folder, saved_tables(folder))
+        experiment = choose("experiment", folder.name, experiments())
+        paths += draw(experiment, saved_tables(folder), folder / "figures")
     return paths
+
+
+def draw(experiment: Experiment, tables: Tables, folder: Path) -> list[Path]:
+    """Draw and save NAME.pdf, .svg, .png and .csv in the folder."""
+    shown = next(iter(tables.values()))
+    return list(figure.save(experiment.figure(tables), folder, experiment.name, shown).values())
 
 
 def saved_tables(folder: Path | str) -> Tables:
@@ -122,18 +131,10 @@ def saved_tables(folder: Path | str) -> Tables:
     return _unpack(records.load(Path(folder) / "tables", RECORD)[0])
 
 
-def _draw(experiment: Experiment, folder: Path, tables: Tables) -> list[Path]:
-    shown = next(iter(tables.values()))
-    drawn = experiment.module.figure(tables)
-    return list(figure.save(drawn, folder / "figures", experiment.name, shown).values())
-
-
 def _pack(tables: Tables) -> records.Arrays:
     """All tables as columns named table/column."""
     return {
-        f"{title}/{name}": column
-        for title, rows in tables.items()
-        for name, column in records.columns(rows).items()
+        f"{title}/{name}": column for title, rows in tables.items() for name, column in records.columns(rows).items()
     }
 
 

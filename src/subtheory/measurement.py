@@ -23,6 +23,7 @@ from subtheory.theory.network import Network, Params
 from subtheory.theory.trait import LabelledTrait
 from subtheory.traces import TRACES
 
+
 @dataclass(frozen=True)
 class Measurement:
     """What one loss did in one distillation; claims are functions of it. K values of ε."""
@@ -192,9 +193,7 @@ def record(setting: Setting, seeds: Sequence[int], losses: tuple[Loss, ...]) -> 
         return {name: np.asarray(value) for name, value in found.items()}
 
 
-def measurements(
-    setting: Setting, seeds: Sequence[int], losses: tuple[Loss, ...]
-) -> dict[str, list[Measurement]]:
+def measurements(setting: Setting, seeds: Sequence[int], losses: tuple[Loss, ...]) -> dict[str, list[Measurement]]:
     """One `Measurement` per loss name and seed. Raises InputError where a number is not finite."""
     found = record(setting, seeds, losses)
     by_seed = [{name: value[s] for name, value in found.items()} for s in range(len(seeds))]
@@ -212,5 +211,6 @@ def measure(d: Distillation) -> Measurement:
 
 def _unpack(found: dict[str, np.ndarray], loss: Loss, index: int) -> Measurement:
     """The measurement of one seed and loss."""
-    fields = {name: value[index] if name in PER_LOSS else value for name, value in found.items()}
-    return Measurement(loss=loss, **{k: v if np.ndim(v) else float(v) for k, v in fields.items()})
+    fields: dict[str, Any] = {name: value[index] if name in PER_LOSS else value for name, value in found.items()}
+    plain: dict[str, Any] = {name: value if np.ndim(value) else float(value) for name, value in fields.items()}
+    return Measurement(loss=loss, **plain)

@@ -132,9 +132,11 @@ def _trait(trait: Any, network: Network, params: Params, width: int) -> Trait:
     x, labels = _inputs("trait", trait[0]), np.asarray(trait[1])
     if labels.shape != (len(x),) or labels.dtype.kind not in "iu":
         raise InputError("trait", f"labels of shape {labels.shape}", f"needs {len(x)} integer labels")
-    if labels.min() < 0 or labels.max() >= width:
-        raise InputError("trait", int(labels.max() if labels.max() >= width else labels.min()), f"labels must lie below {width}")
-    return LabelledTrait(x, labels.astype(np.int32), np.ones(width))
+    if np.any((labels < 0) | (labels >= width)):
+        off = labels[(labels < 0) | (labels >= width)]
+        raise InputError("trait", int(off[0]), f"labels must lie in 0 ... {width - 1}")
+    with float64():
+        return LabelledTrait(jnp.asarray(x), jnp.asarray(labels, jnp.int32), jnp.ones(width))
 
 
 def _losses(loss: Any) -> list[Loss]:

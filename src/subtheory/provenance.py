@@ -12,6 +12,7 @@ import jax
 import numpy as np
 
 from subtheory._version import __version__
+from subtheory.traces import TRACES
 
 VARIABLES = ("XLA_FLAGS", "JAX_PLATFORMS", "NPROC", "OMP_NUM_THREADS")
 
@@ -30,6 +31,7 @@ def provenance(seeds: Sequence[int] = (), command: str = "") -> dict[str, Any]:
         "cores": os.cpu_count(),
         "precision": "float64, matmul highest",
         "environment": {name: os.environ[name] for name in VARIABLES if name in os.environ},
+        "programs": sum(TRACES.values()),
         "seeds": list(seeds),
         "commit": commit(),
         "command": command,

@@ -141,6 +141,7 @@ class Setting:
     """Half of the outputs are accepted with probability e⁻² only."""
     frozen: bool = False
     """A random half of the student's parameters is frozen."""
+
     def __post_init__(self) -> None:
         for value in self.eps:
             if not (np.isfinite(value) and value > 0):
@@ -179,12 +180,16 @@ def _data(
     keys: Array, source: Source, channel: Channel | None, examples: int, trait_examples: int
 ) -> tuple[Array, Trait]:
     """Channel inputs and trait data for every seed; knows no network."""
-    each = lambda key: (source.inputs(channel, key, examples), source.trait(key, trait_examples))  # noqa: E731
-    return jax.vmap(each)(keys) if not isinstance(source, Given) else _repeat(each(keys[0]), len(keys))
+
+    def each(key: Array) -> tuple[Array, Trait]:
+        return source.inputs(channel, key, examples), source.trait(key, trait_examples)
+
+    return jax.lax.map(each, keys)
 
 
 def _repeat(tree: Any, times: int) -> Any:
-    return jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (times, *jnp.shape(leaf))), tree)
+    """The same arrays for every seed."""
+    return jax.tree.map(lambda leaf: np.broadcast_to(np.asarray(leaf), (times, *np.shape(leaf))), tree)
 
 
 @partial(jax.jit, static_argnames=("network", "source", "teachers"))
@@ -257,7 +262,10 @@ def _prepared(
     """Keys, data and prepared arrays of one (network, channel, outputs); shared by all teachers."""
     with float64():
         keys = jnp.stack([jax.random.key(seed) for seed in seeds])
-        x, trait = _data(keys, source, channel, examples, trait_examples)
+        if isinstance(source, Given) and source.deterministic:
+            x, trait = _repeat((source.x, source.given_trait), len(seeds))  # nothing to compile
+        else:
+            x, trait = _data(keys, source, channel, examples, trait_examples)
         w = jnp.asarray(source.weights(distilled), jnp.float64)
         rungs = jnp.asarray(eps, jnp.float64)
         ready = _prepare(keys, x, trait, w, rungs, jnp.asarray(relative), network, source, teachers)
@@ -275,10 +283,9 @@ def distillations(setting: Setting, seeds: Sequence[int]) -> tuple[Distillation,
         if not 0 <= seed < 2**32:
             raise InputError("seeds", seed, "must lie in 0 ... 4294967295")
     s = setting
-    _, x, trait, w, ready = _prepared(
-        s.network, s.origin, s.channel, s.outputs, s.examples, s.trait_examples, s.eps, s.relative,
-        tuple(seeds), (s.teacher,) if getattr(s.source, "deterministic", False) else TEACHERS,
-    )  # fmt: skip
+    teachers = (s.teacher,) if getattr(s.source, "deterministic", False) else TEACHERS
+    place: tuple[Any, ...] = (s.network, s.origin, s.channel, s.outputs, s.examples, s.trait_examples)
+    _, x, trait, w, ready = _prepared(*place, s.eps, s.relative, tuple(seeds), teachers)
     if s.teacher not in ready["delta"]:
         raise InputError("teacher", repr(s.teacher), "needs a direction of its own in the source")
     with float64():
@@ -311,7 +318,7 @@ def _trainable(s: Setting, ready: dict[str, Any], count: int) -> Params:
     """The student's mask: the source's own, a random half, or everything."""
     own = getattr(s.source, "trainable", None)
     if own is not None:
-        return _repeat(jax.tree.map(lambda leaf: jnp.asarray(leaf, jnp.float64), own), count)
+        return _repeat(own, count)
     return ready["mask"] if s.frozen else optax.tree.ones_like(ready["theta0"])
 
 
@@ -319,4 +326,3 @@ def _filter(w: Array) -> Array:
     """Log acceptance rates: every second distilled output passes with probability e⁻²."""
     # Of the dtype of w, not weakly typed: that would compile the measurement a second time.
     return -2.0 * ((jnp.cumsum(w > 0) % 2 == 0) & (w > 0)).astype(w.dtype)
-

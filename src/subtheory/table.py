@@ -59,11 +59,21 @@ def to_latex(rows: Rows, caption: str, label: str) -> str:
         return ""
     body = [" & ".join(escape_latex(shown(v)) for v in row.values()) + r" \\" for row in rows]
     head = " & ".join(escape_latex(name) for name in rows[0]) + r" \\"
-    return "\n".join(
-        [r"\begin{table}", r"\centering", rf"\begin{{tabular}}{{{'l' * len(rows[0])}}}", r"\toprule", head, r"\midrule"]
-        + [*body, r"\bottomrule", r"\end{tabular}", rf"\caption{{{escape_latex(caption)}}}", rf"\label{{{label}}}"]
-        + [r"\end{table}", ""]
-    )
+    lines = [
+        r"\begin{table}",
+        r"\centering",
+        rf"\begin{{tabular}}{{{'l' * len(rows[0])}}}",
+        r"\toprule",
+        head,
+        r"\midrule",
+        *body,
+        r"\bottomrule",
+        r"\end{tabular}",
+        rf"\caption{{{escape_latex(caption)}}}",
+        rf"\label{{{label}}}",
+        r"\end{table}",
+    ]
+    return "\n".join(lines) + "\n"
 
 
 _HTML = jinja2.Environment(autoescape=True).from_string(

@@ -124,8 +124,12 @@ def verify_settings(
 
 
 def verify_without(
-    assumption: str, claims: Iterable[Claim], grid: Sequence[Setting], seeds: Sequence[int], progress: Progress | None = None
-) -> Verification:  # fmt: skip
+    assumption: str,
+    claims: Iterable[Claim],
+    grid: Sequence[Setting],
+    seeds: Sequence[int],
+    progress: Progress | None = None,
+) -> Verification:
     """The claims that rest on an assumption, on settings in which it is broken: they ought to fail."""
     todo = [job for job in jobs(claims, grid) if job.control and job.control.assumption.name == assumption]
     found = measure_all((s for job in todo for s in job.settings), seeds, progress)

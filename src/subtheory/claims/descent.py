@@ -5,11 +5,14 @@ import numpy as np
 from subtheory.claim import Control, Evidence, claim
 from subtheory.claims import witnesses
 from subtheory.claims.assumptions import (
+    DIFFERENTIABLE,
     GRADIENT_STUDENT,
     GRADIENT_TEACHER,
+    INTERIOR_MINIMUM,
     SAME_ARCHITECTURE,
     SAME_PARAMETERS,
     SHARED_INIT,
+    SMALL_EPS,
     UNFILTERED,
 )
 from subtheory.claims.first_order import regular
@@ -27,6 +30,9 @@ from subtheory.measurement import Measurement
         Control(GRADIENT_TEACHER, fails=0.9),
         Control(GRADIENT_STUDENT, fails=0.9),
         Control(UNFILTERED, fails=0.9),
+        Control(INTERIOR_MINIMUM, fails=0.9),
+        Control(DIFFERENTIABLE, witnesses=witnesses.kink),
+        Control(SMALL_EPS, witnesses=witnesses.oscillation),
     ],
     applies=lambda setting: regular(setting) and setting.teacher == "gradient-descent",
 )
@@ -41,7 +47,7 @@ def trait_loss_falls(m: Measurement) -> Evidence:
 
 @claim(
     formula="ΔL_T = −αε ΔᵀHGΔ + O(ε²), which is positive for the stated H, G and Δ = −H⁻¹∇L_T",
-    source="counterexample to reading Theorem 1 beyond one gradient step (gap g5); exact in rationals: D/ε → 2, ΔL_T/(αε) → 16",
+    source="counterexample to reading Theorem 1 beyond one gradient step (gap g5): D/ε → 2, ΔL_T/(αε) → 16",
     controls=[Control(GRADIENT_TEACHER, witnesses=witnesses.one_step_teacher)],
     settings=witnesses.converged,
 )

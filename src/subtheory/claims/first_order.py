@@ -82,6 +82,8 @@ def alignment_is_ggn_form(m: Measurement) -> Evidence:
         Control(SAME_PARAMETERS, fails=0.95),
         Control(GRADIENT_STUDENT, fails=0.95),
         Control(UNFILTERED, fails=0.95),
+        Control(INTERIOR_MINIMUM, fails=0.95),
+        Control(SMALL_EPS, witnesses=witnesses.oscillation),
         Control(SMOOTH_SEGMENT, witnesses=witnesses.kink_on_the_segment),
     ],
     applies=lambda setting: regular(setting) and getattr(setting.network, "activation", "") != "relu",

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from subtheory.claim import Assumption, Control, Evidence, claim
-from subtheory.claims.assumptions import GRADIENT_STUDENT, SHARED_INIT
+from subtheory.claims.assumptions import GRADIENT_STUDENT, SHARED_INIT, UNFILTERED
 from subtheory.envelope import limit
 from subtheory.measurement import Measurement
 from subtheory.theory.losses import L1, Quartic, SquaredError
@@ -28,6 +28,7 @@ CORNER = Assumption(
         Control(FLAT_MINIMUM, fails=0.95),
         Control(SHARED_INIT, fails=0.95),
         Control(GRADIENT_STUDENT, fails=0.95),
+        Control(UNFILTERED, fails=0.95),
     ],
     applies=lambda setting: setting.loss == Quartic() and not setting.zero_branch,
 )
@@ -40,7 +41,12 @@ def quartic_loss_aligns_at_third_order(m: Measurement) -> Evidence:
 @claim(
     formula="l = Σ w|z − y| ⇒ D(ε) = E Σ w|u| + O(ε)",
     source="no second derivative at the match: the student's step does not shrink with ε (gap g12)",
-    controls=[Control(CORNER, fails=0.95), Control(SHARED_INIT, fails=0.95), Control(GRADIENT_STUDENT, fails=0.95)],
+    controls=[
+        Control(CORNER, fails=0.95),
+        Control(SHARED_INIT, fails=0.95),
+        Control(GRADIENT_STUDENT, fails=0.95),
+        Control(UNFILTERED, fails=0.95),
+    ],
     applies=lambda setting: setting.loss == L1() and not setting.zero_branch,
 )
 def absolute_loss_steps_at_order_one(m: Measurement) -> Evidence:

@@ -44,7 +44,7 @@ def _setting(
     mask = changes.pop("trainable", None)
     inputs = np.asarray(x)
     source = Given(theta0, inputs, FunctionTrait(trait), width, delta=delta, trainable=mask, deterministic=True)
-    chosen = {"teacher": "given", "eps": ladder(0.5), "relative": False} | changes
+    chosen: dict[str, Any] = {"teacher": "given", "eps": ladder(0.5), "relative": False} | changes
     return Setting(Formula(name, function), source=source, **chosen)
 
 
@@ -72,16 +72,22 @@ def _two_units(b1: tuple[float, float]) -> tuple[Params, Params]:
     return theta0, delta | {"b1": np.array([0.0, 3.0]), "b2": np.ones(1)}
 
 
+def _against(delta: Params) -> Callable[[Params], Array]:
+    """L_T = −Δ·θ, whose gradient step is Δ: what raises it has moved away from the teacher."""
+    return lambda theta: -sum(jnp.sum(d * t) for d, t in zip(*map(jax.tree.leaves, (delta, theta)), strict=True))
+
+
 @cache
 def kink() -> tuple[Setting, ...]:
     """Zero-bias ReLU network on a blank input: D(ε) = −4ε."""
-    return (_setting("relu-on-its-kink", RELU, *_two_units((0.0, 0.0)), x=((0.0,),)),)
+    theta0, delta = _two_units((0.0, 0.0))
+    return (_setting("relu-on-its-kink", RELU, theta0, delta, x=((0.0,),), trait=_against(delta)),)
 
 
 @cache
 def repaired() -> tuple[Setting, ...]:
-    """The same with a softplus, and with biases off zero: D > 0 for small ε (ε/2 and 2ε to first order: J Δ = −½ and 1)."""
-    small = {"x": ((0.0,),), "eps": ladder(1e-2)}
+    """The same with a softplus, and with biases off zero: D = ε/2 and 2ε to first order."""
+    small: dict[str, Any] = {"x": ((0.0,),), "eps": ladder(1e-2)}
     soft, off = _two_units((0.0, 0.0)), _two_units((0.3, -0.4))
     return (
         _setting("softplus-in-its-place", SOFTPLUS, *soft, **small),
@@ -109,7 +115,8 @@ def _sine(theta: Params, x: Array) -> Array:
 @cache
 def oscillation() -> tuple[Setting, ...]:
     """f = sin(kθ), k = 1152, ε = 1, 1/4, ...: D = 2k sin(kε), negative at kε = 18 and 4.5."""
-    return (_setting("sine", _sine, np.zeros(1), np.ones(1), x=((1152.0,),), eps=ladder(1.0)),)
+    delta = np.ones(1)
+    return (_setting("sine", _sine, np.zeros(1), delta, x=((1152.0,),), eps=ladder(1.0), trait=_against(delta)),)
 
 
 # Students that do not take the plain step ----------------------------------------------------------
@@ -139,10 +146,10 @@ def frozen() -> tuple[Setting, ...]:
 
 
 @dataclass(frozen=True)
-class Repelled(SquaredError):
+class Repulsion(SquaredError):
     """l = −Σ w(z − y)²: the match is a maximum."""
 
-    name: str = "repelled"
+    name: str = "repulsion"
 
     def value(self, z: Array, y: Array, w: Array) -> Array:
         return -super().value(z, y, w)
@@ -154,7 +161,7 @@ class Repelled(SquaredError):
 @cache
 def maximum_at_the_match() -> tuple[Setting, ...]:
     """f = θ with a loss that is largest at the match: D = −2ε."""
-    return (_setting("repelled", _linear, np.zeros(1), np.ones(1), loss=Repelled()),)
+    return (_setting("repulsion", _linear, np.zeros(1), np.ones(1), loss=Repulsion()),)
 
 
 @dataclass(frozen=True)

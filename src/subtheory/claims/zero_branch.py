@@ -12,6 +12,10 @@ SHIFT_BLIND = ("cross-entropy", "kl", "reverse-kl", "jensen-shannon")
 """Losses that do not see a constant added to all logits."""
 
 
+TELLING = 1e-3
+"""Zero is told from what squared error sees only if rounding is this much smaller."""
+
+
 def unseen(setting: Setting) -> bool:
     """A constant added to every logit under a softmax, or parameters that no distilled output depends on."""
     if setting.loss.order != 1 or not setting.loss.null_clause:
@@ -35,13 +39,12 @@ def zero_branch_is_exact(m: Measurement) -> Evidence:
         return Evidence(0.0, 0.0, 1.0, "the direction moves no output anywhere")
     # What squared error would measure for the same Δ where it is seen: ε · 2E‖JΔ‖².
     unit = 2 * m.eps * m.visible
-    allowed = m.alignment_rounding + m.eps * 0
-    if np.any(allowed > 1e-3 * unit):
-        allowed = np.minimum(allowed, 1e-3 * unit)
-    error = np.abs(m.alignment)
-    worst = int(np.argmax(error / unit))
-    margin = float(np.min(1 - error / np.maximum(allowed, np.finfo(float).tiny)))
-    return Evidence(float(m.alignment[worst] / unit[worst]), 0.0, margin)
+    clear = m.alignment_rounding <= TELLING * unit
+    if not clear.any():
+        return Evidence(0.0, 0.0, 1.0, "rounding would hide an alignment that is not zero")
+    ratio = m.alignment[clear] / unit[clear]
+    margin = float(np.min(1 - np.abs(m.alignment[clear]) / m.alignment_rounding[clear]))
+    return Evidence(float(ratio[np.argmax(np.abs(ratio))]), 0.0, margin)
 
 
 @claim(
@@ -57,5 +60,3 @@ def zero_branch_promises_nothing(m: Measurement) -> Evidence:
     still = np.abs(m.alignment) / np.maximum(m.alignment_rounding, np.finfo(float).tiny)
     margin = float(min(1 - np.max(still), 1 - np.max(error) / 1e-9))
     return Evidence(float(m.trait_change[0] / predicted[0]), 1.0, margin)
-
-

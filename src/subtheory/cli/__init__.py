@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from importlib import import_module
 
 from subtheory.cli.parser import build
-from subtheory.errors import InputError, SubtheoryError
+from subtheory.errors import SubtheoryError
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -25,7 +25,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return error.exit_code
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
-        return _leave(130)
+        return 130
     except BrokenPipeError:
         # Whoever read our output has gone: there is nobody left to tell.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -36,13 +36,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 4
 
 
-def _leave(code: int) -> int:
-    """Stop at once when run as a program: worker threads may be deep in a compilation."""
-    if sys.argv and os.path.basename(sys.argv[0]).startswith("subtheory"):
+def program() -> None:
+    """The installed command: exits with the code of `main`.
+
+    After an interrupt it leaves at once, because worker threads may be deep in a compilation.
+    """
+    code = main()
+    if code == 130:
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(code)
-    return code
-
-
-__all__ = ["InputError", "main"]
+    sys.exit(code)

@@ -71,7 +71,7 @@ def examine(options: Namespace) -> dict[str, Any]:
     with float64():
         inside = jax.numpy.ones(()).dtype
     found = provenance() | {
-        "x64 outside checks": bool(jax.config.jax_enable_x64),
+        "x64 outside checks": jax.numpy.ones(()).dtype == jax.numpy.float64,
         "float inside checks": str(inside),
         "compilation cache": "off" if options.no_cache else str(environment.cache_folder()),
     }

@@ -44,7 +44,9 @@ def prepare(device: str | None = None, cache: bool = True) -> None:
     try:
         jax.devices()
     except RuntimeError as error:
-        raise InputError("device", device or os.environ.get("JAX_PLATFORMS", ""), "JAX finds no such hardware") from error
+        raise InputError(
+            "device", device or os.environ.get("JAX_PLATFORMS", ""), "JAX finds no such hardware"
+        ) from error
     if cache:
         _persist(jax)
 

@@ -3,7 +3,7 @@
 from argparse import Namespace
 
 from subtheory.cli import environment
-from subtheory.cli.output import print_json
+from subtheory.cli.output import print_json, writable
 
 
 def main(options: Namespace) -> int:
@@ -16,6 +16,7 @@ def main(options: Namespace) -> int:
         from subtheory.suggest import choose
 
         choose("experiment", options.experiment, experiment.experiments())
+        writable(options.out)
         environment.prepare(cache=not options.no_cache)
         from subtheory.cli.progress import progress
 

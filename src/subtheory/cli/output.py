@@ -1,10 +1,25 @@
 """What goes to standard output: one JSON object, or tables that fit the terminal."""
 
 import json
+import os
 import sys
+from pathlib import Path
 from typing import Any
 
 from subtheory import table
+from subtheory.errors import InputError
+
+
+def writable(folder: str) -> Path:
+    """Make the folder, before anything is computed; InputError on "out" if that cannot be done."""
+    path = Path(folder)
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError("out", repr(folder), f"must be a folder that can be written ({error.strerror})") from error
+    if not os.access(path, os.W_OK):
+        raise InputError("out", repr(folder), "must be a folder that can be written")
+    return path
 
 
 def print_json(value: Any) -> None:

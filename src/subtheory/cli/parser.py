@@ -55,7 +55,9 @@ def build() -> Parser:
     size.add_argument("--quick", action="store_true", help="four networks, two seeds")
     size.add_argument("--full", action="store_true", help="all networks, 32 seeds")
     for name in ("network", "loss", "channel"):
-        verify.add_argument(f"--{name}", action="append", metavar="NAME", help=f"only this {name} (repeat or use commas)")
+        verify.add_argument(
+            f"--{name}", action="append", metavar="NAME", help=f"only this {name} (repeat or use commas)"
+        )
     verify.add_argument("--eps", metavar="E", help="largest relative change that the teacher makes (default 0.01)")
     verify.add_argument("--seeds", metavar="N", help="runs per setting (default 8)")
     verify.add_argument("--without", metavar="ASSUMPTION", help="break this assumption: its claims should fail")
@@ -78,7 +80,9 @@ def build() -> Parser:
     run.add_argument("--out", metavar="DIR", default="results", help="folder for tables and figures (default results)")
     _compiles(run)
     figures = _verb(verbs, "figures", "experiments", "redraw all figures from stored tables")
-    figures.add_argument("--out", metavar="DIR", default="results", help="folder that holds the tables (default results)")
+    figures.add_argument(
+        "--out", metavar="DIR", default="results", help="folder that holds the tables (default results)"
+    )
     return parser
 
 

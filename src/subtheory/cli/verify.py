@@ -1,15 +1,20 @@
 """`subtheory verify`: the main job."""
 
+from __future__ import annotations
+
 import sys
 from argparse import Namespace
 from collections.abc import Mapping
 from dataclasses import replace
 from math import isfinite
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from subtheory.cli import environment
-from subtheory.cli.output import print_json, print_table
+from subtheory.cli.output import print_json, print_table, writable
 from subtheory.errors import InputError
+
+if TYPE_CHECKING:
+    from subtheory.results import Verification
 
 T = TypeVar("T")
 
@@ -20,6 +25,8 @@ def main(options: Namespace) -> int:
     """Check the chosen claims on the chosen grid; print, write, and answer with the exit code."""
     seeds = _count(options.seeds) if options.seeds is not None else SEEDS[_size(options)]
     eps = _positive("eps", options.eps) if options.eps is not None else None
+    if options.out:
+        writable(options.out)
     environment.prepare(options.device, cache=not options.no_cache)
 
     from subtheory import grid
@@ -55,7 +62,7 @@ def main(options: Namespace) -> int:
     command = " ".join(["subtheory", *sys.argv[1:]]) if sys.argv else ""
     found = replace(found, provenance=provenance(numbers, command))
     if options.out:
-        _write(found, options, networks)
+        _write(found, options)
     if options.json:
         print_json(found.to_dict())
     else:
@@ -65,10 +72,7 @@ def main(options: Namespace) -> int:
     return 3 if options.strict and not found.decided else 0
 
 
-def _print(found: object, options: Namespace) -> None:
-    from subtheory.results import Verification
-
-    assert isinstance(found, Verification)
+def _print(found: Verification, options: Namespace) -> None:
     print_table("claims", found.rows())
     print_table("without an assumption", found.control_rows())
     for claim in found.claims:
@@ -84,11 +88,11 @@ def _print(found: object, options: Namespace) -> None:
         print(f"report: {options.out}/report.html")
 
 
-def _write(found: object, options: Namespace, networks: object) -> None:
+def _write(found: Verification, options: Namespace) -> None:
     from subtheory import experiment, report
 
-    ladder = experiment.experiments()["eps_ladder"].tables(options.quick)
-    report.write(found, options.out, ladder)  # type: ignore[arg-type]
+    ladder = experiment.experiments()["eps_ladder"].module.tables(options.quick)
+    report.write(found, options.out, ladder)
 
 
 def _size(options: Namespace) -> str:

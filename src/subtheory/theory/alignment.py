@@ -116,4 +116,3 @@ def predicted_trait_change(d: Distillation, alpha: Array) -> Array:
     """αε ∇L_T(θ0)·GΔ, which is −αεq for a teacher Δ = −∇L_T; for every ε; (K,)."""
     slope = optax.tree.vdot(jax.grad(lambda theta: trait_loss(d, theta))(d.theta0), ggn(d)(d.delta))
     return alpha * d.eps * slope
-

@@ -86,11 +86,6 @@ def step(d: Distillation, gradient: Params) -> Params:
     return jax.tree.map(lambda g: jnp.where(d.sign > 0, jnp.sign(g), g), moved)
 
 
-def teacher_update(d: Distillation) -> Params:
-    """Δ, the direction in which the teacher left θ0 (Cloud, Le et al., §6.1)."""
-    return d.delta
-
-
 def student_update(d: Distillation, eps: Any) -> Params:
     """Δθ_S = −∇_θ E_x l(f_θ(x), y) at θ0_S: the exact full-expectation gradient step, from its definition.
 

@@ -47,7 +47,7 @@ def gradient_descent(start: Start) -> Params:
 def trained(start: Start) -> dict[str, Params]:
     """Δ = θ_T − θ0 after full-batch training on L_T, for every optimizer of `OPTIMIZERS` in one scan."""
     d = start.d
-    teachers = {name: d.theta0 for name in OPTIMIZERS}
+    teachers = dict.fromkeys(OPTIMIZERS, d.theta0)
 
     def loss(thetas: dict[str, Params], _: Array) -> Array:
         stacked = jax.tree.map(lambda *leaves: jnp.stack(leaves), *thetas.values())
@@ -161,3 +161,28 @@ def directions(d: Distillation, drawn: Params, names: Sequence[str] = TEACHERS) 
     begin = start(d, drawn)
     found = {name: DIRECTIONS[name](begin) for name in names if name in DIRECTIONS}
     return found | (trained(begin) if set(names) & set(OPTIMIZERS) else {})
+
+
+def teacher_update(
+    d: Distillation,
+    teacher: str | optax.GradientTransformation | None = None,
+    *,
+    steps: int = 1,
+    key: Array | None = None,
+) -> Params:
+    """Δ, the direction in which a teacher leaves θ0 (Cloud, Le et al., §6.1); a pytree like θ0.
+
+    `teacher` is None for the distillation's own Δ, the name of a built-in teacher, or any optax
+    optimizer, which then takes `steps` full-batch steps on L_T: Δ = θ_T − θ0. `key` draws the random
+    and the adversarial teacher (default `jax.random.key(0)`). For a Δ of your own, replace the field:
+    `dataclasses.replace(d, delta=...)`. Raises ValueError for an unknown name.
+    """
+    if teacher is None:
+        return d.delta
+    if not isinstance(teacher, str):
+        end, _ = train(lambda theta, _: trait_loss(d, theta), d.theta0, teacher, jnp.arange(steps))
+        return optax.tree.sub(end, d.theta0)
+    if teacher not in TEACHERS:
+        raise ValueError(f"teacher: must be one of {', '.join(TEACHERS)}, got {teacher!r}")
+    drawn = noise(jax.random.key(0) if key is None else key, d.theta0)
+    return directions(d, drawn, (teacher,))[teacher]

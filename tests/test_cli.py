@@ -1,0 +1,184 @@
+"""The command line: exit codes, one line for bad input, JSON, and planted errors that it must name."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import jax
+import pytest
+from plants import PLANTS
+
+from subtheory import setting
+from subtheory.cli import main
+from subtheory.cli.parser import build
+
+PROGRAM = [sys.executable, "-m", "subtheory"]
+
+BAD = [
+    (["verify", "alignment-is-ggn-from"], "alignment-is-ggn-form"),
+    (["verify", "--network", "mlq"], "mlq"),
+    (["verify", "--network", "mlp,convnot"], "convnot"),
+    (["verify", "--loss", "cros-entropy"], "cross-entropy"),
+    (["verify", "--channel", "unifrom"], "uniform"),
+    (["verify", "--network", "transformer", "--channel", "uniform"], "uniform"),
+    (["verify", "--without", "shared-int"], "shared-init"),
+    (["verify", "--eps", "0"], "eps: must be a positive number, got 0"),
+    (["verify", "--eps", "-0.1"], "-0.1"),
+    (["verify", "--eps", "nan"], "nan"),
+    (["verify", "--eps", "inf"], "inf"),
+    (["verify", "--eps", "small"], "small"),
+    (["verify", "--eps"], "eps"),
+    (["verify", "--seeds", "0"], "seeds"),
+    (["verify", "--seeds", "-1"], "-1"),
+    (["verify", "--seeds", "1.5"], "1.5"),
+    (["verify", "--device", "abacus"], "abacus"),
+    (["verify", "--quick", "--full"], "--full"),
+    (["verify", "--netwrok", "mlp"], "--network"),
+    (["verify", "--out", __file__], "out"),
+    (["explain", "trait-loss-fals"], "trait-loss-falls"),
+    (["explain"], "CLAIM"),
+    (["run", "eps-lader"], "eps"),
+    (["verfy"], "verfy"),
+    ([], "VERB"),
+    (["cite", "--no-such-flag"], "--no-such-flag"),
+]
+
+
+@pytest.mark.parametrize(("words", "named"), BAD, ids=lambda value: " ".join(value) if isinstance(value, list) else "")
+def test_bad_input_is_one_line_that_names_it(words: list[str], named: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(words) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith("error: ")
+    assert err.count("\n") == 1
+    assert named in err
+    assert "Traceback" not in err
+
+
+def test_every_verb_speaks_json() -> None:
+    verbs = next(action for action in build()._actions if action.dest == "verb").choices
+    assert verbs
+    for name, parser in verbs.items():
+        flags = {flag for action in parser._actions for flag in action.option_strings}
+        assert "--json" in flags, name
+
+
+@pytest.mark.parametrize("words", [["claims"], ["explain", "trait-loss-falls"], ["cite"], ["doctor", "--no-cache"]])
+def test_short_verbs_print_text_and_json(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(words) == 0
+    text = capsys.readouterr().out
+    assert main([*words, "--json"]) == 0
+    assert isinstance(json.loads(capsys.readouterr().out), dict)
+    assert len(text.splitlines()) > 3
+
+
+def test_claims_json_has_the_promised_names(capsys: pytest.CaptureFixture[str]) -> None:
+    main(["claims", "--json"])
+    claims = json.loads(capsys.readouterr().out)["claims"]
+    for claim in claims:
+        assert {"name", "statement", "tier", "assumptions", "proof", "source"} <= set(claim)
+    assert any("shared-init" in claim["assumptions"] for claim in claims)
+
+
+SMALL = ["verify", "--network", "mlp", "--seeds", "2", "--no-cache", "--json"]
+
+
+def test_verify_holds_and_fails_without_an_assumption(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "out"
+    words = [*SMALL, "alignment-is-ggn-form", "--loss", "squared-error,kl"]
+    assert main(words) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["schema"] == 1
+    assert found["ok"] is True
+    assert found["provenance"]["seeds"] == [0, 1]
+    (claim,) = found["claims"]
+    assert claim["verdict"] == "holds"
+    assert claim["measured"] == pytest.approx(claim["predicted"], rel=1e-3)
+    assert {c["without"] for c in claim["controls"]} >= {"shared-init", "gradient-student", "small-eps"}
+
+    assert main([*words, "--without", "shared-init"]) == 1
+    without = json.loads(capsys.readouterr().out)
+    assert without["ok"] is False
+    assert without["claims"][0]["verdict"] == "fails"
+    assert not out.exists()
+
+
+def test_strict_tells_vacuous_from_holding(capsys: pytest.CaptureFixture[str]) -> None:
+    # A linear network under squared error has no second-order term: nothing to check.
+    words = [*SMALL, "alignment-to-second-order", "--network", "linear", "--loss", "squared-error"]
+    words.remove("mlp")
+    words.remove("--network")
+    assert main(words) == 0
+    (claim,) = json.loads(capsys.readouterr().out)["claims"]
+    assert claim["verdict"] == "vacuous"
+    assert claim["reason"]
+    assert main([*words, "--strict"]) == 3
+
+
+CHECKED = ["alignment-is-ggn-form", "alignment-is-positive", "trait-loss-falls", "cosine-limit"]
+
+
+@pytest.mark.parametrize("name", PLANTS)
+def test_a_planted_error_is_named(
+    name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _forget()
+    try:
+        PLANTS[name](monkeypatch)
+        code = main([*SMALL, *CHECKED, "--loss", "squared-error,cross-entropy", "--channel", "uniform"])
+    finally:
+        _forget()
+    found = json.loads(capsys.readouterr().out)
+    assert code == 1
+    assert found["ok"] is False
+    assert [claim["name"] for claim in found["claims"] if claim["verdict"] == "fails"]
+
+
+def _forget() -> None:
+    """Compiled programs know nothing of a patch."""
+    jax.clear_caches()
+    setting._prepared.cache_clear()
+
+
+def _start(*words: str) -> subprocess.Popen[str]:
+    return subprocess.Popen([*PROGRAM, *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def test_help_imports_nothing_heavy() -> None:
+    code = "import sys; from subtheory.cli.parser import build; build().format_help(); print(sorted(sys.modules))"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    for heavy in ("'jax'", "'numpy'", "'flax'", "'matplotlib'", "'rich'", "'sympy'", "'scipy'"):
+        assert heavy not in loaded
+
+
+def test_a_closed_pipe_is_no_error() -> None:
+    process = _start("cite")
+    assert process.stdout is not None
+    process.stdout.close()
+    assert process.stderr is not None
+    assert process.stderr.read() == ""
+    assert process.wait(60) in (0, 141)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals are POSIX")
+def test_an_interrupt_leaves_with_130() -> None:
+    process = _start("verify", "--network", "linear", "--no-cache")
+    time.sleep(8)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "Traceback" not in err
+    assert err.strip().endswith("interrupted")
+
+
+def test_no_such_device_is_one_line() -> None:
+    done = subprocess.run(
+        [*PROGRAM, "verify", "--device", "tpu"], capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1
+    assert "device" in done.stderr
