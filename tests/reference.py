@@ -7,6 +7,7 @@ which it is summed, differences z − y counted as |z| + |y|. That is what float
 
 from dataclasses import dataclass
 from functools import cache, partial
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -30,6 +31,14 @@ class Number:
         return abs(measured - self.value) <= max(1e-10, 50 * U * self.condition) * abs(self.value)
 
 
+class Update(NamedTuple):
+    """Δθ_S, and the magnitudes of the terms of Δθ_S · Δ and of ‖Δθ_S‖."""
+
+    step: np.ndarray
+    size: float
+    norm_size: float
+
+
 def number(value, magnitude):
     """Condition = magnitude of the terms over that of their sum."""
     return Number(float(value), float(magnitude / abs(value)) if value else np.inf)
@@ -51,11 +60,20 @@ def network_functions(network, unravel):
 
 @partial(jax.jit, static_argnums=0)
 def loss_derivatives(loss, z, y, u, w):
-    """∂l/∂z, ∂²l/∂z², ∂²l/∂y∂z at (z, y), and ∂²/∂y² (∂l/∂z · u)[u, u], of one position."""
-    value = lambda z, y: loss.value(z, y, w)  # noqa: E731
-    slope = jax.grad(value)
-    cubic = jax.hessian(lambda y: slope(z, y) @ u)(y)
-    return slope(z, y), jax.hessian(value)(z, y), jax.jacfwd(slope, argnums=1)(z, y), u @ cubic @ u
+    """∂l/∂z, ∂²l/∂z², ∂²l/∂y∂z at (z, y), and ∂²/∂y² (∂l/∂z · u)[u, u], of every row of z, y and u."""
+
+    def row(z, y, u):
+        value = lambda z, y: loss.value(z, y, w)  # noqa: E731
+        slope = jax.grad(value)
+        cubic = jax.hessian(lambda y: slope(z, y) @ u)(y)
+        return slope(z, y), jax.hessian(value)(z, y), jax.jacfwd(slope, argnums=1)(z, y), u @ cubic @ u
+
+    return jax.vmap(row)(z, y, u)
+
+
+@partial(jax.jit, static_argnums=0)
+def trait_loss(network, trait, params):
+    return trait.loss(network.apply, params)
 
 
 class Dense:
@@ -79,41 +97,48 @@ class Dense:
             self.w = np.asarray(d.outputs)
             self.share = np.asarray(d.weights)[:, None] / self.z0.shape[1] * np.ones(self.z0.shape[:2])
             self.grid = list(np.ndindex(*self.share.shape))
+            self.known = {}
             self.y = {float(e): self.f(self.theta + e * self.delta) + np.asarray(d.shift) for e in d.eps}
 
-    def at(self, loss, z, y, u, i):
-        """The four loss derivatives of one example and position."""
-        with float64():
-            return tuple(map(np.asarray, loss_derivatives(loss, z[i], y[i], u[i], self.w)))
+    def at(self, loss, eps=None):
+        """Loss derivatives per (example, position): at the student and y_ε, or at the match of θ0."""
+        if (loss, eps) not in self.known:
+            z, y, u = (self.z0, self.z0, self.u) if eps is None else (self.zS, self.y[float(eps)], self.uS)
+            rows = (a.reshape(-1, a.shape[-1]) for a in (z, y, u))
+            with float64():
+                found = map(np.asarray, loss_derivatives(loss, *rows, self.w))
+            self.known[loss, eps] = dict(zip(self.grid, zip(*found, strict=True), strict=True))
+        return self.known[loss, eps]
 
     def update(self, loss, eps):
-        """Δθ_S = −E Jᵀ ∂_z l, with the magnitude of what D(ε) sums."""
-        total, size = np.zeros_like(self.delta), 0.0
-        y = self.y[float(eps)]
+        """Δθ_S = −E Jᵀ ∂_z l, with the magnitude of what D(ε) and ‖Δθ_S‖ sum."""
+        total, lost, size = np.zeros_like(self.delta), np.zeros_like(self.delta), 0.0
+        y, found = self.y[float(eps)], self.at(loss, float(eps))
         for i in self.grid:
-            slope, _, mixed, _ = self.at(loss, self.zS, y, self.uS, i)
+            slope, _, mixed, _ = found[i]
             total -= self.share[i] * self.JS[i].T @ slope
             off = np.abs(mixed) @ (np.abs(self.zS[i]) + np.abs(y[i]))
             size += self.share[i] * np.abs(self.uS[i]) @ (np.abs(slope) + off)
-        return total, size + np.sum(np.abs(total * self.delta))
+            lost += self.share[i] * np.abs(self.JS[i]).T @ (np.abs(slope) + off)
+        return Update(total, size + np.sum(np.abs(total * self.delta)), np.linalg.norm(lost))
 
     def alignment(self, loss, eps):
         """D(ε) = Δθ_S · Δ."""
-        update, size = self.update(loss, eps)
-        return number(update @ self.delta, size)
+        update = self.update(loss, eps)
+        return number(update.step @ self.delta, update.size)
 
     def ggn(self, loss):
         """G = E JᵀMJ, (P, P)."""
         G = np.zeros((self.delta.size,) * 2)
         for i in self.grid:
-            M = self.at(loss, self.z0, self.z0, self.u, i)[1]
+            M = self.at(loss)[i][1]
             G += self.share[i] * self.J[i].T @ M @ self.J[i]
         return G
 
     def ggn_delta(self, loss):
         """GΔ without the matrix G, for networks of more than a few hundred parameters."""
         parts = (
-            self.share[i] * self.J[i].T @ (self.at(loss, self.z0, self.z0, self.u, i)[1] @ self.u[i])
+            self.share[i] * self.J[i].T @ (self.at(loss)[i][1] @ self.u[i])
             for i in self.grid
         )
         return np.sum(list(parts), axis=0)
@@ -122,7 +147,7 @@ class Dense:
         """q = E uᵀMu."""
         total = size = 0.0
         for i in self.grid:
-            M = self.at(loss, self.z0, self.z0, self.u, i)[1]
+            M = self.at(loss)[i][1]
             total += self.share[i] * self.u[i] @ M @ self.u[i]
             size += self.share[i] * np.abs(self.u[i]) @ np.abs(M) @ np.abs(self.u[i])
         return number(total, size)
@@ -131,7 +156,7 @@ class Dense:
         """h″(0) = −E [∂_y²∂_z l[u; u, u] + u · ∂_y∂_z l v]."""
         total = size = 0.0
         for i in self.grid:
-            *_, mixed, cubic = self.at(loss, self.z0, self.z0, self.u, i)
+            *_, mixed, cubic = self.at(loss)[i]
             total -= self.share[i] * (cubic + self.u[i] @ mixed @ self.v[i])
             size += self.share[i] * (abs(cubic) + np.abs(self.u[i]) @ np.abs(mixed) @ np.abs(self.v[i]))
         # A third derivative of a softmax sums terms of either sign of the size of u³.
@@ -140,14 +165,14 @@ class Dense:
     def trait(self, theta):
         """L_T(θ)."""
         with float64():
-            return float(self.d.trait.loss(self.d.network.apply, self.unravel(jnp.asarray(theta))))
+            return float(trait_loss(self.d.network, self.d.trait, self.unravel(jnp.asarray(theta))))
 
     def trait_change(self, loss, alpha, eps):
         """L_T(θ0_S + αΔθ_S) − L_T(θ0_S)."""
-        update, size = self.update(loss, eps)
-        before, after = self.trait(self.student), self.trait(self.student + alpha * update)
+        update = self.update(loss, eps)
+        before, after = self.trait(self.student), self.trait(self.student + alpha * update.step)
         lost = abs(before) + abs(after) + np.abs(self.z0).max()
-        return number(after - before, lost + abs(after - before) * size / abs(update @ self.delta))
+        return number(after - before, lost + abs(after - before) * update.size / abs(update.step @ self.delta))
 
     def ntk(self, other):
         """J1 J2ᵀ between this channel and another's, (N1, positions, V, N2, positions, V)."""

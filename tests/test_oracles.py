@@ -30,13 +30,13 @@ class OneTeacher(FromTask):
 
 
 SHARE = {
-    "linear": (Linear(), "random", "adam"),
+    "linear": (Linear(), "random", "random"),
     "tanh": (MLP(width=4, depth=1), "gradient-descent", "random"),
     "relu": (MLP(width=4, depth=2, activation="relu"), "gradient-descent", "adversarial"),
     "convnet": (ConvNet(channels=(2,)), "gradient-descent", "random"),
-    "transformer": (Transformer(width=4, heads=1), "gradient-descent", "momentum"),
+    "transformer": (Transformer(width=4, heads=1), "random", "random"),
 }
-"""A network for each corner (linear in θ, smooth, kinked, shared weights, positions), with two teachers."""
+"""A network for each corner (linear in θ, smooth, kinked, shared weights, positions), with its teachers."""
 
 
 def random_settings(name):
@@ -53,7 +53,7 @@ def random_settings(name):
                 teacher=teachers[i % 2],
                 eps=(0.02, 0.003, 1e-4),
                 alpha=float(rng.uniform(0.5, 2)),
-                examples=3,
+                examples=2,
                 trait_examples=4,
                 independent=i == 3,
                 source=OneTeacher(network.task),
@@ -66,20 +66,20 @@ def random_settings(name):
 def test_measurements_agree_with_dense_matrices(name):
     """D(ε), q, h″, ‖GΔ‖, ‖Δθ_S‖ and ΔL_T of every loss on four random settings of every network."""
     compared = 0
-    for setting, seed in random_settings(name):
+    for k, (setting, seed) in enumerate(random_settings(name)):
         found = measurements(setting, (seed,), tuple(LOSSES.values()))
         dense = Dense(setting.distillation(seed))
-        for loss in (LOSSES.values() if setting.teacher == SHARE[name][1] else list(LOSSES.values())[::3]):
+        for loss in (LOSSES.values() if k < 2 else list(LOSSES.values())[k - 2 :: 3]):
             (m,) = found[loss.name]
             expected = {}
-            for k, eps in enumerate(m.eps):
-                update, size = dense.update(loss, eps)
+            for j, eps in enumerate(map(float, m.eps)):
+                update = dense.update(loss, eps)
                 aligned = dense.alignment(loss, eps)
                 expected |= {
-                    ("D", k): (m.alignment[k], aligned),
-                    ("by jvp", k): (m.alignment_by_jvp[k], aligned),
-                    ("norm", k): (m.update_norm[k], number(np.linalg.norm(update), size / m.delta_norm)),
-                    ("trait", k): (m.trait_change[k], dense.trait_change(loss, m.alpha, eps)),
+                    ("D", j): (m.alignment[j], aligned),
+                    ("by jvp", j): (m.alignment_by_jvp[j], aligned),
+                    ("norm", j): (m.update_norm[j], number(np.linalg.norm(update.step), update.norm_size)),
+                    ("trait", j): (m.trait_change[j], dense.trait_change(loss, m.alpha, eps)),
                 }
             if loss.order == 1:
                 expected["q"] = (m.leading, dense.quadratic_form(loss))
@@ -94,13 +94,12 @@ def test_measurements_agree_with_dense_matrices(name):
     assert compared > 250, "too few comparisons that could fail"
 
 
-@pytest.mark.parametrize(("name", "loss"), [("tanh", "kl"), ("relu", "squared-error"), ("transformer", "top-k")])
+@pytest.mark.parametrize(("name", "loss"), [("tanh", "kl"), ("relu", "squared-error"), ("convnet", "top-k")])
 def test_public_functions_agree_with_dense_matrices(name, loss):
     """The functions that take one distillation, and products with G and the NTK, entry by entry."""
     setting, seed = next(random_settings(name))
     d = replace(setting, loss=LOSSES[loss]).distillation(seed)
-    # Other examples of the same channel: the NTK between two sets of inputs.
-    other = replace(d, x=d.x[:2][::-1].copy(), weights=np.full(2, 0.5))
+    other = replace(d, x=d.x[::-1].copy())  # the NTK between two sets of inputs
     dense, second = Dense(d), Dense(other)
 
     def every(d, x2, v, r):
@@ -117,7 +116,7 @@ def test_public_functions_agree_with_dense_matrices(name, loss):
             "trait": theory.trait_change(d, 0.1),
             "trait law": theory.predicted_trait_change(d, 0.1),
             "G v": ravel_pytree(curvature.ggn(d)(v))[0],
-            "K": kernel.ntk(d.network, d.theta0, d.x, x2) if name != "transformer" else 0.0,
+            "K": kernel.ntk(d.network, d.theta0, d.x, x2),
             "K r": kernel.ntk_product(d.network, d.theta0, d.x, x2)(r),
         }
 
@@ -128,7 +127,6 @@ def test_public_functions_agree_with_dense_matrices(name, loss):
         shape = (2, *jax.eval_shape(d.network.apply, d.theta0, d.x[0]).shape)
         found = jax.jit(every)(d, other.x, dense.unravel(jnp.asarray(flat)), r.reshape(shape))
         found = {what: np.asarray(value) for what, value in found.items()}
-        slope = np.asarray(jax.grad(dense.trait)(dense.theta)) if False else None
         trait = lambda theta: d.trait.loss(d.network.apply, dense.unravel(theta))  # noqa: E731
         slope = np.asarray(jax.jit(jax.grad(trait))(dense.theta))
 
@@ -137,8 +135,8 @@ def test_public_functions_agree_with_dense_matrices(name, loss):
     q, g_delta, eps = dense.quadratic_form(loss), G @ dense.delta, np.asarray(d.eps)
     assert q.value == pytest.approx(dense.delta @ g_delta, rel=1e-12)  # E uᵀMu = ΔᵀGΔ
     np.testing.assert_allclose(found["G v"], G @ flat, rtol=0, atol=1e-13 * np.abs(G).sum(1).max() * 4)
-    for k, e in enumerate(eps):
-        update, size = dense.update(loss, e)
+    for k, e in enumerate(map(float, eps)):
+        update, size, _ = dense.update(loss, e)
         D = dense.alignment(loss, e)
         norm, length = np.linalg.norm(update), np.linalg.norm(dense.delta)
         assert D.agrees(found["D"][k]) and D.agrees(found["by jvp"][k])
@@ -157,8 +155,7 @@ def test_public_functions_agree_with_dense_matrices(name, loss):
     law = 0.1 * eps * (slope @ g_delta)
     np.testing.assert_allclose(found["trait law"], law, rtol=1e-10, atol=1e-14 * np.abs(slope) @ np.abs(g_delta))
     K = dense.ntk(second)
-    if name != "transformer":
-        np.testing.assert_allclose(found["K"].ravel(), K.ravel(), rtol=0, atol=1e-13 * np.abs(K).max() * 10)
+    np.testing.assert_allclose(found["K"].ravel(), K.ravel(), rtol=0, atol=1e-12 * np.abs(K).max())
     Kr = np.tensordot(K, r, axes=3)
     np.testing.assert_allclose(found["K r"].ravel(), Kr.ravel(), rtol=0, atol=1e-12 * np.abs(K).max())
 

@@ -89,8 +89,9 @@ def experiments() -> dict[str, Experiment]:
 def run(name: str, out: Path | str, quick: bool = False, progress: Progress | None = None) -> list[Path]:
     """Answer one question: compute its tables, or take the saved ones, and draw its figure.
 
-    Returns the files written: out/NAME/tables/ (a CSV a table, and the record with all of them and their provenance) and
-    out/NAME/figures/. A corrupt record goes to quarantine. Raises InputError for an unknown name or a place that cannot be written to.
+    Returns the files to read: out/NAME/tables/ (a CSV a table, beside the record of them all with their
+    provenance) and out/NAME/figures/. A corrupt record is put aside and computed again. Raises InputError
+    for an unknown name, or a place that cannot be written to.
     """
     experiment = choose("experiment", name, experiments())
     identity = experiment.identity(quick)

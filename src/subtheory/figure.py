@@ -21,7 +21,7 @@ DASHES = ("-", "--", "-.", ":", (0, (5, 1)), (0, (3, 1, 1, 1)), (0, (1, 1)), (0,
 WIDTH = 5.5
 """Text width of a one-column paper, in inches."""
 
-STYLE = {
+STYLE: dict[str, Any] = {
     "font.family": "DejaVu Sans",
     "font.size": 7.5,
     "axes.titlesize": 8.0,
@@ -63,7 +63,9 @@ METADATA: dict[str, dict[str, Any]] = {
 @contextmanager
 def style() -> Iterator[None]:
     """The style inside a `with`, from matplotlib's own defaults; a user's settings come back after it."""
-    with matplotlib.rc_context({**matplotlib.rcParamsDefault, "backend": matplotlib.get_backend(), **STYLE}):
+    settings: dict[Any, Any] = {**matplotlib.rcParamsDefault, **STYLE}
+    del settings["backend"]  # naming one would start it
+    with matplotlib.rc_context(settings):
         yield
 
 

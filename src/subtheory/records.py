@@ -135,9 +135,11 @@ def computed(
 
 
 def columns(rows: Iterable[Mapping[str, Any]]) -> Arrays:
-    """Rows as one array a column. Raises InputError unless all rows have the same columns."""
+    """Rows as one array a column. Raises InputError for no rows, or rows of different columns."""
     rows = list(rows)
-    names = list(rows[0]) if rows else []
+    if not rows:
+        raise InputError("rows", "none", "must be at least one")
+    names = list(rows[0])
     for row in rows:
         if list(row) != names:
             raise InputError("rows", ", ".join(row), f"must all have the columns {', '.join(names)}")

@@ -128,7 +128,7 @@ class Setting:
     relative: bool = True
     alpha: float = 1.0
     examples: int = 24
-    trait_examples: int = 48
+    trait_examples: int = 32
     source: Source | None = None
 
     independent: bool = False

@@ -87,5 +87,5 @@ NULL_SPACE = Assumption(
 UNSEEN = Assumption(
     "unseen-direction",
     "The channel does not see the teacher's direction to first order, q = ΔᵀGΔ = 0.",
-    lambda setting: replace(setting, teacher="gradient-descent"),
+    lambda setting: replace(setting, teacher="random"),
 )

@@ -8,6 +8,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 from jax import Array
 
 from subtheory.setting import Given, Setting, ladder
@@ -74,7 +75,7 @@ def _two_units(b1: tuple[float, float]) -> tuple[Params, Params]:
 
 def _against(delta: Params) -> Callable[[Params], Array]:
     """L_T = −Δ·θ, whose gradient step is Δ: what raises it has moved away from the teacher."""
-    return lambda theta: -sum(jnp.sum(d * t) for d, t in zip(*map(jax.tree.leaves, (delta, theta)), strict=True))
+    return lambda theta: -optax.tree.vdot(delta, theta)
 
 
 @cache

@@ -6,6 +6,7 @@ from subtheory.claim import Control, Evidence, claim
 from subtheory.claims import witnesses
 from subtheory.claims.assumptions import NULL_SPACE, UNSEEN
 from subtheory.measurement import Measurement
+from subtheory.numerics import UNIT
 from subtheory.setting import Setting
 
 SHIFT_BLIND = ("cross-entropy", "kl", "reverse-kl", "jensen-shannon")
@@ -39,11 +40,13 @@ def zero_branch_is_exact(m: Measurement) -> Evidence:
         return Evidence(0.0, 0.0, 1.0, "the direction moves no output anywhere")
     # What squared error would measure for the same Δ where it is seen: ε · 2E‖JΔ‖².
     unit = 2 * m.eps * m.visible
-    clear = m.alignment_rounding <= TELLING * unit
+    # Where Δ moves nothing on the channel even the rounding scale is 0; D itself is rounded, though.
+    rounding = np.maximum(m.alignment_rounding, UNIT * unit)
+    clear = rounding <= TELLING * unit
     if not clear.any():
         return Evidence(0.0, 0.0, 1.0, "rounding would hide an alignment that is not zero")
     ratio = m.alignment[clear] / unit[clear]
-    margin = float(np.min(1 - np.abs(m.alignment[clear]) / m.alignment_rounding[clear]))
+    margin = float(np.min(1 - np.abs(m.alignment[clear]) / rounding[clear]))
     return Evidence(float(ratio[np.argmax(np.abs(ratio))]), 0.0, margin)
 
 

@@ -63,7 +63,7 @@ def random(start: Start) -> Params:
     return start.noise
 
 
-def adversarial(start: Start, power: int = 50, steps: int = 30) -> Params:
+def adversarial(start: Start, power: int = 20, steps: int = 12) -> Params:
     """Δ that hides from the channel: (I − G/λ_max)^steps on a random draw shrinks ΔᵀGΔ/‖Δ‖².
 
     Knows θ0, the channel and the squared-error G; it can make q small, never negative. The first
@@ -127,7 +127,7 @@ def invisible(start: Start) -> Params:
     return jax.tree.map(lambda s, g: jnp.where(s == 0, g, 0.0), seen, gradient_descent(start))
 
 
-SHORT, STEPS = 8, 100
+SHORT, STEPS = 8, 40
 """Steps of the teachers that stop early, and of the converged one."""
 
 
@@ -139,7 +139,7 @@ def _short(rate: float) -> optax.Schedule:
 OPTIMIZERS: dict[str, optax.GradientTransformation] = {
     "momentum": optax.sgd(_short(0.05), momentum=0.9),
     "adam": optax.adam(_short(3e-3)),
-    "converged": optax.adam(1e-2),
+    "converged": optax.adam(2e-2),
 }
 """Teachers made by training; the last one to where its loss is small."""
 

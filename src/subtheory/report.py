@@ -1,0 +1,144 @@
+"""The report of a verification: one page that opens offline and runs no code, and its tables as files."""
+
+import base64
+import json
+import math
+import re
+from pathlib import Path
+from typing import Any
+
+import jinja2
+from markupsafe import Markup
+
+from subtheory import experiment, resources, table
+from subtheory.claim import Verdict
+from subtheory.claims import CLAIMS
+from subtheory.records import write_atomic
+from subtheory.results import ClaimResult, Verification
+
+LADDER = "eps_ladder"
+"""The experiment whose figure the page shows."""
+
+SIGNS = {name: said.split()[0] for name, said in table.VERDICTS.items()}
+
+
+def write(verification: Verification, folder: Path | str, ladder: experiment.Tables | None = None) -> Path:
+    """Write report.html, tables/ and, given the ladder's tables, figures/; the path of the page.
+
+    Equal inputs give equal bytes: there is no clock in it. Raises InputError if `folder` cannot be
+    written to.
+    """
+    folder = Path(folder)
+    texts = {
+        "claims.csv": table.to_csv(verification.rows()),
+        "controls.csv": table.to_csv(verification.control_rows()),
+        "claims.tex": verification.to_latex(),
+        "verify.json": to_json(verification),
+    }
+    for name, text in texts.items():
+        write_atomic(folder / "tables" / name, text)
+    figure = _figure(folder / "figures", ladder) if ladder else None
+    return write_atomic(folder / "report.html", page(verification, figure))
+
+
+def to_json(verification: Verification) -> str:
+    """The text of verify.json, as schemas/verify.schema.json describes it."""
+    return json.dumps(verification.to_dict(), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def page(verification: Verification, figure: dict[str, Any] | None = None) -> str:
+    """The page as HTML; everything that comes from the verification is escaped."""
+    claims = verification.claims
+    controls = [control for claim in claims for control in claim.controls]
+    overall, headline = _headline(verification)
+    return _template().render(
+        signs=SIGNS,
+        overall=str(overall),
+        headline=headline,
+        held=sum(claim.verdict is Verdict.HOLDS for claim in claims),
+        broke=sum(control.as_declared for control in controls),
+        controls=len(controls),
+        runs=sum(claim.runs for claim in claims),
+        control_runs=sum(control.runs for control in controls),
+        messages=verification.messages,
+        claims=[_claim(claim) for claim in claims],
+        figure=figure,
+        provenance=[(name, _said(value)) for name, value in verification.provenance.items()],
+    )
+
+
+def _template() -> jinja2.Template:
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(resources.PACKAGE / "templates"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        keep_trailing_newline=True,
+    )
+    environment.filters |= {
+        "number": lambda x: "–" if math.isnan(x) else table.shown(x).replace("inf", "∞").replace("-", "−"),
+        "share": lambda x: f"{100 * x:.3g} %" if math.isfinite(x) else "–",
+    }
+    return environment.get_template("report.html")
+
+
+def _headline(verification: Verification) -> tuple[Verdict, str]:
+    """The verdict over everything, and a sentence for it."""
+    claims = verification.claims
+    failed = sum(claim.verdict is Verdict.FAILS for claim in claims)
+    wrong = sum(not control.as_declared for claim in claims for control in claim.controls)
+    open_ = sum(claim.verdict in (Verdict.VACUOUS, Verdict.UNDECIDED) for claim in claims)
+    if not claims:
+        return Verdict.VACUOUS, "Nothing was verified"
+    if not verification.ok:
+        return Verdict.FAILS, f"Not as the theory says: claims that fail {failed}, controls not as declared {wrong}"
+    if open_:
+        return Verdict.UNDECIDED, f"No claim fails, but {open_} of {len(claims)} remain vacuous or undecided"
+    return Verdict.HOLDS, "Every claim holds, and every control breaks as declared"
+
+
+def _claim(result: ClaimResult) -> dict[str, Any]:
+    """A claim with its assumptions in words, and what was found without each."""
+    found = {control.without: control for control in result.controls}
+    known = CLAIMS[result.name].assumptions if result.name in CLAIMS else ()
+    sentences = {assumption.name: assumption.sentence for assumption in known} | {
+        name: "" for name in found if name not in {assumption.name for assumption in known}
+    }
+    return {
+        **{name: getattr(result, name) for name in result.__dataclass_fields__},
+        "verdict": str(result.verdict),
+        "ok": result.ok,
+        "as_declared": sum(control.as_declared for control in result.controls),
+        "assumptions": [
+            {"name": name, "sentence": sentence, "control": found.get(name)} for name, sentence in sentences.items()
+        ],
+    }
+
+
+def _figure(folder: Path, ladder: experiment.Tables) -> dict[str, Any]:
+    """Save the ladder's figure, and return it as the page holds it."""
+    shown = experiment.experiments()[LADDER]
+    paths = {path.suffix[1:]: path for path in experiment.draw(shown, ladder, folder)}
+    return {
+        "name": LADDER,
+        "question": shown.question,
+        "expected": shown.expected,
+        "svg": inline(paths["svg"].read_text("utf-8"), shown.question),
+        **{ending: base64.b64encode(paths[ending].read_bytes()).decode() for ending in ("pdf", "csv")},
+    }
+
+
+def inline(svg: str, title: str) -> Markup:
+    """An SVG file as an element of a page: no prolog, no metadata, no addresses, and a title to read aloud."""
+    body = re.sub(r"\s*(<metadata>.*?</metadata>|<!--.*?-->)", "", svg[svg.index("<svg") :], flags=re.DOTALL)
+    body = re.sub(r' xmlns(:\w+)?="[^"]*"', "", body, count=2)
+    named = Markup('<svg role="img" aria-label="{}"').format(title)
+    return Markup(body.replace("<svg", named, 1))
+
+
+def _said(value: Any) -> str:
+    """A value of the provenance in one line."""
+    if isinstance(value, dict):
+        return ", ".join(f"{name}={item}" for name, item in value.items()) or "–"
+    if isinstance(value, list | tuple):
+        return ", ".join(map(str, value)) or "–"
+    return str(value) or "–"

@@ -1,0 +1,122 @@
+"""README and docs/ say what is so: their examples run, and their links, commands, files and names exist."""
+
+import doctest
+import re
+from pathlib import Path
+
+import pytest
+
+from subtheory.claims import CLAIMS
+from subtheory.cli.parser import build
+from subtheory.data import CHANNELS
+from subtheory.experiment import experiments
+from subtheory.networks import NETWORKS
+from subtheory.theory.losses import LOSSES
+
+ROOT = Path(__file__).resolve().parents[1]
+PAGES = [ROOT / "README.md", ROOT / "benchmarks" / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+FLAGS = doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS
+PRINTED_VERBS = ("--version",)
+
+pages = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+
+
+def fenced(text: str, language: str = "") -> list[str]:
+    """The bodies of code blocks in that language."""
+    return re.findall(rf"^```{language}\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
+
+
+def prose(text: str) -> str:
+    """The page without its code blocks."""
+    return re.sub(r"^```.*?^```", "", text, flags=re.DOTALL | re.MULTILINE)
+
+
+def commands(text: str) -> list[list[str]]:
+    """Every `subtheory VERB ...` in code blocks and backticks, without the comment behind it."""
+    blocks = [line for block in fenced(text) for line in block.splitlines() if line.startswith("subtheory ")]
+    spans = re.findall(r"`(subtheory [^`]+)`", prose(text))
+    return [re.split(r"\s{2,}", each)[0].split()[1:] for each in blocks + spans]
+
+
+@pytest.mark.parametrize(
+    "page", [p for p in PAGES if ">>>" in p.read_text("utf-8")], ids=lambda page: page.relative_to(ROOT).as_posix()
+)
+def test_examples_print_what_they_show(page: Path) -> None:
+    results = doctest.testfile(str(page), module_relative=False, optionflags=FLAGS, encoding="utf-8")
+    assert results.failed == 0
+    assert results.attempted > 0
+
+
+@pages
+def test_relative_links_lead_somewhere(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)\s]+)\)", prose(page.read_text("utf-8"))):
+        if not re.match(r"https?:|#", target):
+            assert (page.parent / target.split("#")[0]).exists(), f"{page.name} links to {target}"
+
+
+@pages
+def test_anchors_are_headings(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)\s]*#[^)\s]+)\)", prose(page.read_text("utf-8"))):
+        if not target.startswith("http"):
+            path, anchor = target.split("#")
+            headings = re.findall(r"^#+ (.+)$", ((page.parent / path) if path else page).read_text("utf-8"), re.MULTILINE)
+            slugs = [re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings]
+            assert anchor in slugs, f"{page.name} links to {target}"
+
+
+@pages
+def test_commands_parse(page: Path) -> None:
+    placeholders = {"CLAIM": next(iter(CLAIMS)), "EXPERIMENT": "eps_ladder", "VERB": "claims"}
+    known = {"network": NETWORKS, "loss": LOSSES, "channel": CHANNELS}
+    assumptions = {a.name for claim in CLAIMS.values() for a in claim.assumptions}
+    for words in commands(page.read_text("utf-8")):
+        if words[0] in PRINTED_VERBS:
+            continue
+        options = build().parse_args([placeholders.get(word, word) for word in words])
+        assert set(getattr(options, "claims", [])) | {getattr(options, "claim", next(iter(CLAIMS)))} <= set(CLAIMS)
+        assert getattr(options, "experiment", "eps_ladder") in experiments()
+        assert getattr(options, "without", None) in {None, *assumptions}
+        for field, names in known.items():
+            for several in getattr(options, field, None) or []:
+                assert set(several.split(",")) <= set(names)
+
+
+@pages
+def test_flags_exist(page: Path) -> None:
+    """Of `subtheory`, or of the benchmark in its own README."""
+    text = page.read_text("utf-8")
+    verbs = next(action for action in build()._actions if hasattr(action.choices, "values"))
+    known = {flag for verb in verbs.choices.values() for flag in verb._option_string_actions} | {"--version"}
+    known |= set(re.findall(r'"(--[a-z-]+)"', (ROOT / "benchmarks" / "alignment.py").read_text("utf-8")))
+    assert set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", text)) <= known
+
+
+@pages
+def test_files_that_are_named_exist(page: Path) -> None:
+    named = re.findall(r"`((?:src|docs|tests|proofs|experiments|benchmarks|scripts)/[\w./-]*)`", page.read_text("utf-8"))
+    for name in named:
+        assert (ROOT / name).exists(), f"{page.name} names {name}"
+
+
+@pages
+def test_nothing_belongs_to_one_machine(page: Path) -> None:
+    assert not re.search(r"/(tmp|home|work|opt|root|Users)/", page.read_text("utf-8"))
+
+
+def test_every_verb_and_flag_is_documented() -> None:
+    text = (ROOT / "docs" / "cli.md").read_text("utf-8")
+    verbs = next(action for action in build()._actions if hasattr(action.choices, "values"))
+    for name, verb in verbs.choices.items():
+        assert f"| `{name}" in text
+        for flag in verb._option_string_actions:
+            assert flag == "-h" or flag in text
+
+
+def test_every_argument_of_verify_is_documented() -> None:
+    from inspect import signature
+
+    from subtheory import verify
+
+    text = (ROOT / "docs" / "own-network.md").read_text("utf-8")
+    for name in set(signature(verify).parameters) - {"progress"}:
+        assert name in text

@@ -1,0 +1,166 @@
+"""Experiments are files: found, run, resumed, redrawn, and refused when their record is corrupt."""
+
+import json
+import math
+import shutil
+
+import numpy as np
+import pytest
+
+from subtheory import experiment, records, resources
+from subtheory.errors import DataError, InputError, SubtheoryError
+from subtheory.networks import NETWORKS
+
+FAKE = '''"""Is y twice x?"""
+from subtheory.figure import blank, style
+QUESTION, COMMAND, EXPECTED = "Is y twice x?", "subtheory run fake", "yes"
+CALLS = []
+def tables(quick, progress=None):
+    CALLS.append(quick)
+    if progress:
+        progress(1, 1, "done")
+    return {"line": [{"x": x, "y": 2.0 * x} for x in range(2 if quick else 4)], "other": [{"name": "a"}]}
+def figure(tables):
+    with style():
+        drawn = blank()
+        drawn.axes[0].plot([row["x"] for row in tables["line"]], [row["y"] for row in tables["line"]])
+    return drawn
+'''
+
+
+@pytest.fixture
+def fake(tmp_path, monkeypatch):
+    """A folder of experiments with one in it; returns its file and the calls of `tables`."""
+    folder = tmp_path / "experiments"
+    folder.mkdir()
+    (folder / "fake.py").write_text(FAKE)
+    (folder / "_helper.py").write_text("raise RuntimeError")
+    monkeypatch.setattr(resources, "experiments", lambda: folder)
+    return folder / "fake.py"
+
+
+def modules(monkeypatch):
+    """Count how often any loaded fake computes its tables."""
+    calls = []
+    load = experiment.Experiment.tables
+
+    def counted(self, quick=False, progress=None):
+        calls.append(quick)
+        return load(self, quick, progress)
+
+    monkeypatch.setattr(experiment.Experiment, "tables", counted)
+    return calls
+
+
+def test_run_writes_tables_figure_and_provenance(fake, tmp_path):
+    steps = []
+    paths = experiment.run("fake", tmp_path / "out", quick=True, progress=lambda *step: steps.append(step))
+    assert steps == [(1, 1, "done")] and all(path.is_file() for path in paths)
+    names = {str(path.relative_to(tmp_path / "out" / "fake")) for path in paths}
+    assert names == {"tables/line.csv", "tables/other.csv"} | {
+        f"figures/fake.{e}" for e in ("pdf", "svg", "png", "csv")
+    }
+    assert (tmp_path / "out/fake/tables/line.csv").read_text() == "x,y\n0,0.0\n1,2.0\n"
+    meta = json.loads((tmp_path / "out/fake/tables/record.json").read_text("utf-8"))["meta"]
+    assert meta["provenance"]["command"] == "subtheory run fake" and meta["provenance"]["jax"]
+    assert experiment.saved_tables(tmp_path / "out" / "fake")["other"] == [{"name": "a"}]
+
+
+def test_resumes_until_something_that_matters_changes(fake, tmp_path, monkeypatch):
+    calls = modules(monkeypatch)
+    run = lambda **changed: experiment.run("fake", tmp_path / "out", **changed)  # noqa: E731
+    first = {path: path.read_bytes() for path in run()}
+    first_csv = tmp_path / "out/fake/tables/line.csv"
+    first_csv.unlink()
+    assert {path: path.read_bytes() for path in run()} == first
+    assert calls == [False]
+    run(quick=True)
+    assert calls == [False, True]
+    fake.write_text(FAKE.replace("2.0 *", "3.0 *"))
+    run(quick=True)
+    assert calls == [False, True, True] and "1,3.0" in first_csv.read_text()
+    monkeypatch.setattr(experiment, "__version__", "another")
+    run(quick=True)
+    assert len(calls) == 4
+
+
+def test_corrupt_record_is_put_aside_and_computed_again(fake, tmp_path, monkeypatch, capsys):
+    calls = modules(monkeypatch)
+    experiment.run("fake", tmp_path)
+    data = tmp_path / "fake/tables/record.npz"
+    data.write_bytes(data.read_bytes()[:-3])
+    with pytest.raises(DataError, match=r"record\.npz: corrupt"):
+        experiment.figures(tmp_path)
+    experiment.run("fake", tmp_path)
+    assert len(calls) == 2 and "quarantine" in capsys.readouterr().err
+    experiment.figures(tmp_path)
+
+
+def test_figures_are_redrawn_from_tables_alone(fake, tmp_path, monkeypatch):
+    calls = modules(monkeypatch)
+    experiment.run("fake", tmp_path / "out")
+    figures = tmp_path / "out/fake/figures"
+    before = {path.name: path.read_bytes() for path in figures.iterdir()}
+    shutil.rmtree(figures)
+    paths = experiment.figures(tmp_path / "out")
+    assert {path.name: path.read_bytes() for path in paths} == before and calls == [False]
+
+
+def test_errors_name_what_is_wrong(fake, tmp_path):
+    with pytest.raises(InputError, match="experiment: unknown, did you mean 'fake'"):
+        experiment.run("fakes", tmp_path)
+    with pytest.raises(InputError, match="must hold the tables"):
+        experiment.figures(tmp_path)
+    with pytest.raises(DataError, match="missing"):
+        experiment.saved_tables(tmp_path)
+    fake.write_text(FAKE.replace("def figure", "def painting"))
+    with pytest.raises(SubtheoryError, match="must define figure"):
+        experiment.run("fake", tmp_path)
+
+
+def test_listing_runs_nothing(fake):
+    fake.write_text("raise RuntimeError")
+    assert list(experiment.experiments()) == ["fake"]
+
+
+def test_shipped_experiments_say_what_they_ask():
+    for name, one in experiment.experiments().items():
+        assert one.question.endswith("?") and one.expected and one.command == f"subtheory run {name}"
+
+
+@pytest.fixture(scope="module")
+def ladder():
+    return experiment.experiments()["eps_ladder"]
+
+
+@pytest.fixture(scope="module")
+def rows(ladder):
+    return ladder.module.ladder_rows([NETWORKS["linear"]], (0,))
+
+
+def test_ladder_of_the_linear_network(rows, ladder):
+    """Exact but for rounding with a shared init, and 1/ε without: on every rung."""
+    shared, own = ([row for row in rows if row["init"] == init] for init in ("shared", "independent"))
+    assert len(shared) == len(own) == 18
+    assert all(row["error"] <= row["rounding_bound"] for row in shared)
+    slope = np.polyfit(np.log([r["relative_size"] for r in own[3:]]), np.log([r["size"] for r in own[3:]]), 1)[0]
+    assert math.isclose(slope, -1, abs_tol=0.02)
+    sizes = [row["relative_size"] for row in shared]
+    np.testing.assert_allclose(sizes, 0.1 * 4.0 ** -np.arange(18), rtol=1e-9)
+
+
+def test_ladder_compiles_one_program_a_network(rows, ladder):
+    from subtheory.traces import TRACES
+
+    before = dict(TRACES)
+    ladder.module.ladder_rows([NETWORKS["linear"]], (0,))
+    assert dict(TRACES) == before
+
+
+def test_ladder_figure_draws_from_saved_rows(rows, ladder, tmp_path):
+    saved = {"eps_ladder": records.rows(records.columns(rows))}
+    assert saved["eps_ladder"] == rows
+    paths = experiment.draw(ladder, saved, tmp_path)
+    assert {path.suffix for path in paths} == {".pdf", ".svg", ".png", ".csv"}
+    lines = ladder.figure(saved).axes[0].get_lines()
+    np.testing.assert_array_equal(lines[0].get_ydata(), [max(r["error"], 1e-17) for r in rows if r["init"] == "shared"])

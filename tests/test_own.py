@@ -1,0 +1,149 @@
+"""`verify` on a network of one's own: what is taken, what comes back, and what is refused in which words."""
+
+import json
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import subtheory as st
+
+RNG = np.random.default_rng(11)
+X = RNG.standard_normal((8, 3)).astype(np.float32)
+LABELS = np.arange(8) % 4
+PARAMS = {
+    "W": RNG.standard_normal((3, 5)).astype(np.float32),
+    "V": RNG.standard_normal((5, 4)).astype(np.float32),
+}
+TWO = ("alignment-is-ggn-form", "alignment-by-one-jvp")
+
+
+def apply(params, x):
+    return jnp.tanh(x @ params["W"]) @ params["V"]
+
+
+def verify(model=apply, params=PARAMS, **changes):
+    return st.verify(model, params, **{"trait": (X, LABELS), "channel": X, "claims": TWO, "seeds": 2,
+                                       "loss": "squared-error", "examples": 4} | changes)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def found():
+    """All claims that speak of a pure function with float32 parameters, both default losses."""
+    return verify(claims=None, loss=None, outputs=(0, 1, 2))
+
+
+def test_every_claim_about_a_network_holds_on_a_users_own(found):
+    assert found.ok and found.messages == ("parameters: upcast from float32 to float64",)
+    spoken = {c.name for c in found.claims}
+    assert spoken == {name for name, c in st.CLAIMS.items() if c.settings is None} - {
+        "quartic-loss-aligns-at-third-order",
+        "absolute-loss-steps-at-order-one",
+    }
+    for claim in found.claims:
+        # Only another architecture is not there to be tried on a network from outside.
+        broken = {control.without for control in claim.controls} | {"same-architecture"}
+        assert broken >= {a.name for a in st.CLAIMS[claim.name].assumptions}
+        assert claim.runs > 0 and claim.verdict is st.Verdict.HOLDS
+
+
+def test_the_result_in_all_its_forms(found):
+    assert found["alignment-is-ggn-form"].measured == pytest.approx(1, abs=0.1)
+    with pytest.raises(KeyError, match="nonsense"):
+        found["nonsense"]
+    text = found.summary()
+    assert found.messages[0] in text and "alignment-is-ggn-form" in text and "shared-init" in text
+    data = json.loads(json.dumps(found.to_dict(), allow_nan=False))
+    assert data["schema"] == 1 and data["ok"] is True and len(data["claims"]) == len(found)
+    assert data["provenance"]
+    latex = found.to_latex()
+    assert r"\toprule" in latex and "alignment-is-ggn-form" in latex
+    assert "<table" in found._repr_html_() and "ok" in repr(found)
+
+
+def test_without_an_assumption(found):
+    broken = verify(without="shared-init", claims="alignment-is-ggn-form")
+    assert not broken.ok and broken["alignment-is-ggn-form"].verdict is st.Verdict.FAILS
+
+
+class Linen(nn.Module):
+    """Default float32 modules."""
+
+    @nn.compact
+    def __call__(self, x):
+        return nn.Dense(4)(jnp.tanh(nn.Dense(5)(x)))
+
+
+def test_linen():
+    model = Linen()
+    assert verify(model, model.init(jax.random.key(0), X[0])).ok
+
+
+def test_nnx():
+    nnx = pytest.importorskip("flax.nnx")
+
+    class Model(nnx.Module):
+        def __init__(self, rngs):
+            self.one, self.two = nnx.Linear(3, 5, rngs=rngs), nnx.Linear(5, 4, rngs=rngs)
+
+        def __call__(self, x):
+            return self.two(jnp.tanh(self.one(x)))
+
+    # A trait that is any function of the parameters, and a loss object.
+    trait = lambda theta: jnp.sum((theta["two"]["bias"] - 1.0) ** 2)  # noqa: E731
+    assert verify(Model(nnx.Rngs(0)), None, trait=trait, loss=st.KL(temperature=3.0)).ok
+
+
+def test_equinox():
+    eqx = pytest.importorskip("equinox")
+    make = lambda key: eqx.nn.MLP(3, 4, 5, 1, activation=jnp.tanh, key=key)  # noqa: E731
+    _, static = eqx.partition(make(jax.random.key(0)), eqx.is_inexact_array)
+    init = lambda key: eqx.filter(make(key), eqx.is_inexact_array)  # noqa: E731
+    assert verify((init, lambda theta, x: eqx.combine(theta, static)(x)), None).ok
+
+
+def nan(array):
+    return np.where(np.arange(array.size).reshape(array.shape) == 1, np.nan, array)
+
+
+def single(params, x):
+    return jnp.tanh(x.astype(jnp.float32) @ params["W"].astype(jnp.float32)).astype(jnp.float64) @ params["V"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"params": PARAMS | {"W": nan(PARAMS["W"])}}, "params: .*finite.*nan.*W"),
+        ({"params": {}}, "params: must hold at least one"),
+        ({"channel": nan(X)}, "channel: must be finite, got nan"),
+        ({"channel": X[:0]}, "channel: must hold at least one input"),
+        ({"channel": np.array(["a"])}, "channel: must hold numbers"),
+        ({"channel": X[:, :2]}, r"apply: must accept one example .*\(2,\)"),
+        ({"trait": (nan(X), LABELS)}, "trait: must be finite"),
+        ({"trait": (X, LABELS[:-1])}, "trait: needs 8 integer labels"),
+        ({"trait": (X, LABELS.astype(float))}, "trait: needs 8 integer labels"),
+        ({"trait": (X, LABELS + 1)}, "trait: labels must lie below 4, got 4"),
+        ({"trait": (X, LABELS - 1)}, "trait: labels must lie below 4, got -1"),
+        ({"trait": lambda theta: jnp.nan}, "trait: must be a finite number"),
+        ({"trait": "loss"}, "trait: must be a function"),
+        ({"eps": 0.0}, "eps: must be a positive number, got 0"),
+        ({"eps": -1e-3}, "eps: must be a positive number"),
+        ({"eps": np.nan}, "eps: must be a positive number"),
+        ({"seeds": 0}, "seeds: must be at least 1"),
+        ({"examples": 0}, "examples: must be at least 1"),
+        ({"outputs": (4,)}, "outputs: must be 'all' or indices below 4"),
+        ({"loss": "squarederror"}, "loss: unknown, did you mean 'squared-error'"),
+        ({"loss": "zzz"}, "loss: must be one of squared-error, "),
+        ({"claims": "alignment-is-ggn"}, "claim: unknown, did you mean 'alignment-is-ggn-form'"),
+        ({"model": single}, "apply: must compute in float64, got float32 in .*test_own.py"),
+        ({"model": lambda params, x: apply(params, x) / 0.0}, "apply: must return finite outputs"),
+        ({"model": 3}, "model: must be a Flax module"),
+    ],
+    ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
+)
+def test_bad_inputs_are_refused_by_field_and_value(changes, words):
+    with pytest.raises(st.InputError, match=words) as refused:
+        verify(**changes)
+    assert "\n" not in str(refused.value)

@@ -1,0 +1,130 @@
+"""The README: its table comes from the code, its snippets work where they say they go, its start says what matters."""
+
+import importlib.util
+import re
+from importlib import import_module
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import jax
+import numpy as np
+import pytest
+
+from subtheory import float64
+from subtheory.cli import __doc__ as exit_codes
+from subtheory.cli import main
+from subtheory.setting import Setting
+
+ROOT = Path(__file__).resolve().parents[1]
+TEXT = (ROOT / "README.md").read_text("utf-8")
+START = "\n".join(TEXT.splitlines()[:30])
+SNIPPETS = re.findall(r"^```python\n(# (\S+?\.py).*?)^```", TEXT, re.DOTALL | re.MULTILINE)
+
+
+def script() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("readme", ROOT / "scripts" / "readme.py")
+    assert spec and spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def snippet(where: str) -> dict[str, Any]:
+    """What the README's snippet for that file defines, run among the names of that module."""
+    (code,) = [code for code, path in SNIPPETS if path == where]
+    assert len(code.splitlines()) <= 12
+    names: dict[str, Any] = {"__name__": "snippet"}
+    if where.startswith("src/"):
+        module = import_module(where.removeprefix("src/").removesuffix(".py").replace("/", "."))
+        names |= vars(module)
+    before = set(names)
+    exec(compile(code, where, "exec"), names)  # the code is our own README
+    return {name: value for name, value in names.items() if name not in before}
+
+
+def test_table_of_claims_is_current() -> None:
+    assert script().current(TEXT) == TEXT, "run scripts/readme.py"
+
+
+def test_start_says_what_a_stranger_needs() -> None:
+    for needed in ("make verify", "make test", "Python ≥ 3.11", "pip install -e .", "ε ΔᵀGΔ + O(ε²) ≥ 0", "![", "exactly zero"):
+        assert needed in START
+
+
+def test_exit_codes_are_those_of_the_command_line() -> None:
+    for code in ("0", "1", "2", "3", "4", "130"):
+        assert re.search(rf"\b{code}\b", exit_codes or "")
+        assert re.search(rf"Exit codes:.*\b{code} ", TEXT, re.DOTALL)
+    assert main(["verify", "no-such-claim"]) == 2
+
+
+def test_layout_names_folders_that_exist() -> None:
+    (block,) = re.findall(r"## Layout\n+```\n(.*?)```", TEXT, re.DOTALL)
+    folders = re.findall(r"[\w/]+/(?=\s)", block)
+    assert folders
+    for folder in folders:
+        assert (ROOT / folder).is_dir(), folder
+
+
+def test_claim_of_the_readme_holds_and_fails_without_its_assumption() -> None:
+    from subtheory import Linear, check
+
+    claim = snippet("src/subtheory/claims/first_order.py")["alignment_is_proportional"]
+    setting = Setting(Linear())
+    assert check(claim, setting, seeds=2).verdict == "holds"
+    assert check(claim, setting, seeds=2, without="shared-init").verdict == "fails"
+
+
+def test_network_of_the_readme_computes_in_float64() -> None:
+    from subtheory.networks import require_float64
+
+    network = snippet("src/subtheory/networks/mlp.py")["Gated"]()
+    with float64():
+        params = network.init(jax.random.key(0))
+    x = np.zeros(network.example.shape)
+    require_float64(network, params, x)
+    with float64():
+        assert network.apply(params, x).shape == (network.task.outputs,)
+
+
+def test_loss_of_the_readme_states_its_own_hessian() -> None:
+    loss = snippet("src/subtheory/theory/losses.py")["PseudoHuber"]()
+    with float64():
+        y, v, w = jax.random.normal(jax.random.key(0), (3, 4), "float64")
+        w = w**2
+        by_jax = jax.hessian(lambda z: loss.value(z, y, w))(y) @ v
+        np.testing.assert_allclose(loss.hessian(y, v, w), by_jax, atol=1e-12)
+        np.testing.assert_allclose(jax.grad(lambda z: loss.value(z, y, w))(y), 0, atol=1e-12)
+
+
+def test_teacher_of_the_readme_is_a_direction() -> None:
+    from subtheory.theory.teachers import Start
+
+    teacher = snippet("src/subtheory/theory/teachers.py")["sign_descent"]
+    found = teacher(Start(None, {"w": jax.numpy.array([2.0, -3.0])}, None))  # type: ignore[arg-type]
+    np.testing.assert_array_equal(found["w"], [-1.0, 1.0])
+
+
+def test_channel_of_the_readme_draws() -> None:
+    from subtheory import DIGITS
+
+    channel = snippet("src/subtheory/data/channels.py")["SaltAndPepper"]()
+    with float64():
+        x = channel.inputs(jax.random.key(0), 5, DIGITS)
+    assert x.shape == (5, *DIGITS.shape) and x.dtype == np.float64
+    assert set(np.unique(x)) == {-1.0, 1.0}
+
+
+def test_experiment_of_the_readme_is_one() -> None:
+    from subtheory.experiment import PARTS
+
+    found = snippet("experiments/critical_step.py")
+    assert set(PARTS) <= set(found)
+    rows = [{"seed": 0, "step": 20.0}, {"seed": 1, "step": 30.0}]
+    assert found["figure"]({"critical_step": rows}).axes
+
+
+@pytest.mark.parametrize("path", [path for _, path in SNIPPETS])
+def test_snippets_name_files_that_exist_or_new_experiments(path: str) -> None:
+    assert (ROOT / path).is_file() or path.startswith("experiments/")
