@@ -45,9 +45,7 @@ def curvature_without_its_factor(patch: pytest.MonkeyPatch) -> None:
 
 def curvature_without_the_softmax(patch: pytest.MonkeyPatch) -> None:
     """M = diag(p), the term −ppᵀ forgotten."""
-    patch.setattr(
-        losses.CrossEntropy, "hessian", lambda self, y, v, w: jnp.exp(losses.log_softmax(y, w)) * v
-    )
+    patch.setattr(losses.CrossEntropy, "hessian", lambda self, y, v, w: jnp.exp(losses.log_softmax(y, w)) * v)
 
 
 def dropped_example(patch: pytest.MonkeyPatch) -> None:

@@ -137,10 +137,7 @@ class Dense:
 
     def ggn_delta(self, loss):
         """GΔ without the matrix G, for networks of more than a few hundred parameters."""
-        parts = (
-            self.share[i] * self.J[i].T @ (self.at(loss)[i][1] @ self.u[i])
-            for i in self.grid
-        )
+        parts = (self.share[i] * self.J[i].T @ (self.at(loss)[i][1] @ self.u[i]) for i in self.grid)
         return np.sum(list(parts), axis=0)
 
     def quadratic_form(self, loss):

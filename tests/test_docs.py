@@ -1,11 +1,15 @@
 """README and docs/ say what is so: their examples run, and their links, commands, files and names exist."""
 
 import doctest
+import importlib.util
 import re
+import sys
+from inspect import signature
 from pathlib import Path
 
 import pytest
 
+from subtheory import float64, verify
 from subtheory.claims import CLAIMS
 from subtheory.cli.parser import build
 from subtheory.data import CHANNELS
@@ -88,7 +92,7 @@ def test_flags_exist(page: Path) -> None:
     verbs = next(action for action in build()._actions if hasattr(action.choices, "values"))
     known = {flag for verb in verbs.choices.values() for flag in verb._option_string_actions} | {"--version"}
     known |= set(re.findall(r'"(--[a-z-]+)"', (ROOT / "benchmarks" / "alignment.py").read_text("utf-8")))
-    assert set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", text)) <= known
+    assert set(re.findall(r"(?<![\w=-])--[a-z][a-z-]+(?!\w)", text)) <= known
 
 
 @pages
@@ -113,10 +117,19 @@ def test_every_verb_and_flag_is_documented() -> None:
 
 
 def test_every_argument_of_verify_is_documented() -> None:
-    from inspect import signature
-
-    from subtheory import verify
-
     text = (ROOT / "docs" / "own-network.md").read_text("utf-8")
     for name in set(signature(verify).parameters) - {"progress"}:
         assert name in text
+
+
+def test_benchmark_agrees_with_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    """At the smallest sizes, without the part that compiles eleven programs; no time is judged."""
+    spec = importlib.util.spec_from_file_location("benchmark_alignment", ROOT / "benchmarks" / "alignment.py")
+    assert spec and spec.loader
+    module = importlib.util.module_from_spec(spec)
+    monkeypatch.setitem(sys.modules, "benchmark_alignment", module)
+    spec.loader.exec_module(module)
+    sizes = module.arguments(["--tiny"])
+    with float64():
+        rows = [module.whole_grid(sizes), module.product(sizes)]
+    assert all(row["ours_s"] >= 0 and row["plain_s"] >= 0 for row in rows)

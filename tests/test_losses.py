@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from subtheory.claims.witnesses import Repelled, Sextic
+from subtheory.claims.witnesses import Repulsion, Sextic
 from subtheory.numerics import float64
 from subtheory.theory.losses import (
     KL,
@@ -195,8 +195,8 @@ def test_potentials_state_their_hessian_and_are_convex(potential, y, v):
     assert np.linalg.eigvalsh(hessian).min() >= -1e-14
 
 
-def test_the_repelled_witness_is_a_maximum():
+def test_the_repulsion_witness_is_a_maximum():
     """The control of the interior minimum turns the sign of M and nothing else."""
     y, v = np.array([1.0, 2.0]), np.array([1.0, -1.0])
-    np.testing.assert_array_equal(stated(Repelled(), y, v, np.ones(2)), -2 * v)
-    np.testing.assert_array_equal(derivatives(Repelled(), y, y, np.ones(2))[3], -2 * np.eye(2))
+    np.testing.assert_array_equal(stated(Repulsion(), y, v, np.ones(2)), -2 * v)
+    np.testing.assert_array_equal(derivatives(Repulsion(), y, y, np.ones(2))[3], -2 * np.eye(2))

@@ -69,7 +69,7 @@ def test_measurements_agree_with_dense_matrices(name):
     for k, (setting, seed) in enumerate(random_settings(name)):
         found = measurements(setting, (seed,), tuple(LOSSES.values()))
         dense = Dense(setting.distillation(seed))
-        for loss in (LOSSES.values() if k < 2 else list(LOSSES.values())[k - 2 :: 3]):
+        for loss in LOSSES.values() if k < 2 else list(LOSSES.values())[k - 2 :: 3]:
             (m,) = found[loss.name]
             expected = {}
             for j, eps in enumerate(map(float, m.eps)):

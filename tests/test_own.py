@@ -16,12 +16,13 @@ LABELS = np.arange(8) % 4
 PARAMS = {
     "W": RNG.standard_normal((3, 5)).astype(np.float32),
     "V": RNG.standard_normal((5, 4)).astype(np.float32),
+    "b": RNG.standard_normal(4).astype(np.float32),
 }
 TWO = ("alignment-is-ggn-form", "alignment-by-one-jvp")
 
 
 def apply(params, x):
-    return jnp.tanh(x @ params["W"]) @ params["V"]
+    return jnp.tanh(x @ params["W"]) @ params["V"] + params["b"]
 
 
 def verify(model=apply, params=PARAMS, **changes):
@@ -92,7 +93,7 @@ def test_nnx():
             return self.two(jnp.tanh(self.one(x)))
 
     # A trait that is any function of the parameters, and a loss object.
-    trait = lambda theta: jnp.sum((theta["two"]["bias"] - 1.0) ** 2)  # noqa: E731
+    trait = lambda theta: jnp.sum(jnp.cos(theta["one"]["kernel"])) + jnp.sum(jnp.sin(theta["two"]["kernel"]))  # noqa: E731
     assert verify(Model(nnx.Rngs(0)), None, trait=trait, loss=st.KL(temperature=3.0)).ok
 
 
@@ -124,8 +125,8 @@ def single(params, x):
         ({"trait": (nan(X), LABELS)}, "trait: must be finite"),
         ({"trait": (X, LABELS[:-1])}, "trait: needs 8 integer labels"),
         ({"trait": (X, LABELS.astype(float))}, "trait: needs 8 integer labels"),
-        ({"trait": (X, LABELS + 1)}, "trait: labels must lie below 4, got 4"),
-        ({"trait": (X, LABELS - 1)}, "trait: labels must lie below 4, got -1"),
+        ({"trait": (X, LABELS + 1)}, "trait: labels must lie in 0 ... 3, got 4"),
+        ({"trait": (X, LABELS - 1)}, "trait: labels must lie in 0 ... 3, got -1"),
         ({"trait": lambda theta: jnp.nan}, "trait: must be a finite number"),
         ({"trait": "loss"}, "trait: must be a function"),
         ({"eps": 0.0}, "eps: must be a positive number, got 0"),

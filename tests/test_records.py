@@ -168,6 +168,14 @@ def test_computed_resumes_and_recomputes(tmp_path):
     assert len(list((tmp_path / "quarantine").iterdir())) == 2
 
 
+def test_a_file_is_replaced_not_rewritten(tmp_path):
+    """Whoever reads the old file while it is replaced reads it to its end."""
+    path = records.write_atomic(tmp_path / "a.txt", "old")
+    with path.open() as reader:
+        records.write_atomic(path, "new")
+        assert reader.read() == "old" and path.read_text() == "new"
+
+
 def test_failed_write_leaves_the_old_file(tmp_path, monkeypatch):
     path = records.write_atomic(tmp_path / "a.txt", "old")
     monkeypatch.setattr(os, "fsync", lambda fd: (_ for _ in ()).throw(OSError(28, "No space left on device")))

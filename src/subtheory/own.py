@@ -109,11 +109,7 @@ def _inputs(field: str, values: Any) -> np.ndarray:
 def _width(network: Network, params: Params, x: np.ndarray) -> int:
     """Number of logits, from the shape of the outputs; the values must be finite."""
     with float64():
-        try:
-            z = np.asarray(network.apply(params, jnp.asarray(x)))
-        except (TypeError, ValueError) as error:
-            first = str(error).splitlines()[0]
-            raise InputError("apply", f"input of shape {x.shape}", f"must accept one example ({first})") from error
+        z = np.asarray(network.apply(params, jnp.asarray(x)))
     if not np.isfinite(z).all():
         raise InputError("apply", z[~np.isfinite(z)].flat[0], "must return finite outputs")
     return int(z.shape[-1])

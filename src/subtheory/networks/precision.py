@@ -48,15 +48,19 @@ def require_float64(network: Network, params: Params, x: Any) -> None:
     Traces `apply` and its derivative on one example (floats in x are cast to float64) and looks
     at every operation, nested ones included. Raises InputError on "params" if a leaf is not
     float64, on "apply" or "derivative of apply" if an operation results in a narrower float,
-    naming the first one and its source line where JAX has kept it, and on "apply" if the
-    outputs are not one float64 array.
+    naming the first one and its source line where JAX has kept it, and on "apply" if it does not
+    take x or its outputs are not one float64 array.
     """
     for path, leaf in jax.tree_util.tree_flatten_with_path(params)[0]:
         if dtype_of(leaf) != np.float64:
             at = f"{dtype_of(leaf)} at {jax.tree_util.keystr(path)}"
             raise InputError("params", at, "must be float64 (see upcast)")
-    with float64():
-        traced = jax.make_jaxpr(network.apply)(params, double(x))
+    try:
+        with float64():
+            traced = jax.make_jaxpr(network.apply)(params, double(x))
+    except (TypeError, ValueError) as error:
+        wanted = f"must accept one example ({str(error).splitlines()[0]})"
+        raise InputError("apply", f"input of shape {np.shape(x)}", wanted) from error
     _refuse_narrow(traced, "apply")
     outs = traced.out_avals
     if len(outs) != 1 or outs[0].dtype != np.float64 or not outs[0].shape:
