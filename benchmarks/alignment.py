@@ -20,6 +20,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
 import jax
@@ -149,7 +150,7 @@ def peer(a: argparse.Namespace) -> list[Row]:
     Ours records more than the peer does (second order, norms, rounding bounds).
     """
     d = [distillation(256, 28, 128, 11, CrossEntropy(), seed) for seed in range(a.peer_seeds + 1)]
-    pairs = [(one, replace(one, student=other.theta0)) for one, other in zip(d, d[1:], strict=False)]
+    pairs = [(one, replace(one, student=other.theta0)) for one, other in pairwise(d)]
     stacked = jax.tree.map(lambda *leaves: jnp.stack(leaves), *(run for pair in pairs for run in pair))
     stacked = replace(stacked, loss=SquaredError())
     images = stacked.trait.x
@@ -170,7 +171,8 @@ def peer(a: argparse.Namespace) -> list[Row]:
             theirs[mode] = min(theirs[mode], json.loads(done.stdout.splitlines()[-1])["archs"]["mlp"]["cpu_s"])
     for mode, cpu in theirs.items():
         note = f"{a.peer_seeds} seeds × 11 ε, warm; our first call with compiling: {first:.2f} s"
-        rows.append({"question": f"PyTorch peer, {mode}", "ours_s": best, "plain_s": cpu, "ratio": cpu / best, "note": note})
+        row = {"question": f"PyTorch peer, {mode}", "ours_s": best, "plain_s": cpu, "ratio": cpu / best, "note": note}
+        rows.append(row)
     return rows
 
 

@@ -63,7 +63,8 @@ def test_anchors_are_headings(page: Path) -> None:
     for target in re.findall(r"\]\(([^)\s]*#[^)\s]+)\)", prose(page.read_text("utf-8"))):
         if not target.startswith("http"):
             path, anchor = target.split("#")
-            headings = re.findall(r"^#+ (.+)$", ((page.parent / path) if path else page).read_text("utf-8"), re.MULTILINE)
+            text = (page.parent / path if path else page).read_text("utf-8")
+            headings = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
             slugs = [re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings]
             assert anchor in slugs, f"{page.name} links to {target}"
 
@@ -97,8 +98,8 @@ def test_flags_exist(page: Path) -> None:
 
 @pages
 def test_files_that_are_named_exist(page: Path) -> None:
-    named = re.findall(r"`((?:src|docs|tests|proofs|experiments|benchmarks|scripts)/[\w./-]*)`", page.read_text("utf-8"))
-    for name in named:
+    folders = "src|docs|tests|proofs|experiments|benchmarks|scripts"
+    for name in re.findall(rf"`((?:{folders})/[\w./-]*)`", page.read_text("utf-8")):
         assert (ROOT / name).exists(), f"{page.name} names {name}"
 
 

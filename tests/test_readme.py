@@ -48,7 +48,8 @@ def test_table_of_claims_is_current() -> None:
 
 
 def test_start_says_what_a_stranger_needs() -> None:
-    for needed in ("make verify", "make test", "Python ≥ 3.11", "pip install -e .", "ε ΔᵀGΔ + O(ε²) ≥ 0", "![", "exactly zero"):
+    commands = ("make verify", "make test", "Python ≥ 3.11", "pip install -e .")
+    for needed in (*commands, "ε ΔᵀGΔ + O(ε²) ≥ 0", "exactly zero", "!["):
         assert needed in START
 
 

@@ -75,8 +75,9 @@ class Experiment:
         return self.module.figure(tables)
 
     def identity(self, quick: bool) -> dict[str, Any]:
-        """What decides whether saved tables still answer the question."""
-        source = hashlib.sha256(self.path.read_bytes()).hexdigest()
+        """What decides whether saved tables still answer the question: the file, and all code of the package."""
+        files = [self.path, *sorted(resources.PACKAGE.rglob("*.py"))]
+        source = hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()
         return {"experiment": self.name, "quick": quick, "source": source, "subtheory": __version__}
 
 

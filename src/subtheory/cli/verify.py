@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from argparse import Namespace
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from math import isfinite
 from typing import TYPE_CHECKING, TypeVar
@@ -14,6 +14,7 @@ from subtheory.cli.output import print_json, print_table, writable
 from subtheory.errors import InputError
 
 if TYPE_CHECKING:
+    from subtheory.networks.linen import LinenNetwork
     from subtheory.results import Verification
 
 T = TypeVar("T")
@@ -59,10 +60,12 @@ def main(options: Namespace) -> int:
             found = verify_without(options.without, claims, settings, numbers, report)
         else:
             found = verify_settings(claims, settings, numbers, report)
+    if not found.claims:
+        raise InputError("without", options.without, "cannot be broken on the chosen settings")
     command = " ".join(["subtheory", *sys.argv[1:]]) if sys.argv else ""
     found = replace(found, provenance=provenance(numbers, command))
     if options.out:
-        _write(found, options)
+        _write(found, options.out, networks, numbers)
     if options.json:
         print_json(found.to_dict())
     else:
@@ -88,11 +91,15 @@ def _print(found: Verification, options: Namespace) -> None:
         print(f"report: {options.out}/report.html")
 
 
-def _write(found: Verification, options: Namespace) -> None:
+def _write(found: Verification, folder: str, networks: Sequence[LinenNetwork], seeds: Sequence[int]) -> None:
+    """The report, with the ladder of the networks that were verified."""
     from subtheory import experiment, report
+    from subtheory.cli.progress import progress
 
-    ladder = experiment.experiments()["eps_ladder"].module.tables(options.quick)
-    report.write(found, options.out, ladder)
+    module = experiment.experiments()["eps_ladder"].module
+    with progress("figure") as say:
+        rows = module.ladder_rows(networks, seeds, say)
+    report.write(found, folder, {"eps_ladder": rows})
 
 
 def _size(options: Namespace) -> str:
@@ -103,7 +110,8 @@ def _chosen(field: str, names: list[str] | None, known: Mapping[str, T]) -> list
     """Things by name, names repeated or separated by commas."""
     from subtheory.suggest import choose
 
-    return [choose(field, name, known) for several in names or [] for name in several.split(",")]
+    each = dict.fromkeys(name for several in names or [] for name in several.split(","))
+    return [choose(field, name, known) for name in each]
 
 
 def _positive(field: str, text: str) -> float:
