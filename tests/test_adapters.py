@@ -161,9 +161,7 @@ def test_a_network_is_returned_as_it_is():
     jax.tree.map(np.testing.assert_array_equal, params, jax.tree.map(np.asarray, expected))
 
 
-@pytest.mark.parametrize(
-    "model", [3, lambda p, x: x, (len,), (1, 2)], ids=["int", "no params", "one", "values"]
-)
+@pytest.mark.parametrize("model", [3, lambda p, x: x, (len,), (1, 2)], ids=["int", "no params", "one", "values"])
 def test_other_models_are_refused(model):
     with pytest.raises(InputError, match="model: must be a Flax module"):
         adapt(model)
@@ -205,9 +203,7 @@ def test_upcast_is_exact(dtype):
 def test_explicit_float32_module_is_refused():
     model = nn.Dense(4, dtype=jnp.float32)
     network, params = adapt(model, model.init(jax.random.key(0), X))
-    with pytest.raises(
-        InputError, match=r"apply: must compute in float64, got float32 in \w+ \(.*flax.*py:\d+\)"
-    ):
+    with pytest.raises(InputError, match=r"apply: must compute in float64, got float32 in \w+ \(.*flax.*py:\d+\)"):
         require_float64(network, upcast(params)[0], X)
 
 

@@ -48,7 +48,6 @@ PUBLIC = [
     "alignment",
     "alignment_by_jvp",
     "check",
-    "claim",
     "cosine",
     "cosine_limit",
     "critical_step",
@@ -138,3 +137,14 @@ def test_check_with_and_without_an_assumption(s):
     for seed in (-1, 2**32):
         with pytest.raises(st.InputError, match=f"seeds: must lie in 0 ... 4294967295, got {seed}"):
             st.check(claim, s, seeds=[seed])
+
+
+def test_no_module_hides_a_public_name() -> None:
+    # A lazy name and a submodule of the same name collide as soon as the submodule is imported.
+    import types
+
+    import subtheory.cli.verify
+    import subtheory.report  # noqa: F401  # imports everything below it
+
+    for name in subtheory.__all__:
+        assert not isinstance(getattr(subtheory, name), types.ModuleType), name

@@ -17,7 +17,6 @@ _PUBLIC = {
     "Control": "claim",
     "Evidence": "claim",
     "Verdict": "claim",
-    "claim": "claim",
     "Setting": "setting",
     "ladder": "setting",
     "Distillation": "theory.distillation",

@@ -48,8 +48,9 @@ class ClaimResult:
 
     @property
     def ok(self) -> bool:
-        """Nothing failed, and every control did what was declared of it."""
-        return self.verdict is not Verdict.FAILS and all(control.as_declared for control in self.controls)
+        """Nothing failed, and every control did what was declared of it (or, like the claim, said nothing)."""
+        said = [c for c in self.controls if not (c.verdict is self.verdict is Verdict.VACUOUS)]
+        return self.verdict is not Verdict.FAILS and all(control.as_declared for control in said)
 
 
 @dataclass(frozen=True)

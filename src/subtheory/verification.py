@@ -192,16 +192,16 @@ def describe(setting: Setting, seed: int) -> str:
 
 
 def control_result(control: Control, rows: Sequence[Row]) -> ControlResult:
-    """How often the claim failed without the assumption, and whether that is what was declared."""
-    failures = [row[2].verdict is Verdict.FAILS for row in rows]
+    """How often the claim failed without the assumption, of the runs that say anything, and as declared or not."""
+    failures = [row[2].verdict is Verdict.FAILS for row in rows if row[2].verdict is not Verdict.VACUOUS]
     fraction = float(np.mean(failures)) if failures else float("nan")
     # A witness that does not fail is no witness; of random runs the declared share must fail.
-    as_declared = bool(failures) and (all(failures) if control.witnesses else fraction >= control.fails)
+    needed = 1.0 if control.witnesses else control.fails
     return ControlResult(
         without=control.assumption.name,
         verdict=Verdict.FAILS if any(failures) else (Verdict.HOLDS if failures else Verdict.VACUOUS),
         failed_fraction=fraction,
         declared=control.declared,
-        as_declared=as_declared,
-        runs=len(rows),
+        as_declared=bool(failures) and fraction >= needed,
+        runs=len(failures),
     )
