@@ -6,7 +6,7 @@ which it is summed, differences z − y counted as |z| + |y|. That is what float
 """
 
 from dataclasses import dataclass
-from functools import cache, partial
+from functools import partial
 from typing import NamedTuple
 
 import jax
@@ -44,9 +44,13 @@ def number(value, magnitude):
     return Number(float(value), float(magnitude / abs(value)) if value else np.inf)
 
 
-@cache
+COMPILED = {}
+
+
 def network_functions(network, unravel):
-    """f(θ, x), J(θ, x) and d²/dt² f(θ + tΔ, x), compiled, of one example; outputs are (positions, V)."""
+    """f(θ, x), J(θ, x) and d²/dt² f(θ + tΔ, x), compiled once a network; outputs are (positions, V)."""
+    if network in COMPILED:
+        return COMPILED[network]
 
     def f(theta, x):
         z = network.apply(unravel(theta), x)
@@ -55,7 +59,8 @@ def network_functions(network, unravel):
     def acceleration(theta, delta, x):
         return jax.jacfwd(jax.jacfwd(lambda t: f(theta + t * delta, x)))(0.0)
 
-    return jax.jit(f), jax.jit(jax.jacrev(f)), jax.jit(acceleration)
+    COMPILED[network] = jax.jit(f), jax.jit(jax.jacrev(f)), jax.jit(acceleration)
+    return COMPILED[network]
 
 
 @partial(jax.jit, static_argnums=0)

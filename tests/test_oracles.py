@@ -65,11 +65,13 @@ def random_settings(name):
 @pytest.mark.parametrize("name", SHARE)
 def test_measurements_agree_with_dense_matrices(name):
     """D(ε), q, h″, ‖GΔ‖, ‖Δθ_S‖ and ΔL_T of every loss on four random settings of every network."""
+    # Every loss is compiled: the transformer, slow to compile, takes every fourth.
+    losses = tuple(LOSSES.values())[:: 4 if name == "transformer" else 1]
     compared = 0
     for k, (setting, seed) in enumerate(random_settings(name)):
-        found = measurements(setting, (seed,), tuple(LOSSES.values()))
+        found = measurements(setting, (seed,), losses)
         dense = Dense(setting.distillation(seed))
-        for loss in LOSSES.values() if k < 2 else list(LOSSES.values())[k - 2 :: 3]:
+        for loss in losses if k < 2 else losses[k - 2 :: 3]:
             (m,) = found[loss.name]
             expected = {}
             for j, eps in enumerate(map(float, m.eps)):
@@ -91,7 +93,7 @@ def test_measurements_agree_with_dense_matrices(name):
                     continue
                 assert reference.agrees(measured), (setting, loss.name, what, measured, reference)
                 compared += reference.condition < 1e10
-    assert compared > 250, "too few comparisons that could fail"
+    assert compared > 25 * len(losses), "too few comparisons that could fail"
 
 
 @pytest.mark.parametrize(("name", "loss"), [("tanh", "kl"), ("relu", "squared-error"), ("convnet", "top-k")])
