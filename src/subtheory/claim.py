@@ -93,7 +93,7 @@ class Claim:
         return tuple(control.assumption for control in self.controls)
 
     def check(self, d: Distillation) -> Evidence:
-        """Measure one distillation and judge it. Raises InputError for arrays that are not finite."""
+        """Measure one distillation and judge it; on numbers that are not finite no claim holds."""
         return self.check_measurement(measure(d))
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import optax
 from jax import Array
 
-from subtheory.numerics import ROUNDINGS, UNIT, float64
+from subtheory.numerics import ROUNDINGS, UNIT, float64, widen
 from subtheory.setting import Setting, distillations
 from subtheory.theory import distillation as core
 from subtheory.theory.alignment import leading, second_order
@@ -194,7 +194,7 @@ def record(setting: Setting, seeds: Sequence[int], losses: tuple[Loss, ...]) -> 
 
 
 def measurements(setting: Setting, seeds: Sequence[int], losses: tuple[Loss, ...]) -> dict[str, list[Measurement]]:
-    """One `Measurement` per loss name and seed. Raises InputError where a number is not finite."""
+    """One `Measurement` per loss name and seed; numbers that are not finite stay, and no claim holds on them."""
     found = record(setting, seeds, losses)
     by_seed = [{name: value[s] for name, value in found.items()} for s in range(len(seeds))]
     return {loss.name: [_unpack(one, loss, i) for one in by_seed] for i, loss in enumerate(losses)}
@@ -203,7 +203,7 @@ def measurements(setting: Setting, seeds: Sequence[int], losses: tuple[Loss, ...
 def measure(d: Distillation) -> Measurement:
     """One distillation and its own loss, measured; NumPy or JAX leaves alike."""
     with float64():
-        one = jax.tree.map(lambda leaf: jnp.asarray(leaf)[None], replace(d, loss=SquaredError()))
+        one = jax.tree.map(lambda leaf: jnp.asarray(leaf)[None], widen(replace(d, loss=SquaredError())))
         reference = one.trait.x if isinstance(one.trait, LabelledTrait) else one.x
         found = measure_batch(one, reference, (d.loss,))
         return _unpack({name: np.asarray(value)[0] for name, value in found.items()}, d.loss, 0)

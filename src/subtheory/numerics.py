@@ -71,17 +71,28 @@ def to_numpy(tree: Any) -> Any:
     return jax.tree.map(leave, tree)
 
 
+def widen(tree: Any) -> Any:
+    """Cast every narrower float array of a pytree to float64; anything else stays. Inside `float64` only."""
+
+    def cast(leaf: Any) -> Any:
+        if isinstance(leaf, jax.Array | np.ndarray) and jax.numpy.issubdtype(leaf.dtype, jax.numpy.floating):
+            return jax.numpy.asarray(leaf, jax.numpy.float64)
+        return leaf
+
+    return jax.tree.map(cast, tree)
+
+
 def public(function: Callable[P, Any]) -> Callable[P, Any]:
     """Make a pure function of arrays safe to call from anywhere.
 
-    Inputs are used inside the float64 context, results leave as NumPy or floats; a function
-    that is returned (such as v ↦ Gv) is made public in the same way.
+    Inputs are widened and used inside the float64 context, results leave as NumPy or floats; a
+    function that is returned (such as v ↦ Gv) is made public in the same way.
     """
 
     @wraps(function)
     def call(*args: P.args, **kwargs: P.kwargs) -> Any:
         with float64():
-            result = function(*args, **kwargs)
+            result = function(*widen(args), **widen(kwargs))
             return public(result) if callable(result) else to_numpy(result)
 
     return call

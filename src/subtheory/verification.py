@@ -41,8 +41,7 @@ def jobs(claims: Iterable[Claim], grid: Sequence[Setting]) -> list[Job]:
         own = claim.settings() if claim.settings else tuple(s for s in grid if claim.applies(s))
         found.append(Job(claim, own))
         for control in claim.controls:
-            if broken := control_settings(control, own):
-                found.append(Job(claim, broken, control))
+            found.append(Job(claim, control_settings(control, own), control))
     return found
 
 
@@ -131,7 +130,9 @@ def verify_without(
     progress: Progress | None = None,
 ) -> Verification:
     """The claims that rest on an assumption, on settings in which it is broken: they ought to fail."""
-    todo = [job for job in jobs(claims, grid) if job.control and job.control.assumption.name == assumption]
+    todo = [
+        job for job in jobs(claims, grid) if job.control and job.control.assumption.name == assumption and job.settings
+    ]
     found = measure_all((s for job in todo for s in job.settings), seeds, progress)
     return Verification(tuple(summarize(job.claim, judge(job, found), len(seeds)) for job in todo))
 
@@ -195,6 +196,9 @@ def control_result(control: Control, rows: Sequence[Row]) -> ControlResult:
     """How often the claim failed without the assumption, of the runs that say anything, and as declared or not."""
     failures = [row[2].verdict is Verdict.FAILS for row in rows if row[2].verdict is not Verdict.VACUOUS]
     fraction = float(np.mean(failures)) if failures else float("nan")
+    if not rows:
+        nothing = "cannot be broken on these settings"
+        return ControlResult(control.assumption.name, Verdict.VACUOUS, fraction, nothing, as_declared=True, runs=0)
     # A witness that does not fail is no witness; of random runs the declared share must fail.
     needed = 1.0 if control.witnesses else control.fails
     return ControlResult(

@@ -84,7 +84,7 @@ def _print(found: Verification, options: Namespace) -> None:
         if str(claim.verdict) == "fails":
             print(f"{claim.name} fails in {claim.failed} of {claim.runs} runs, at worst in {claim.worst}")
     held = sum(str(claim.verdict) == "holds" for claim in found.claims)
-    controls = [control for claim in found.claims for control in claim.controls]
+    controls = [control for claim in found.claims for control in claim.controls if control.runs]
     broken = sum(control.as_declared for control in controls)
     print(f"{held} of {len(found.claims)} claims hold; {broken} of {len(controls)} controls break as declared.")
     if options.out:
