@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import subtheory as st
-from subtheory.setting import FromTask
+from subtheory.source import FromTask
 
 PUBLIC = [
     "Assumption",

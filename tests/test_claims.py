@@ -14,7 +14,8 @@ from subtheory.claims import assumptions as every_assumption
 from subtheory.data import Blank
 from subtheory.grid import cells, runs
 from subtheory.measurement import measurements
-from subtheory.setting import FromTask, Setting, ladder
+from subtheory.setting import Setting, ladder
+from subtheory.source import FromTask
 from subtheory.traces import TRACES
 from subtheory.verification import jobs, verify_settings
 

@@ -9,7 +9,8 @@ from plants import PLANTS, forget
 
 from subtheory.claims import CLAIMS
 from subtheory.claims.witnesses import Formula
-from subtheory.setting import Given, Setting
+from subtheory.setting import Setting
+from subtheory.source import Given
 from subtheory.theory.losses import CrossEntropy, SquaredError
 from subtheory.theory.trait import LabelledTrait
 from subtheory.verification import verify_settings

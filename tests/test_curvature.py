@@ -11,7 +11,8 @@ from jax.flatten_util import ravel_pytree
 import subtheory as st
 from subtheory.claims.witnesses import Formula
 from subtheory.numerics import float64
-from subtheory.setting import Given, Setting
+from subtheory.setting import Setting
+from subtheory.source import Given
 from subtheory.theory.distillation import imitation_loss, outputs
 from subtheory.theory.linearize import first_kink, path
 from subtheory.theory.trait import FunctionTrait

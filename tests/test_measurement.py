@@ -10,7 +10,8 @@ import pytest
 
 from subtheory.measurement import PER_LOSS, measure, measurements, record
 from subtheory.numerics import float64
-from subtheory.setting import Given, Setting, ladder
+from subtheory.setting import Setting, ladder
+from subtheory.source import Given
 from subtheory.theory import alignment as theory
 from subtheory.theory.losses import CrossEntropy, Quartic, SquaredError
 from subtheory.theory.network import Network

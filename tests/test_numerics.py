@@ -14,7 +14,7 @@ import pytest
 import subtheory as st
 from subtheory.measurement import measure
 from subtheory.numerics import COARSE, LADDER_RATIO, UNIT, extrapolation_constant, float64, public
-from subtheory.setting import FromTask
+from subtheory.source import FromTask
 
 
 class OneTeacher(FromTask):

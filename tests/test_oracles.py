@@ -15,7 +15,8 @@ from subtheory.data import CHANNELS
 from subtheory.measurement import measure, measurements
 from subtheory.networks import MLP, ConvNet, Linear, Transformer
 from subtheory.numerics import float64
-from subtheory.setting import FromTask, Given, Setting
+from subtheory.setting import Setting
+from subtheory.source import FromTask, Given
 from subtheory.theory import alignment as theory
 from subtheory.theory import curvature, kernel
 from subtheory.theory.losses import LOSSES, CrossEntropy, SquaredError

@@ -9,7 +9,8 @@ from jax.flatten_util import ravel_pytree
 import subtheory as st
 from subtheory.claims.witnesses import Formula
 from subtheory.numerics import float64
-from subtheory.setting import Given, Setting
+from subtheory.setting import Setting
+from subtheory.source import Given
 from subtheory.theory.curvature import ggn
 from subtheory.theory.distillation import outputs, trait_loss
 from subtheory.theory.teachers import DIRECTIONS, OPTIMIZERS, SHORT, STEPS, TEACHERS, directions, noise, start

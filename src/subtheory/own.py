@@ -17,7 +17,8 @@ from subtheory.networks.precision import require_float64, upcast
 from subtheory.numerics import float64
 from subtheory.provenance import provenance
 from subtheory.results import Verification
-from subtheory.setting import Given, Setting, ladder
+from subtheory.setting import Setting, ladder
+from subtheory.source import Given
 from subtheory.suggest import choose
 from subtheory.theory.losses import LOSSES, CrossEntropy, Loss, SquaredError
 from subtheory.theory.network import Network, Params

@@ -11,7 +11,8 @@ import numpy as np
 import optax
 from jax import Array
 
-from subtheory.setting import Given, Setting, ladder
+from subtheory.setting import Setting, ladder
+from subtheory.source import Given
 from subtheory.theory.losses import Bregman, SquaredError, TopK
 from subtheory.theory.network import Params
 from subtheory.theory.trait import FunctionTrait
