@@ -2,6 +2,7 @@
 
 import os
 import sys
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +58,8 @@ def _persist(jax: Any) -> None:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError:
         return
+    # An entry that another run is just writing cannot be read: the program is compiled instead.
+    warnings.filterwarnings("ignore", message="Error (reading|writing) persistent compilation cache")
     jax.config.update("jax_compilation_cache_dir", str(folder))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
     jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
