@@ -19,8 +19,9 @@ NEW_ENOUGH := -c 'import sys; sys.exit(sys.version_info < (3, 11))'
 verify: $(READY)
 	$(BIN)/subtheory verify --out results/verify $(ARGS)
 
+# A file stays with one worker: what it compiled is used again.
 test: lint
-	$(BIN)/pytest -n 2 -q $(ARGS)
+	$(BIN)/pytest -n 2 --dist loadfile -q $(ARGS)
 
 lint: $(READY)
 	$(BIN)/ruff check

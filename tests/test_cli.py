@@ -165,10 +165,16 @@ def test_a_closed_pipe_is_no_error() -> None:
 
 @pytest.mark.skipif(os.name == "nt", reason="signals are POSIX")
 def test_an_interrupt_leaves_with_130() -> None:
-    process = _start("verify", "--network", "linear", "--no-cache")
-    time.sleep(8)
-    process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=60)
+    # Jobs in the background of a script inherit an ignored SIGINT, which this test must not.
+    code = (
+        "import signal; signal.signal(signal.SIGINT, signal.default_int_handler);"
+        "from subtheory.cli import program; program()"
+    )
+    words = [sys.executable, "-c", code, "verify", "--network", "linear", "--no-cache"]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        time.sleep(6)
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=60)
     assert process.returncode == 130
     assert "Traceback" not in err
     assert err.strip().endswith("interrupted")

@@ -5,6 +5,7 @@ undecided; 4 corrupt or incomplete data; 130 interrupted. Only this module is im
 """
 
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -39,11 +40,15 @@ def main(argv: Sequence[str] | None = None) -> int:
 def program() -> None:
     """The installed command: exits with the code of `main`.
 
-    After an interrupt it leaves at once, because worker threads may be deep in a compilation.
+    An interrupt leaves at once: worker threads may be deep in a compilation, and libraries may be
+    importing where an exception would be swallowed. Files are written atomically, so nothing breaks.
     """
-    code = main()
-    if code == 130:
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(code)
-    sys.exit(code)
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, _interrupted)
+    sys.exit(main())
+
+
+def _interrupted(*_: object) -> None:
+    shown = "\x1b[?25h" if sys.stderr.isatty() else ""  # a live bar hides the cursor
+    os.write(2, f"{shown}interrupted\n".encode())
+    os._exit(130)
