@@ -209,7 +209,7 @@ def moving_null_space() -> tuple[Setting, ...]:
 
 @cache
 def filtered() -> tuple[Setting, ...]:
-    """Two logits, the second rises by ε but passes the filter with probability e⁻² only: D = 2ε(ε − 2)/ε."""
+    """Two logits, the second rises by ε but passes the filter with probability e⁻² only: D = 2(ε − 2)."""
     theta0, delta = np.zeros(2), np.array([0.0, 1.0])
     return (_setting("filtered", _logits, theta0, delta, x=((1.0, 1.0),), width=2, filtered=True),)
 
