@@ -4,7 +4,7 @@ import importlib
 import os
 from collections.abc import Iterator
 
-# Compiling is most of what the tests cost, and the optimiser most of compiling: 22.6 s of CPU against 8.0.
+# Compiling is most of what the tests cost, and the optimiser much of compiling.
 # XLA reads the variable when its first backend starts, so it is set before JAX is imported.
 FAST_COMPILE = "--xla_backend_optimization_level=0"
 if "xla_backend_optimization_level" not in os.environ.get("XLA_FLAGS", ""):
