@@ -13,7 +13,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 LOCK = ROOT / "requirements.lock"
-EXTRAS = ("certify", "dev")
+EXTRAS = ("dev",)
 OLDEST = "3.11"
 
 

@@ -200,3 +200,11 @@ def test_the_repulsion_witness_is_a_maximum():
     y, v = np.array([1.0, 2.0]), np.array([1.0, -1.0])
     np.testing.assert_array_equal(stated(Repulsion(), y, v, np.ones(2)), -2 * v)
     np.testing.assert_array_equal(derivatives(Repulsion(), y, y, np.ones(2))[3], -2 * np.eye(2))
+
+
+def test_a_tie_at_the_cut_of_a_top_k_has_no_second_derivative():
+    loss, one = TopK(k=2), np.ones(3)
+    assert np.isnan(stated(loss, np.array([3.0, 1.0, 1.0]), one, np.ones(3))).all()
+    for y, w in (([3.0, 3.0, 1.0], [1.0, 1, 1]), ([3.0, 1.0, 1.0], [1.0, 1, 0]), ([1.0, 1.0, 1.0], [1.0, 0, 0])):
+        assert np.isfinite(stated(loss, np.array(y), one, np.array(w))).all()
+    assert np.isfinite(stated(TopK(k=3), np.ones(3), one, np.ones(3))).all()

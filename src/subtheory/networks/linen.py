@@ -3,6 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import cast
 
 import flax.linen as nn
@@ -21,10 +22,13 @@ BIAS_STD = 0.1
 ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
     "tanh": jnp.tanh,
     "gelu": nn.gelu,
+    "gelu-erf": partial(nn.gelu, approximate=False),
     "softplus": nn.softplus,
+    "sigmoid": nn.sigmoid,
+    "sine": jnp.sin,
     "relu": nn.relu,
 }
-"""Activations by name; all but relu are analytic."""
+"""Activations by name; all but relu are analytic, and "gelu" is its usual tanh form."""
 
 fan_in = nn.initializers.variance_scaling(1.0, "fan_in", "normal")
 """Weights N(0, 1/fan_in)."""

@@ -257,7 +257,8 @@ class TopK(_Regular):
     """Cross-entropy on the teacher's k largest logits: the subset depends on y.
 
     M = diag(p) − ppᵀ with p the softmax over those k. Its null space moves with y, so the
-    null-space clause fails and the zero branch need not be exact (theory gap g12).
+    null-space clause fails and the zero branch need not be exact (theory gap g12). Where the k-th
+    logit ties with the next there is no second derivative at the match, and M is not a number.
     """
 
     k: int = 3
@@ -277,8 +278,17 @@ class TopK(_Regular):
     def value(self, z: Array, y: Array, w: Array) -> Array:
         return CrossEntropy().value(z, y, self.kept(y, w))
 
+    def tied(self, y: Array, w: Array) -> Array:
+        """Whether the k-th largest logit equals the next, shape y.shape[:-1] + (1,)."""
+        masked = jnp.where(w > 0, y, OFF)
+        if self.k >= y.shape[-1]:
+            return jnp.zeros((*y.shape[:-1], 1), bool)
+        top = jax.lax.top_k(masked, self.k + 1)[0]
+        return (top[..., -2:-1] == top[..., -1:]) & (top[..., -1:] > OFF)
+
     def hessian(self, y: Array, v: Array, w: Array) -> Array:
-        return CrossEntropy().hessian(y, v, self.kept(y, w))
+        product = CrossEntropy().hessian(y, v, self.kept(y, w))
+        return jnp.where(self.tied(y, w), jnp.nan, product)
 
 
 LOSSES: dict[str, Loss] = {
