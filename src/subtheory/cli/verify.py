@@ -6,10 +6,10 @@ import sys
 from argparse import Namespace
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from math import isfinite
 from typing import TYPE_CHECKING, TypeVar
 
 from subtheory.cli import environment
+from subtheory.cli.numbers import count, positive
 from subtheory.cli.output import print_json, print_table, writable
 from subtheory.errors import InputError
 
@@ -24,8 +24,8 @@ SEEDS = {"quick": 2, "default": 8, "full": 32}
 
 def main(options: Namespace) -> int:
     """Check the chosen claims on the chosen grid; print, write, and answer with the exit code."""
-    seeds = _count(options.seeds) if options.seeds is not None else SEEDS[_size(options)]
-    eps = _positive("eps", options.eps) if options.eps is not None else None
+    seeds = count("seeds", options.seeds, 1, 10_000) if options.seeds is not None else SEEDS[_size(options)]
+    eps = positive("eps", options.eps) if options.eps is not None else None
     if options.out:
         writable(options.out)
     environment.prepare(options.device, cache=not options.no_cache)
@@ -112,19 +112,3 @@ def _chosen(field: str, names: list[str] | None, known: Mapping[str, T]) -> list
 
     each = dict.fromkeys(name for several in names or [] for name in several.split(","))
     return [choose(field, name, known) for name in each]
-
-
-def _positive(field: str, text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        raise InputError(field, repr(text), "must be a positive number") from None
-    if not (isfinite(value) and value > 0):
-        raise InputError(field, text, "must be a positive number")
-    return value
-
-
-def _count(text: str) -> int:
-    if not text.isdecimal() or not 1 <= int(text) <= 10_000:
-        raise InputError("seeds", repr(text), "must be a whole number from 1 to 10000")
-    return int(text)

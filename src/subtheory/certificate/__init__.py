@@ -1,0 +1,1 @@
+"""Rigorous statements about one distillation: ball arithmetic (Arb) along the teacher's segment, written to a file."""

@@ -1,0 +1,185 @@
+"""Make a certificate, and check one: the two verbs of this package."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from decimal import InvalidOperation
+from pathlib import Path
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+from flint import arb, fmpq
+
+from subtheory.certificate import document
+from subtheory.certificate.balls import BITS, CHECK_BITS, lower, precision, rational, upper
+from subtheory.certificate.curves import ORIGIN, Channel
+from subtheory.certificate.problem import Problem, problem
+from subtheory.certificate.search import cover
+from subtheory.certificate.span import Span
+from subtheory.certificate.statement import KINDS, Statement, differs, state
+from subtheory.certificate.thresholds import Threshold, alignment_threshold
+from subtheory.errors import DataError, InputError
+from subtheory.numerics import float64
+from subtheory.suggest import choose
+from subtheory.theory.distillation import Distillation, outputs
+
+AGREEMENT = 1e-9
+"""Largest difference, relative to the outputs, between a network and its second spelling."""
+
+
+@dataclass(frozen=True)
+class Certified:
+    """One statement, how it was found, and what stands in its way."""
+
+    statement: Statement
+    limit: float
+    wrong: float | None
+    """A size of ε at which the sign is certainly wrong, if the search came to one."""
+    seconds: float
+
+    @property
+    def complete(self) -> bool:
+        """Certified on all of (0, limit]."""
+        return self.statement.upto >= self.limit
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """Rigorous statements about one distillation: `upto`, `rows`, `save`; made by `certify`."""
+
+    problem: Problem
+    found: Mapping[str, Certified]
+    threshold: Threshold
+    """The explicit bound on the alignment, in the same arithmetic."""
+    document: Mapping[str, Any] = field(repr=False)
+
+    def upto(self, kind: str = "alignment") -> float:
+        """The statement holds for every ε in (0, upto]; 0 if nothing is certified."""
+        return self.found[kind].statement.upto
+
+    def value(self, eps: float, kind: str = "alignment") -> float:
+        """D(ε), or the change of the trait loss: the middle of a ball far thinner than a float64."""
+        with precision(BITS):
+            return float(KINDS[kind].curve(self.problem)(Span(positive("eps", eps)), 0).c[0][0, 0].mid())
+
+    def save(self, path: Path | str) -> Path:
+        """Write the file that `check_certificate` reads."""
+        return document.write(path, self.document)
+
+    def rows(self) -> list[dict[str, Any]]:
+        """One row a statement."""
+        return [
+            {
+                "statement": KINDS[kind].says,
+                "certified up to": f"{one.statement.upto:.8g}",
+                "of": f"{one.limit:g}",
+                "certainly wrong at": "-" if one.wrong is None else f"{one.wrong:.8g}",
+                "explicit bound": self.threshold.eps if kind == "alignment" else "-",
+                "boxes": len(one.statement.ends),
+                "seconds": one.seconds,
+            }
+            for kind, one in self.found.items()
+        ]
+
+
+def certify(
+    d: Distillation,
+    upto: float | Mapping[str, float] = 60.0,
+    *,
+    alpha: float = 1.0,
+    kinds: Iterable[str] = ("alignment",),
+    seconds: float = 60.0,
+) -> Certificate:
+    """Certify, in ball arithmetic, D(ε) > 0 or L_T(θ0 + αΔθ_S(ε)) < L_T(θ0) for every ε in (0, E].
+
+    d: a distillation under the theorem's assumptions on an MLP, a ConvNet or a Transformer (no relu), squared
+    error or cross-entropy. upto: where the search ends, for all statements or by kind; what it reached is
+    `Certificate.upto(kind)`, just below the first root if there is one. kinds: "alignment" and, for MLPs whose
+    trait is labelled examples or targets, "trait-loss". alpha: the student's step, as a plain number. seconds:
+    when each search gives up. Every float64 is taken for the rational that it is.
+
+    Raises InputError, naming the field, for anything that cannot be certified.
+    """
+    exact = problem(d, alpha)
+    found = {}
+    with precision(BITS):
+        agrees(d, exact)
+        for kind in kinds:
+            one = choose("kind", kind, KINDS)
+            limit = positive("upto", upto[kind] if isinstance(upto, Mapping) else upto)
+            curve = one.curve(exact)
+            reached = cover(curve, limit, one.sign, seconds)
+            statement = state(kind, exact, curve, reached.ends)
+            wrong = None if reached.wrong is None else upper(arb(reached.wrong))
+            found[kind] = Certified(statement, lower(arb(limit)), wrong, reached.seconds)
+        limit = positive("upto", max(upto.values()) if isinstance(upto, Mapping) else upto)
+        threshold = alignment_threshold(exact, limit)
+    body = document.to_json(exact, tuple(one.statement for one in found.values() if one.statement.ends))
+    return Certificate(exact, found, threshold, body)
+
+
+def positive(name: str, number: float) -> fmpq:
+    """A positive rational, or InputError."""
+    try:
+        value = rational(number)
+    except (ValueError, TypeError):
+        value = fmpq(0)
+    if not value > 0:
+        raise InputError(name, number, "must be a positive number")
+    return value
+
+
+def agrees(d: Distillation, exact: Problem) -> None:
+    """Raise InputError unless the network computes what its second spelling on balls says, at θ0 and on Δ."""
+    jet = Channel(exact).outputs(ORIGIN, 0)
+    with float64():
+        z = np.asarray(outputs(d.network, d.theta0, jnp.asarray(d.x)))
+    balls = np.array([float(entry.mid()) for entry in jet.c[0].entries()])
+    error = float(np.max(np.abs(z.ravel() - balls)))
+    if not error <= AGREEMENT * (1 + np.max(np.abs(z))):
+        raise InputError("network", repr(d.network.name), f"differs by {error} from its form on balls")
+
+
+def check_certificate(source: Path | str | Mapping[str, Any], d: Distillation | None = None) -> tuple[Statement, ...]:
+    """Check a certificate anew, box by box, at another precision and without any search; its statements.
+
+    With `d` the certificate must also be one for that very distillation. Raises DataError, saying why, for a file
+    that is damaged, not covered by its boxes, of another network, or of which one number is not what the
+    others give.
+    """
+    body = document.read(source) if isinstance(source, str | Path) else source
+    name = source if isinstance(source, str | Path) else "certificate"
+    try:
+        reason, statements = verdict(body, d)
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError, AssertionError, InvalidOperation) as error:
+        raise DataError(f"{name}: refused, it is malformed ({type(error).__name__}: {error})") from None
+    except (InputError, ZeroDivisionError) as error:
+        raise DataError(f"{name}: refused, {error}") from None
+    if reason:
+        raise DataError(f"{name}: refused, {reason}")
+    return statements
+
+
+def verdict(body: Mapping[str, Any], d: Distillation | None) -> tuple[str, tuple[Statement, ...]]:
+    """Why a certificate is refused, if it is, and its statements."""
+    if body["sha256"] != document.digest(body):
+        return "it has another hash than it says", ()
+    exact, statements = document.problem_from(body["problem"]), document.statements_from(body["statements"])
+    if str(document.total({name: body[name] for name in ("problem", "statements")})) != body["sum"]:
+        return "its numbers do not have the sum that it says", ()
+    if d is not None and problem(d, float(body_alpha(exact))) != exact:
+        return "it was made for another network or other numbers", ()
+    if not statements:
+        return "it states nothing", ()
+    with precision(CHECK_BITS):
+        for one in statements:
+            curve = KINDS[one.kind].curve(exact)
+            reason = differs(one.kind, exact, curve, one)
+            if reason:
+                return f"{one.kind}: {reason}", ()
+    return "", statements
+
+
+def body_alpha(exact: Problem) -> float:
+    """The student's step as the float that it was."""
+    return float(exact.alpha.p) / float(exact.alpha.q)
