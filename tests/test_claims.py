@@ -19,7 +19,7 @@ from subtheory.source import FromTask
 from subtheory.traces import TRACES
 from subtheory.verification import jobs, verify_settings
 
-SMOOTH, KINKED = st.MLP(width=4, depth=1), st.MLP(width=6, depth=1, activation="relu")
+SMOOTH, KINKED = st.MLP(width=4, depth=1, activation="softplus"), st.MLP(width=6, depth=1, activation="relu")
 GRID = cells([replace(s, examples=6, trait_examples=8) for s in runs([SMOOTH, KINKED])], st.LOSSES.values())
 
 

@@ -40,6 +40,13 @@ BAD = [
     (["explain", "trait-loss-fals"], "trait-loss-falls"),
     (["explain"], "CLAIM"),
     (["run", "eps-lader"], "eps"),
+    (["certify", "--network", "tanh-2-4"], "tanh-2-4-2"),
+    (["certify", "--loss", "kl"], "kl"),
+    (["certify", "--upto", "0"], "upto: must be a positive number, got 0"),
+    (["certify", "--upto", "far"], "far"),
+    (["certify", "--alpha", "-1"], "alpha"),
+    (["certify", "--seed", "4294967296"], "4294967296"),
+    (["certify", "--out", "x.json"], "one --network and one --loss"),
     (["verfy"], "verfy"),
     ([], "VERB"),
     (["cite", "--no-such-flag"], "--no-such-flag"),
@@ -103,6 +110,23 @@ def test_verify_holds_and_fails_without_an_assumption(tmp_path: Path, capsys: py
     assert without["ok"] is False
     assert without["claims"][0]["verdict"] == "fails"
     assert not out.exists()
+
+
+def test_certify_writes_checks_and_refuses(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = str(tmp_path / "certificate.json")
+    one = ["certify", "--network", "tanh-2-4-2", "--loss", "squared-error"]
+    assert main([*one, "--out", file, "--json"]) == 0
+    rows = json.loads(capsys.readouterr().out)["certified"]
+    assert [row["statement"][:4] for row in rows] == ["D(ε)", "L_T("] and all(row["boxes"] > 0 for row in rows)
+    assert main(["certify", "--check", file]) == 0
+    assert main([*one, "--check", file, "--json"]) == 0
+    assert main([*one, "--upto", "1.2"]) == 1
+    capsys.readouterr()
+    assert main([*one, "--seed", "2", "--check", file]) == 4
+    assert main(["certify", "--network", "gelu-2-4-2", "--check", file]) == 4
+    assert main(["certify", "--check", str(tmp_path / "none.json")]) == 4
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 3 and all(line.startswith("error: ") for line in lines)
 
 
 def test_strict_tells_vacuous_from_holding(capsys: pytest.CaptureFixture[str]) -> None:

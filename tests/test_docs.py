@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from subtheory import float64, verify
-from subtheory.claims import CLAIMS
+from subtheory.certificate.cases import CASES
+from subtheory.claims import CLAIMS, OVER_READINGS
 from subtheory.cli.parser import build
 from subtheory.data import CHANNELS
 from subtheory.experiment import experiments
@@ -78,10 +79,12 @@ def test_commands_parse(page: Path) -> None:
         if words[0] in PRINTED_VERBS:
             continue
         options = build().parse_args([placeholders.get(word, word) for word in words])
-        assert set(getattr(options, "claims", [])) | {getattr(options, "claim", next(iter(CLAIMS)))} <= set(CLAIMS)
+        named = {*getattr(options, "claims", []), getattr(options, "claim", None)} - {None}
+        assert named <= set(CLAIMS) | (set(OVER_READINGS) if words[0] in ("falsify", "explain") else set())
         assert getattr(options, "experiment", "eps_ladder") in experiments()
         assert getattr(options, "without", None) in {None, *assumptions}
-        for field, names in known.items():
+        certified = {"network": CASES} if words[0] == "certify" else {}
+        for field, names in (known | certified).items():
             for several in getattr(options, field, None) or []:
                 assert set(several.split(",")) <= set(names)
 
@@ -92,7 +95,8 @@ def test_flags_exist(page: Path) -> None:
     text = page.read_text("utf-8")
     verbs = next(action for action in build()._actions if hasattr(action.choices, "values"))
     known = {flag for verb in verbs.choices.values() for flag in verb._option_string_actions} | {"--version"}
-    known |= set(re.findall(r'"(--[a-z-]+)"', (ROOT / "benchmarks" / "alignment.py").read_text("utf-8")))
+    for benchmark in (ROOT / "benchmarks").glob("*.py"):
+        known |= set(re.findall(r'"(--[a-z-]+)"', benchmark.read_text("utf-8")))
     assert set(re.findall(r"(?<![\w=-])--[a-z][a-z-]+(?!\w)", text)) <= known
 
 

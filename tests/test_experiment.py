@@ -3,11 +3,14 @@
 import json
 import math
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from subtheory import experiment, records, resources
+import subtheory as st
+from subtheory import experiment, figure, records, resources
+from subtheory.certificate.cases import CASES
 from subtheory.errors import DataError, InputError, SubtheoryError
 from subtheory.networks import NETWORKS
 
@@ -164,3 +167,89 @@ def test_ladder_figure_draws_from_saved_rows(rows, ladder, tmp_path):
     assert {path.suffix for path in paths} == {".pdf", ".svg", ".png", ".csv"}
     lines = ladder.figure(saved).axes[0].get_lines()
     np.testing.assert_array_equal(lines[0].get_ydata(), [max(r["error"], 1e-17) for r in rows if r["init"] == "shared"])
+
+
+@pytest.fixture(scope="module")
+def thresholds():
+    return experiment.experiments()["thresholds"]
+
+
+@pytest.fixture(scope="module")
+def threshold_tables(thresholds):
+    """The tables of one case and one random setting."""
+    module = thresholds.module
+    rows = module.case_rows("tanh-2-4-2", module.LOSSES[0], 1)
+    found = [module.random_setting(2)]
+    fixed = {"thresholds": rows, "summary": module.summary(rows), "curves": module.curve_rows(rows)}
+    return {**fixed, "random_settings": module.counted(found), "control": [module.control_row(2.0)]}
+
+
+@pytest.mark.parametrize(
+    ("name", "loss"), [("softplus-2-4-2", st.SquaredError()), ("gelu-erf-2-4-2", st.CrossEntropy())]
+)
+def test_thresholds_have_an_alignment_of_their_own(thresholds, name, loss):
+    """The 50 digits agree with JAX, in D and in q."""
+    d = replace(CASES[name].distillation(3, loss), eps=np.array([3.0, 0.1]))
+    values, q = thresholds.module.alignment(d, d.eps)
+    np.testing.assert_allclose(np.array(values, float), st.alignment(d), rtol=1e-11)
+    np.testing.assert_allclose(float(q), st.quadratic_form(d), rtol=1e-12)
+
+
+def test_first_root_is_the_first_or_nan(thresholds):
+    module = thresholds.module
+    assert math.isclose(module.first_root(lambda t: np.sin(3 * t), 60.0), math.pi / 3, rel_tol=1e-9)
+    assert math.isnan(module.first_root(lambda t: 1 + t, 60.0)) and math.isnan(module.sampled(lambda t: 1 + t, 60.0, 0))
+    assert math.pi / 3 < module.sampled(lambda t: np.sin(3 * t), 60.0, 0) < 1.1
+
+
+def test_four_numbers_beside_each_other(threshold_tables):
+    """Bound < certificate < root < sampled failure, with the certificate at the root; the control turns at π/k."""
+    row, trait = threshold_tables["thresholds"]
+    assert row["explicit_bound"] < row["certified"] <= row["root"] <= row["certainly_wrong"] < row["sampled"]
+    assert 0.999 < row["certified_over_root"] <= 1 and 0.999 < trait["certified_over_root"] <= 1
+    first, total = threshold_tables["summary"][0], threshold_tables["random_settings"][-1]
+    assert (first["roots"], first["certified_beyond_root"], first["bound_beyond_certified"]) == (1, 0, 0)
+    assert total["settings"] == 1 and total["negative_below_bound"] == total["negative_below_certificate"] == 0
+    (control,) = threshold_tables["control"]
+    assert control["explicit_bound"] < control["certified"] <= control["first_zero"] == math.pi / 2
+    assert control["just_above"] < 0 < control["just_below"]
+    assert math.isclose(control["just_above"], control["predicted_above"], rel_tol=1e-9)
+
+
+def test_thresholds_figure_draws_from_saved_rows(threshold_tables, thresholds):
+    saved = {title: records.rows(records.columns(rows)) for title, rows in threshold_tables.items()}
+    drawn = thresholds.figure(saved)
+    assert figure.drawn(drawn, "svg")
+    curve = drawn.axes[0].get_lines()[0]
+    np.testing.assert_array_equal(curve.get_ydata(), [row["ratio"] for row in threshold_tables["curves"]])
+
+
+@pytest.fixture(scope="module")
+def phase_diagram():
+    return experiment.experiments()["phase_diagram"]
+
+
+@pytest.fixture(scope="module")
+def phase_tables(phase_diagram):
+    """The quick tables on a coarser grid."""
+    module = phase_diagram.module
+    saved = module.QUICK_POINTS, module.QUICK_EVERY
+    module.QUICK_POINTS, module.QUICK_EVERY = 9, 4
+    yield module.tables(quick=True)
+    module.QUICK_POINTS, module.QUICK_EVERY = saved
+
+
+def test_phase_diagram_is_what_the_formula_says(phase_tables):
+    """Exact for the quadratic; for the trait loss the formula and the certificate lie inside."""
+    assert all(math.isclose(r["measured"], r["predicted"], rel_tol=1e-6) for r in phase_tables["quadratic"])
+    assert all(row["formula"] <= row["measured"] * (1 + 1e-6) for row in phase_tables["boundary"])
+    found = {row["quantity"]: row["value"] for row in phase_tables["slopes"]}
+    assert found["rising points of the grid below the formula"] == 0
+    assert found["rising points of the grid that are certified to fall"] == 0
+    assert 0.99 < found["smallest certified over measured eps"] <= found["largest certified over measured eps"] <= 1
+    assert abs(found["slope of the measured boundary"] + 1) < 0.05
+
+
+def test_phase_diagram_draws_from_saved_rows(phase_tables, phase_diagram):
+    saved = {title: records.rows(records.columns(rows)) for title, rows in phase_tables.items()}
+    assert figure.drawn(phase_diagram.figure(saved), "svg")

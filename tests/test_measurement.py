@@ -76,7 +76,7 @@ def test_by_one_jvp_and_by_the_real_update(sweep):
     runs, _, _ = sweep
     for change, found in runs.items():
         off = np.abs(found["alignment"] - found["alignment_by_jvp"])
-        noise = found["rounding"][:, None, None] + 1e-12 * np.abs(found["alignment"])
+        noise = found["rounding"][:, :, None] + 1e-12 * np.abs(found["alignment"])
         exempt = any(name in change for name in ("sign_step", "frozen"))
         assert exempt or np.all(off <= noise), change
         assert not exempt or np.any(off > 1e3 * noise), change

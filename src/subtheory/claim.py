@@ -1,14 +1,18 @@
 """A claim: one sentence of the theory as a function of a measurement, with what must break it."""
 
 import inspect
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from types import ModuleType
+from typing import TYPE_CHECKING, Any
 
-from subtheory.measurement import Measurement, measure
+from subtheory.measurement import measure
 from subtheory.setting import Setting
 from subtheory.theory.distillation import Distillation
+
+if TYPE_CHECKING:
+    from hypothesis.strategies import SearchStrategy
 
 
 class Verdict(StrEnum):
@@ -70,7 +74,11 @@ class Control:
         return f"fails in at least {100 * self.fails:g} % of runs"
 
 
-Check = Callable[[Measurement], Evidence]
+Check = Callable[[Any], Evidence]
+"""From a `subtheory.measurement.Measurement`, or from a case of the claim's own type, to evidence."""
+
+Cases = Callable[[], "SearchStrategy[Any] | Sequence[SearchStrategy[Any]]"]
+"""What a search for counterexamples draws from, one strategy a compiled program."""
 
 
 @dataclass(frozen=True)
@@ -85,6 +93,9 @@ class Claim:
     controls: tuple[Control, ...]
     applies: Callable[[Setting], bool]
     settings: Callable[[], tuple[Setting, ...]] | None = None
+    cases: Cases | None = None
+    every_eps: bool = False
+    exact: type | None = None
     proof: str = "conjecture"
     tier: str = "measured"
 
@@ -92,9 +103,12 @@ class Claim:
     def assumptions(self) -> tuple[Assumption, ...]:
         return tuple(control.assumption for control in self.controls)
 
-    def check(self, d: Distillation) -> Evidence:
-        """Measure one distillation and judge it; on numbers that are not finite no claim holds."""
-        return self.check_measurement(measure(d))
+    def check(self, case: Any) -> Evidence:
+        """Measure one distillation and judge it; on numbers that are not finite no claim holds.
+
+        A case of the claim's own `exact` type is judged as it is.
+        """
+        return self.check_measurement(measure(case) if isinstance(case, Distillation) else case)
 
 
 def claim(
@@ -104,13 +118,20 @@ def claim(
     controls: Iterable[Control] = (),
     applies: Callable[[Setting], bool] = lambda setting: True,
     settings: Callable[[], tuple[Setting, ...]] | None = None,
+    cases: Cases | None = None,
+    every_eps: bool = False,
+    exact: type | None = None,
     proof: str = "conjecture",
+    tier: str = "measured",
 ) -> Callable[[Check], Claim]:
     """Turn a function of a `Measurement` into a claim.
 
     Its name is the function's with hyphens, its statement the first paragraph of the docstring.
     `applies` picks the settings of the grid that the claim speaks of; `settings` replaces the grid by
-    constructed ones.
+    constructed ones. `cases` replaces what a search for counterexamples draws from, by default small
+    networks on which the claim applies. `every_eps` says that the claim is not about small ε only: one
+    ladder then refutes it, where others have to fail on a finer one too. `exact` is the type of the
+    cases, a frozen dataclass of integers, if they are no distillations.
     """
 
     def wrap(check: Check) -> Claim:
@@ -124,7 +145,11 @@ def claim(
             controls=tuple(controls),
             applies=applies,
             settings=settings,
+            cases=cases,
+            every_eps=every_eps,
+            exact=exact,
             proof=proof,
+            tier=tier,
         )
 
     return wrap

@@ -43,6 +43,8 @@ class Measurement:
     """‖GΔ‖."""
     update_norm: np.ndarray
     """‖Δθ_S(ε)‖, (K,)."""
+    unclear: np.ndarray
+    """Σ|Δ_i| over the entries of which a student that takes signs cannot tell the sign, (K,)."""
     delta_norm: float
     """‖Δ‖."""
     alpha: float
@@ -59,12 +61,14 @@ class Measurement:
     """max |JΔ| over the channel."""
     rounding: float
     """Size of the rounding error of D that comes from the outputs."""
+    distillation: Distillation | None = None
+    """What was measured, for claims that ask more of it; None where many runs were measured at once."""
 
     @property
     def alignment_rounding(self) -> np.ndarray:
         """Size of the rounding error of D for every ε, (K,): outputs, and the inner product over parameters."""
         curved = 6 * (self.eps * self.fastest) ** 2 if self.loss.order == 3 else 1.0
-        return self.rounding * curved + ROUNDINGS * UNIT * self.update_norm * self.delta_norm
+        return self.rounding * curved + ROUNDINGS * UNIT * self.update_norm * self.delta_norm + 2 * self.unclear
 
     @property
     def trait_rounding(self) -> float:
@@ -78,13 +82,19 @@ class Measurement:
             return 2 * self.eps * self.alignment / self.update_norm**2
 
 
-def _rounding(d: Distillation, taylor: Any) -> Array:
+def _rounding(d: Distillation, loss: Loss, taylor: Any) -> Array:
     """Bound on the rounding error of D: the outputs are off by ROUNDINGS·u relative to their largest."""
     size = 1.0 + jnp.max(jnp.abs(taylor.z0))
-    return 2 * ROUNDINGS * UNIT * size * core.expectation(d, jnp.sum(d.outputs * jnp.abs(taylor.u), axis=-1))
+    return 2 * ROUNDINGS * UNIT * size * core.expectation(d, jnp.sum(_pulled(d, loss, taylor), axis=-1))
 
 
-def _record(d: Distillation, reference: Array, losses: tuple[Loss, ...]) -> dict[str, Array]:
+def _pulled(d: Distillation, loss: Loss, taylor: Any) -> Array:
+    """|u| weighted by w, or by the curvature of the loss where that is larger."""
+    u = jnp.abs(taylor.u)
+    return jnp.maximum(d.outputs * u, jnp.abs(loss.hessian(taylor.z0, u, d.outputs)))
+
+
+def record_of(d: Distillation, reference: Array, losses: tuple[Loss, ...]) -> dict[str, Array]:
     """Everything the claims need, for every loss (L) and every ε (K)."""
     TRACES[f"measure {d.network.name}"] += 1
     taylor = path(d)
@@ -103,7 +113,7 @@ def _record(d: Distillation, reference: Array, losses: tuple[Loss, ...]) -> dict
     alpha = _step_sizes(d, losses, first, norms)
     return {
         "eps": d.eps,
-        **_updates(d, pullback, r, alpha),
+        **_updates(d, pullback, r, alpha, z),
         "alignment_by_jvp": jnp.sum(r * velocity, axis=tuple(range(2, r.ndim))),
         "leading": first,
         "second_order": jnp.stack([second_order(d, loss, taylor) for loss in losses]),
@@ -113,7 +123,7 @@ def _record(d: Distillation, reference: Array, losses: tuple[Loss, ...]) -> dict
         "trait_slope": slopes,
         "visible": jnp.mean(jnp.sum(seen.reshape(seen.shape[0], -1) ** 2, axis=-1)),
         "fastest": jnp.max(jnp.abs(taylor.u)),
-        "rounding": _rounding(d, taylor),
+        "rounding": jnp.stack([_rounding(d, loss, taylor) for loss in losses]),
     }
 
 
@@ -130,15 +140,32 @@ def _step_sizes(d: Distillation, losses: tuple[Loss, ...], first: Array, norms: 
     return d.alpha * jnp.where(usable, units, jnp.where(units[0] > 0, units[0], 1.0))
 
 
-def _updates(d: Distillation, pullback: Any, r: Array, alpha: Array) -> dict[str, Array]:
+def _unclear(d: Distillation, gradient: Params, r: Array, z: Array) -> Array:
+    """Σ|Δ_i| over entries of the gradient that are rounding, where a student takes signs; else 0.
+
+    r is off by ROUNDINGS·u of the outputs, and the gradient by as much of its largest entry. Exact
+    zeros have a clear sign, 0.
+    """
+    largest = jnp.max(jnp.stack([jnp.max(jnp.abs(g)) for g in jax.tree.leaves(gradient)]))
+    faint = ROUNDINGS * UNIT * (1.0 + jnp.max(jnp.abs(z))) * largest / jnp.maximum(jnp.max(jnp.abs(r)), UNIT**4)
+    hidden = jax.tree.map(
+        lambda g, delta, m: jnp.sum(jnp.abs(m * delta) * ((g != 0) & (jnp.abs(g) <= faint))),
+        gradient, d.delta, d.trainable,
+    )  # fmt: skip
+    return d.sign * jax.tree.reduce(jnp.add, hidden)
+
+
+def _updates(d: Distillation, pullback: Any, r: Array, alpha: Array, z: Array) -> dict[str, Array]:
     """The student's real updates for cotangents r (L, K, N, ..., V) and what they do to Δ and L_T."""
     before = trait_loss(d, d.student)
 
     def one(cotangent: Array, a: Array) -> dict[str, Array]:
-        update = core.step(d, pullback(cotangent)[0])
+        gradient = pullback(cotangent)[0]
+        update = core.step(d, gradient)
         return {
             "alignment": optax.tree.vdot(update, d.delta),
             "update_norm": optax.tree.norm(update),
+            "unclear": _unclear(d, gradient, cotangent, z),
             "trait_change": trait_loss(d, optax.tree.add_scale(d.student, a, update)) - before,
         }
 
@@ -147,8 +174,8 @@ def _updates(d: Distillation, pullback: Any, r: Array, alpha: Array) -> dict[str
 
 @partial(jax.jit, static_argnames="losses")
 def measure_batch(d: Distillation, reference: Array, losses: tuple[Loss, ...]) -> dict[str, Array]:
-    """`_record` for a stack of distillations (leading axis = seeds), one after the other."""
-    return jax.lax.map(lambda each: _record(each[0], each[1], losses), (d, reference))
+    """`record_of` for a stack of distillations (leading axis = seeds), one after the other."""
+    return jax.lax.map(lambda each: record_of(each[0], each[1], losses), (d, reference))
 
 
 @partial(jax.jit, static_argnames=("network", "losses"))
@@ -175,8 +202,8 @@ def measure_foreign(
     return jax.lax.map(one, (d, keys, alpha))
 
 
-PER_LOSS = ("alignment", "alignment_by_jvp", "leading", "second_order", "ggn_norm", "update_norm", "alpha",
-            "trait_change", "trait_slope")  # fmt: skip
+PER_LOSS = ("alignment", "alignment_by_jvp", "leading", "second_order", "ggn_norm", "update_norm", "unclear", "alpha",
+            "trait_change", "trait_slope", "rounding")  # fmt: skip
 """Fields of a record with an axis over losses; the others are shared."""
 
 
@@ -188,7 +215,7 @@ def record(setting: Setting, seeds: Sequence[int], losses: tuple[Loss, ...]) -> 
         if setting.student_network is not None:
             keys = jnp.stack([jax.random.fold_in(jax.random.key(seed), 5) for seed in seeds])
             foreign = measure_foreign(stacked, keys, found["alpha"], setting.student_network, losses)
-            undefined = {name: jnp.full_like(found[name], jnp.nan) for name in ("alignment", "update_norm")}
+            undefined = {name: jnp.full_like(found[name], jnp.nan) for name in ("alignment", "update_norm", "unclear")}
             found = found | undefined | foreign
         return {name: np.asarray(value) for name, value in found.items()}
 
@@ -197,7 +224,11 @@ def measurements(setting: Setting, seeds: Sequence[int], losses: tuple[Loss, ...
     """One `Measurement` per loss name and seed; numbers that are not finite stay, and no claim holds on them."""
     found = record(setting, seeds, losses)
     by_seed = [{name: value[s] for name, value in found.items()} for s in range(len(seeds))]
-    return {loss.name: [_unpack(one, loss, i) for one in by_seed] for i, loss in enumerate(losses)}
+    measured = {loss.name: [read_record(one, loss, i) for one in by_seed] for i, loss in enumerate(losses)}
+    if getattr(setting.source, "deterministic", False) and setting.loss.name in measured:
+        own = measured[setting.loss.name]
+        own[0] = replace(own[0], distillation=setting.distillation(seeds[0]))
+    return measured
 
 
 def measure(d: Distillation) -> Measurement:
@@ -206,10 +237,11 @@ def measure(d: Distillation) -> Measurement:
         one = jax.tree.map(lambda leaf: jnp.asarray(leaf)[None], widen(replace(d, loss=SquaredError())))
         reference = one.trait.x if isinstance(one.trait, LabelledTrait) else one.x
         found = measure_batch(one, reference, (d.loss,))
-        return _unpack({name: np.asarray(value)[0] for name, value in found.items()}, d.loss, 0)
+        measured = read_record({name: np.asarray(value)[0] for name, value in found.items()}, d.loss, 0)
+        return replace(measured, distillation=d)
 
 
-def _unpack(found: dict[str, np.ndarray], loss: Loss, index: int) -> Measurement:
+def read_record(found: dict[str, np.ndarray], loss: Loss, index: int) -> Measurement:
     """The measurement of one seed and loss."""
     fields: dict[str, Any] = {name: value[index] if name in PER_LOSS else value for name, value in found.items()}
     plain: dict[str, Any] = {name: value if np.ndim(value) else float(value) for name, value in fields.items()}

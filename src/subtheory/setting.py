@@ -122,14 +122,14 @@ def _prepare(
     def one(args: tuple[Array, Array, Trait]) -> dict[str, Any]:
         key, x, trait = args
         theta0, other = source.start(network, key)
-        blank = _blank(network, theta0, x, w, trait)
+        blank = at_rest(network, theta0, x, w, trait)
         random, half = noise(jax.random.fold_in(key, 4), (theta0, theta0))
         deltas = directions(blank, random, teachers)
         own = getattr(source, "delta", None)
         if own is not None:
             deltas["given"] = jax.tree.map(lambda leaf: jnp.asarray(leaf, jnp.float64), own)
         stacked = jax.tree.map(lambda *leaves: jnp.stack(leaves), *deltas.values())
-        scale, kink = jax.lax.map(lambda delta: _scales(blank, delta), stacked)
+        scale, kink = jax.lax.map(lambda delta: scales(blank, delta), stacked)
         scale = jnp.where(relative, scale, 1.0)
         return {
             "theta0": theta0,
@@ -143,7 +143,7 @@ def _prepare(
     return jax.lax.map(one, (keys, x, trait))
 
 
-def _blank(network: Network, theta0: Params, x: Array, w: Array, trait: Trait) -> Distillation:
+def at_rest(network: Network, theta0: Params, x: Array, w: Array, trait: Trait) -> Distillation:
     """The theorem's own distillation, with Δ = 0 for now."""
     n = x.shape[0]
     return Distillation(
@@ -164,13 +164,16 @@ def _blank(network: Network, theta0: Params, x: Array, w: Array, trait: Trait) -
     )
 
 
-def _scales(d: Distillation, delta: Params) -> tuple[Array, Array]:
-    """The ε that changes outputs or parameters by their own size, whichever is smaller; the first kink."""
+def scales(d: Distillation, delta: Params, beyond: Any = False) -> tuple[Array, Array]:
+    """The ε that changes outputs or parameters by their own size, whichever is smaller; the first kink.
+
+    `beyond` passes over kinks that θ0 sits on.
+    """
     z0, u = jax.jvp(lambda theta: outputs(d.network, theta, d.x), (d.theta0,), (delta,))
     size = lambda a: jnp.sqrt(jnp.sum(d.outputs * a**2))  # noqa: E731
     ratio = lambda a, b: jnp.where((a > 0) & (b > 0), a / jnp.where(b > 0, b, 1.0), jnp.inf)  # noqa: E731
     scale = jnp.minimum(ratio(size(z0), size(u)), ratio(optax.tree.norm(d.theta0), optax.tree.norm(delta)))
-    return jnp.where(jnp.isfinite(scale), scale, 1.0), first_kink(d.network, d.theta0, delta, d.x)
+    return jnp.where(jnp.isfinite(scale), scale, 1.0), first_kink(d.network, d.theta0, delta, d.x, beyond)
 
 
 @lru_cache(maxsize=8)
@@ -224,7 +227,7 @@ def distillations(setting: Setting, seeds: Sequence[int]) -> tuple[Distillation,
             eps=eps,
             trait=trait,
             alpha=jnp.full((count,), s.alpha),
-            shift=jnp.broadcast_to(_filter(w) if s.filtered else jnp.zeros_like(w), (count, *w.shape)),
+            shift=jnp.broadcast_to(output_filter(w) if s.filtered else jnp.zeros_like(w), (count, *w.shape)),
             trainable=_trainable(s, ready, count),
             sign=jnp.full((count,), float(s.sign_step)),
             network=s.network,
@@ -241,7 +244,7 @@ def _trainable(s: Setting, ready: dict[str, Any], count: int) -> Params:
     return ready["mask"] if s.frozen else optax.tree.ones_like(ready["theta0"])
 
 
-def _filter(w: Array) -> Array:
+def output_filter(w: Array) -> Array:
     """Log acceptance rates: every second distilled output passes with probability e⁻²."""
     # Of the dtype of w, not weakly typed: that would compile the measurement a second time.
     return -2.0 * ((jnp.cumsum(w > 0) % 2 == 0) & (w > 0)).astype(w.dtype)

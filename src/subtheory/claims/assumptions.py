@@ -68,7 +68,7 @@ SMALL_EPS = Assumption(
 
 DIFFERENTIABLE = Assumption(
     "differentiable",
-    "The network is differentiable in its parameters at θ0, on every channel input.",
+    "The network is differentiable in its parameters at θ0, on every channel input, and so is the trait loss.",
     lambda setting: None,
 )
 

@@ -42,7 +42,9 @@ def trait_loss_falls(m: Measurement) -> Evidence:
     The student saw other inputs and, where only auxiliary logits are distilled, other outputs.
     """
     predicted = -m.alpha * m.eps * m.leading
-    return limit(m.trait_change, predicted, -predicted, m.eps, 2, np.full_like(m.eps, m.trait_rounding))
+    # The step is off as D is, and a long step carries that into the trait loss.
+    rounding = m.trait_rounding + abs(m.alpha) * m.alignment_rounding
+    return limit(m.trait_change, predicted, -predicted, m.eps, 2, rounding)
 
 
 @claim(

@@ -34,6 +34,7 @@ def regular(setting: Setting) -> bool:
     source="arXiv 2507.14805, App. C, first step of the proof of Lemma 1",
     controls=[Control(GRADIENT_STUDENT, fails=0.95), Control(SAME_PARAMETERS, fails=0.95)],
     applies=lambda setting: not setting.zero_branch,
+    every_eps=True,
 )
 def alignment_by_one_jvp(m: Measurement) -> Evidence:
     """The student's step, dotted with the teacher's direction, is what the teacher's residual pulls along JΔ.

@@ -17,6 +17,7 @@ KINK = Assumption(
     source="counterexample to Lemma 1 without differentiability (gap g1): W2 = (1, −1), Δb1 = (0, 3), Δb2 = 1, x = 0",
     controls=[Control(KINK, witnesses=witnesses.repaired)],
     settings=witnesses.kink,
+    every_eps=True,
 )
 def kink_reverses_alignment(m: Measurement) -> Evidence:
     """A zero-bias ReLU network on a blank input moves away from its teacher, at any ε, by the stated constant.

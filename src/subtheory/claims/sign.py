@@ -38,11 +38,12 @@ def alignment_is_positive(m: Measurement) -> Evidence:
     Gradient descent, momentum, Adam, a converged, a random and an adversarial teacher alike.
     """
     measured, noise, unit = fine(m.alignment), fine(m.alignment_rounding), fine(m.eps * m.leading)
-    if np.all(unit <= noise) and np.all(np.abs(measured) <= noise):
-        return Evidence(0.0, 0.0, 1.0, "both sides are at rounding level")
-    clear = unit > noise
+    # A D that is off by its noise is certainly positive only where it ought to be more than twice as large.
+    clear = unit > 2 * noise
     if not clear.any():
-        clear = np.ones_like(unit, dtype=bool)
+        clear = np.abs(measured) > 3 * noise
+    if not clear.any():
+        return Evidence(0.0, 0.0, 1.0, "both sides are at rounding level")
     ratio = (measured - noise)[clear] / np.maximum(unit, noise)[clear]
     worst = int(np.argmin(ratio))
     return Evidence(float(measured[clear][worst] / np.maximum(unit, noise)[clear][worst]), 1.0, float(ratio[worst]))

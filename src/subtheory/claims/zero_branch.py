@@ -29,6 +29,7 @@ def unseen(setting: Setting) -> bool:
     source="arXiv 2507.14805, App. C, Theorem 1, first alternative, and remark on the null space",
     controls=[Control(UNSEEN, fails=0.95), Control(NULL_SPACE, witnesses=witnesses.moving_null_space)],
     applies=unseen,
+    every_eps=True,
 )
 def zero_branch_is_exact(m: Measurement) -> Evidence:
     """Where the channel does not see the teacher's direction, the alignment is zero for all ε, not just small ones.
@@ -55,6 +56,7 @@ def zero_branch_is_exact(m: Measurement) -> Evidence:
     source="counterexample f = θ1 + θ0², L_T = −θ0 + θ1² at 0, exact for every ε (gap g13)",
     controls=[Control(UNSEEN, witnesses=witnesses.seen_zero_branch)],
     settings=witnesses.zero_branch,
+    every_eps=True,
 )
 def zero_branch_promises_nothing(m: Measurement) -> Evidence:
     """In the zero branch the trait loss may rise: an alignment of zero is not a step of zero."""

@@ -66,6 +66,28 @@ def build() -> Parser:
     _compiles(verify)
     verify.add_argument("--out", metavar="DIR", help="write report.html, figures and tables here")
 
+    certify = _verb(verbs, "certify", "certify", "prove a sign for every ε up to a size, in ball arithmetic")
+    for name in ("network", "loss"):
+        certify.add_argument(
+            f"--{name}", action="append", metavar="NAME", help=f"only this {name} (repeat or use commas)"
+        )
+    certify.add_argument("--upto", metavar="E", help="where to end, exit code 1 if it is not reached (see docs/cli.md)")
+    certify.add_argument("--alpha", metavar="A", default="1", help="the student's step (default 1)")
+    certify.add_argument("--seed", metavar="N", default="1", help="of the numbers of the network (default 1)")
+    certify.add_argument("--out", metavar="FILE", help="write the certificate here")
+    certify.add_argument("--check", metavar="FILE", help="check a certificate instead of making one")
+    _compiles(certify)
+
+    falsify = _verb(verbs, "falsify", "falsify", "search for a counterexample to a claim")
+    falsify.add_argument("claim", nargs="?", metavar="CLAIM", help="may be left out with a file that has only one")
+    falsify.add_argument("--budget", metavar="TIME", default="60s", help="90, 60s or 2m, compiling included (60s)")
+    falsify.add_argument("--without", metavar="ASSUMPTION", help="break this assumption: the claim should fail")
+    falsify.add_argument("--claims", dest="file", metavar="FILE.py", help="a Python file with claims of your own")
+    falsify.add_argument("--seed", metavar="N", default="0", help="of the search (default 0)")
+    falsify.add_argument("--out", metavar="FILE", help="where to write it (default counterexample-CLAIM.json)")
+    falsify.add_argument("--replay", metavar="FILE", help="run a counterexample again instead of searching")
+    _compiles(falsify)
+
     _verb(verbs, "claims", "theory", "list the claims")
     explain = _verb(verbs, "explain", "theory", "a claim, its assumptions, and how it could fail")
     explain.add_argument("claim", metavar="CLAIM")

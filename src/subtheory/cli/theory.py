@@ -8,21 +8,24 @@ from subtheory.cli.output import print_json, print_table
 
 def main(options: Namespace) -> int:
     """List the claims, or explain one."""
-    from subtheory.claims import CLAIMS
+    from subtheory.claims import CLAIMS, OVER_READINGS
     from subtheory.suggest import choose
 
     if options.verb == "explain":
-        one = describe(choose("claim", options.claim, CLAIMS))
+        one = describe(choose("claim", options.claim, CLAIMS | OVER_READINGS))
         if options.json:
             print_json(one)
         else:
             _explain(one)
         return 0
     everything = [describe(claim) for claim in CLAIMS.values()]
+    false = [describe(claim) for claim in OVER_READINGS.values()]
     if options.json:
-        print_json({"claims": everything})
+        print_json({"claims": everything, "over_readings": false})
     else:
         print_table("claims", [{key: one[key] for key in ("name", "formula", "tier", "proof")} for one in everything])
+        print("over-readings: false, and found so by subtheory falsify")
+        print_table("over-readings", [{key: one[key] for key in ("name", "formula")} for one in false])
     return 0
 
 
@@ -50,11 +53,14 @@ def describe(claim: Any) -> dict[str, Any]:
 def _explain(one: dict[str, Any]) -> None:
     print(f"{one['name']}\n\n  {one['statement']}\n\n  {one['formula']}\n")
     print(f"Source: {one['source']}.\nEvidence: {one['tier']}; proof: {one['proof']}.\n")
+    if not one["controls"]:
+        print(f"It has no assumptions to break. Search for a counterexample: subtheory falsify {one['name']}")
+        return
     print("Assumptions, and what breaking each must do to the claim:")
     for control in one["controls"]:
         print(f"  {control['without']}: {control['sentence']}\n      without it: {control['declared']}")
     print(
         "\nIt holds when sign, order in ε and leading constant all agree within a tolerance that follows from\n"
         "float64 and the size of the next term; vacuous means that the numbers sit at rounding level.\n"
-        f"Check it: subtheory verify {one['name']}"
+        f"Check it: subtheory verify {one['name']}; attack it: subtheory falsify {one['name']}"
     )

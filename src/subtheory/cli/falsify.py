@@ -1,0 +1,175 @@
+"""`subtheory falsify`: search for a counterexample to a claim, or run a stored one again."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import re
+import sys
+from argparse import Namespace
+from math import isfinite
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from subtheory.cli import environment
+from subtheory.cli.output import print_json
+from subtheory.errors import InputError
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+    from subtheory.claim import Claim
+    from subtheory.falsification import Search
+    from subtheory.theory.network import Network
+
+LONGEST = 86400.0
+"""Seconds of the longest budget."""
+
+
+def main(options: Namespace) -> int:
+    """Search or replay; exit code 1 for a counterexample, 0 for none."""
+    budget, seed = seconds(options.budget), _seed(options.seed)
+    # Its networks are so small that optimising their programs costs more than it saves.
+    if "xla_backend_optimization_level" not in os.environ.get("XLA_FLAGS", ""):
+        os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} --xla_backend_optimization_level=0".strip()
+    environment.prepare(cache=not options.no_cache)
+
+    from subtheory import counterexample, falsification, strategies
+    from subtheory.claims import CLAIMS, OVER_READINGS
+    from subtheory.suggest import choose
+
+    own = module(options.file) if options.file else None
+    mine = _mine(own)
+    known = {**CLAIMS, **OVER_READINGS, **mine}
+    networks = {**strategies.SHAPES, **_networks(own)}
+    if options.replay:
+        stated = counterexample.read(options.replay)
+        claim = choose("claim", options.claim or stated["claim"], known)
+        if claim.name != stated["claim"]:
+            raise InputError("claim", repr(claim.name), f"must be the one that the file is about, {stated['claim']}")
+        return _replay(claim, stated, networks, options)
+    claim = _one(options.claim, known, mine)
+    out = _place(options.out or f"counterexample-{claim.name}.json")
+    falsification.domain(claim, options.without)  # a bad name is an error before anything is computed
+
+    from subtheory.cli.progress import progress
+
+    with progress("falsify") as report:
+        found = falsification.search(claim, budget, seed, options.without, progress=report)
+    file = None
+    if found.found is not None and found.evidence is not None:
+        stated = counterexample.state(claim, found.found, found.evidence, options.without, networks)
+        file = str(counterexample.write(out, stated))
+    _report(found, file, options)
+    return 1 if file else 0
+
+
+def _report(found: Search, file: str | None, options: Namespace) -> None:
+    evidence = found.evidence
+    if options.json:
+        print_json(
+            {
+                "claim": found.claim.name,
+                "without": found.without,
+                "found": file is not None,
+                "cases": found.cases,
+                "vacuous": found.vacuous,
+                "outside": found.outside,
+                "seconds": round(found.seconds, 3),
+                "seconds_to_find": round(found.at, 3) if file else None,
+                "worst_margin": found.margin if isfinite(found.margin) else None,
+                "measured": evidence.measured if evidence else None,
+                "predicted": evidence.predicted if evidence else None,
+                "file": file,
+            }
+        )
+        return
+    if evidence:
+        print(f"{found.claim.name}: {found.claim.formula}")
+        print(f"measured {evidence.measured:.6g}, predicted {evidence.predicted:.6g}, margin {evidence.margin:.4g}")
+        print(f"file: {file}")
+    print(found.sentence)
+
+
+def _replay(claim: Claim, stated: Any, networks: dict[str, Network], options: Namespace) -> int:
+    from subtheory.counterexample import replay
+
+    evidence, still = replay(claim, stated, networks)
+    verdict = str(evidence.verdict) if evidence else "outside the claim's domain"
+    if options.json:
+        numbers = {"measured": evidence.measured, "margin": evidence.margin} if evidence else {}
+        print_json({"claim": claim.name, "without": stated["without"], "fails": still, "verdict": verdict, **numbers})
+    else:
+        shown = f", measured {evidence.measured:.6g}, margin {evidence.margin:.4g}" if evidence else ""
+        print(f"{claim.name}: {verdict}{shown}")
+        print("still a counterexample" if still else "no counterexample (any more)")
+    return 1 if still else 0
+
+
+def seconds(text: str) -> float:
+    """A budget such as `90`, `60s` or `2m`, in seconds; InputError on "budget" otherwise."""
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)(s|m|)", text)
+    value = float(match[1]) * (60 if match[2] == "m" else 1) if match else 0.0
+    if not 0 < value <= LONGEST:
+        raise InputError("budget", repr(text), "must be a time such as 90, 60s or 2m, up to a day")
+    return value
+
+
+def _seed(text: str) -> int:
+    if not text.isdecimal() or int(text) >= 2**32:
+        raise InputError("seed", repr(text), "must be a whole number below 4294967296")
+    return int(text)
+
+
+def module(path: str) -> ModuleType:
+    """A user's Python file, imported; InputError on "claims" if that cannot be done."""
+    file = Path(path)
+    spec = importlib.util.spec_from_file_location(f"claims_of_{file.stem}", file) if file.suffix == ".py" else None
+    if spec is None or spec.loader is None or not file.is_file():
+        raise InputError("claims", repr(path), "must be a Python file")
+    loaded = importlib.util.module_from_spec(spec)
+    sys.modules[loaded.__name__] = loaded
+    try:
+        spec.loader.exec_module(loaded)
+    except Exception as error:
+        raise InputError("claims", repr(path), f"must be importable ({type(error).__name__}: {error})") from error
+    return loaded
+
+
+def _mine(loaded: ModuleType | None) -> dict[str, Claim]:
+    from subtheory.claim import collect
+
+    found = collect([loaded]) if loaded else {}
+    if loaded and not found:
+        raise InputError("claims", repr(loaded.__file__), "must define at least one @claim")
+    return found
+
+
+def _networks(loaded: ModuleType | None) -> dict[str, Network]:
+    """Networks that a user's file defines, by the name of the variable."""
+    from subtheory.theory.network import Network
+
+    values = vars(loaded).items() if loaded else ()
+    return {name: v for name, v in values if isinstance(v, Network) and not isinstance(v, type)}
+
+
+def _one(name: str | None, known: dict[str, Claim], mine: dict[str, Claim]) -> Claim:
+    from subtheory.suggest import choose
+
+    if name is not None:
+        return choose("claim", name, known)
+    if len(mine) != 1:
+        raise InputError("claim", "none", f"must be one of {', '.join(mine or known)}")
+    return next(iter(mine.values()))
+
+
+def _place(name: str) -> Path:
+    """Where the file will go; InputError on "out" before anything is computed if it cannot be written."""
+    path = Path(name)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError("out", repr(name), f"must be a file that can be written ({error.strerror})") from error
+    if path.is_dir() or not os.access(path.parent, os.W_OK):
+        raise InputError("out", repr(name), "must be a file that can be written")
+    return path
