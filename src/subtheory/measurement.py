@@ -44,7 +44,7 @@ class Measurement:
     update_norm: np.ndarray
     """‖Δθ_S(ε)‖, (K,)."""
     unclear: np.ndarray
-    """Σ|Δ_i| over the entries of which a student that takes signs cannot tell the sign, (K,)."""
+    """Σ|Δ_i|, or E Σ w|u_i|, over the entries of which a student or a loss that takes signs cannot tell it, (K,)."""
     delta_norm: float
     """‖Δ‖."""
     alpha: float
@@ -94,6 +94,13 @@ def _pulled(d: Distillation, loss: Loss, taylor: Any) -> Array:
     return jnp.maximum(d.outputs * u, jnp.abs(loss.hessian(taylor.z0, u, d.outputs)))
 
 
+def _faint(d: Distillation, taylor: Any, eps: Array) -> Array:
+    """E Σ w|u_i| over outputs that the teacher moved by less than their rounding: an L1 loss takes their sign."""
+    size = ROUNDINGS * UNIT * (1.0 + jnp.max(jnp.abs(taylor.z0)))
+    u = jnp.abs(taylor.u)
+    return core.expectation(d, jnp.sum(d.outputs * u * (eps * u <= size), axis=-1))
+
+
 def record_of(d: Distillation, reference: Array, losses: tuple[Loss, ...]) -> dict[str, Array]:
     """Everything the claims need, for every loss (L) and every ε (K)."""
     TRACES[f"measure {d.network.name}"] += 1
@@ -111,9 +118,11 @@ def record_of(d: Distillation, reference: Array, losses: tuple[Loss, ...]) -> di
     norms, slopes = jax.vmap(lambda cotangent: _size_and_slope(pull0(cotangent)[0], slope))(mu)
     first = jnp.stack([leading(d, loss, taylor) for loss in losses])
     alpha = _step_sizes(d, losses, first, norms)
+    updates = _updates(d, pullback, r, alpha, z)
+    signs = jnp.asarray([[loss.order == 0] for loss in losses]) * jax.lax.map(partial(_faint, d, taylor), d.eps)
     return {
         "eps": d.eps,
-        **_updates(d, pullback, r, alpha, z),
+        **(updates | {"unclear": updates["unclear"] + signs}),
         "alignment_by_jvp": jnp.sum(r * velocity, axis=tuple(range(2, r.ndim))),
         "leading": first,
         "second_order": jnp.stack([second_order(d, loss, taylor) for loss in losses]),

@@ -24,7 +24,7 @@ def provenance(seeds: Sequence[int] = (), command: str = "") -> dict[str, Any]:
         "subtheory": __version__,
         "python": platform.python_version(),
         "numpy": np.__version__,
-        **{name: version(name) for name in ("jax", "jaxlib", "flax", "optax")},
+        **{name: version(name) for name in ("jax", "jaxlib", "flax", "optax", "python-flint")},
         "platform": device.platform,
         "device": device.device_kind,
         "devices": jax.device_count(),
