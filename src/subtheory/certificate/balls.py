@@ -36,11 +36,6 @@ def rational(number: Any) -> fmpq:
     return fmpq(value.numerator, value.denominator)
 
 
-def interval(a: fmpq, b: fmpq) -> arb:
-    """A ball that contains [a, b]."""
-    return arb(a).union(arb(b))
-
-
 def positive(ball: arb) -> bool:
     """Every real in the ball is positive; never true of a ball that is not finite."""
     return bool(ball.is_finite() and ball > 0)

@@ -57,11 +57,6 @@ def sine(z: arb, order: int) -> list[arb]:
     return [s, c, -s / 2, -c / 6][: order + 1]
 
 
-def identity(z: arb, order: int) -> list[arb]:
-    """z itself."""
-    return [z, arb(1), arb(0), arb(0)][: order + 1]
-
-
 def exp(z: arb, order: int) -> list[arb]:
     """eᶻ/k!."""
     e = z.exp()
