@@ -1,6 +1,7 @@
 # Python 3.11 or later and make are all that this needs: the rest comes from requirements.lock.
 #   make verify             check every claim of the theory    (ARGS="..." is passed on)
 #   make test               lint, types, import layers, tests  (ARGS="..." goes to pytest)
+#   make prove              run the proofs, Coq's where it is  (ARGS="..." is passed on)
 #   make lock               renew the pins                     (ARGS=--upgrade takes newer releases)
 #   make lint docs clean
 # PYTHON=/path/to/python chooses the interpreter that .venv is made from.
@@ -13,7 +14,7 @@ READY := $(VENV)/.ready
 CANDIDATES := python3 python3.13 python3.12 python3.11 python3.14 python
 NEW_ENOUGH := -c 'import sys; sys.exit(sys.version_info < (3, 11))'
 
-.PHONY: verify test lint lock docs clean
+.PHONY: verify test prove lint lock docs clean
 .DELETE_ON_ERROR:
 
 verify: $(READY)
@@ -22,6 +23,9 @@ verify: $(READY)
 # A file stays with one worker: what it compiled is used again.
 test: lint
 	$(BIN)/pytest -n 2 --dist loadfile -q $(ARGS)
+
+prove: $(READY)
+	$(BIN)/subtheory prove $(ARGS)
 
 lint: $(READY)
 	$(BIN)/ruff check

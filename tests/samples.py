@@ -15,6 +15,7 @@ def claim(name="alignment-is-ggn-form", verdict=Verdict.HOLDS, controls=None, **
         "formula": "D(ε) = ε ΔᵀGΔ + O(ε²)",
         "source": "arXiv 2507.14805, App. C, Lemma 1",
         "tier": "measured",
+        "run_tier": "measured",
         "proof": "conjecture",
         "settings": 12,
         "seeds": 8,
@@ -61,7 +62,7 @@ def mixed():
                 "zero-branch", Verdict.VACUOUS, [], vacuous_fraction=1.0, reason="both sides are at rounding level",
                 measured=nan, predicted=nan, margin=nan, worst="",
             ),
-            claim("sign-rule", Verdict.UNDECIDED, tier="statistical"),
+            claim("sign-rule", Verdict.UNDECIDED, tier="statistical", run_tier="statistical"),
         ),
         PROVENANCE,
     )  # fmt: skip

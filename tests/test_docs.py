@@ -16,10 +16,16 @@ from subtheory.cli.parser import build
 from subtheory.data import CHANNELS
 from subtheory.experiment import experiments
 from subtheory.networks import NETWORKS
+from subtheory.proof.coq import known
+from subtheory.proof.statement import chosen
 from subtheory.theory.losses import LOSSES
 
 ROOT = Path(__file__).resolve().parents[1]
-PAGES = [ROOT / "README.md", ROOT / "benchmarks" / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [
+    ROOT / "README.md",
+    *(ROOT / folder / "README.md" for folder in ("benchmarks", "proofs")),
+    *sorted((ROOT / "docs").glob("*.md")),
+]
 FLAGS = doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS
 PRINTED_VERBS = ("--version",)
 
@@ -73,6 +79,7 @@ def test_anchors_are_headings(page: Path) -> None:
 @pages
 def test_commands_parse(page: Path) -> None:
     placeholders = {"CLAIM": next(iter(CLAIMS)), "EXPERIMENT": "eps_ladder", "VERB": "claims"}
+    placeholders |= {"PROOF": "kink", "NAME": "kink"}
     known = {"network": NETWORKS, "loss": LOSSES, "channel": CHANNELS}
     assumptions = {a.name for claim in CLAIMS.values() for a in claim.assumptions}
     for words in commands(page.read_text("utf-8")):
@@ -82,6 +89,7 @@ def test_commands_parse(page: Path) -> None:
         named = {*getattr(options, "claims", []), getattr(options, "claim", None)} - {None}
         assert named <= set(CLAIMS) | (set(OVER_READINGS) if words[0] in ("falsify", "explain") else set())
         assert getattr(options, "experiment", "eps_ladder") in experiments()
+        chosen(getattr(options, "proofs", []))
         assert getattr(options, "without", None) in {None, *assumptions}
         certified = {"network": CASES} if words[0] == "certify" else {}
         for field, names in (known | certified).items():
@@ -105,6 +113,14 @@ def test_files_that_are_named_exist(page: Path) -> None:
     folders = "src|docs|tests|proofs|experiments|benchmarks|scripts"
     for name in re.findall(rf"`((?:{folders})/[\w./-]*)`", page.read_text("utf-8")):
         assert (ROOT / name).exists(), f"{page.name} names {name}"
+
+
+def test_coq_theorems_that_are_named_exist() -> None:
+    text = (ROOT / "proofs" / "README.md").read_text("utf-8")
+    files = {path.stem for path in (ROOT / "proofs" / "coq").glob("*.v")}
+    named = set(re.findall(r"\b([A-Z]\w+\.\w+)\b", text))
+    named = {name for name in named if name.split(".")[0] in files and not name.endswith(".v")}
+    assert named and named <= set(known())
 
 
 @pages

@@ -16,7 +16,7 @@ def test_a_claim_is_not_refuted_by_what_is_drawn(name: str) -> None:
     claim, telling = CLAIMS[name], 0
 
     # A certificate is a search of its own, one for every ε.
-    number = 20 if claim.tier == "measured" else 2
+    number = 20 if claim.run_tier == "measured" else 2
 
     @settings(max_examples=number, derandomize=True, deadline=None, database=None)
     @given(st.one_of(domain(claim, shapes=SHAPES)))

@@ -2,6 +2,7 @@
 
 import importlib.util
 import re
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
@@ -12,8 +13,10 @@ import numpy as np
 import pytest
 
 from subtheory import float64
+from subtheory.claims import CLAIMS
 from subtheory.cli import __doc__ as exit_codes
 from subtheory.cli import main
+from subtheory.proof.running import Ran
 from subtheory.setting import Setting
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -43,8 +46,20 @@ def snippet(where: str) -> dict[str, Any]:
     return {name: value for name, value in names.items() if name not in before}
 
 
-def test_table_of_claims_is_current() -> None:
-    assert script().current(TEXT) == TEXT, "run scripts/readme.py"
+def test_tables_are_current() -> None:
+    readme = script()
+    for page in readme.TABLES:
+        assert readme.current(page) == page.read_text("utf-8"), "run scripts/readme.py"
+
+
+def test_a_claim_is_proved_only_if_its_proof_names_it_and_passes(monkeypatch: pytest.MonkeyPatch) -> None:
+    readme = script()
+    claim = CLAIMS["zero-branch-is-exact"]
+    assert readme.tier(claim) == "proved"
+    assert readme.tier(replace(claim, name="another")) == "measured"
+    failed = Ran("step", "A sentence.", 1, 0.0, failed="1 is not 2")
+    monkeypatch.setattr(readme, "prove", lambda proof: [failed])
+    assert readme.tier(replace(claim, source="again")) == "measured"
 
 
 def test_start_says_what_a_stranger_needs() -> None:

@@ -1,21 +1,21 @@
-From Coq Require Import Reals Lra Lia Arith.
-From Coquelicot Require Import Coquelicot.
-From Subtheory Require Import Vectors Derivatives Losses OneStep.
-Open Scope R_scope.
-
 (* The two alternatives of the one-step theorem, decided and made explicit.
 
    - For a compatible loss exactly one of the two alternatives holds: <v(e), u> = 0 at every e, or
      <v(e), u> > 0 for all small e > 0.  The form <K u, u> decides: the first if it is zero, the second if it
      is positive.
    - For the squared error <K u, u> = sum_x w_x sum_i b_i (J_x u)_i^2: the second alternative holds iff, to
-     first order, the teacher's move changes some output of some input of positive weight.
+     first order, the teacher's move changes some output at an input of positive weight.
    - For the cross-entropy <K u, u> = sum_x w_x Var_{p_x}(J_x u), p_x the softmax of the outputs: the second
-     alternative holds iff at some input of positive weight the move changes some difference of two logits.
-     When only some of the logits are distilled, only those count.
+     alternative holds iff, to first order, the move changes some difference of two logits at an input of
+     positive weight.  When only some of the logits are distilled, only those count.
    - The rate at which a trait loss falls is alpha eta times the form at the descent direction of the trait
      loss.
    - The one-step theorem for each of these losses, with no hypothesis on the loss left. *)
+From Coq Require Import Reals Lra Lia Arith.
+From Coquelicot Require Import Coquelicot.
+From Subtheory Require Import Vectors Derivatives Losses OneStep.
+Open Scope R_scope.
+
 
 Section Network.
 Variables (k n m : nat) (L : vec -> vec -> R) (a : vec -> vec) (H : vec -> nat -> vec).
@@ -30,10 +30,10 @@ Theorem alternatives_exclusive u : (forall x, (x < m)%nat -> 0 <= w x) ->
   (ggn_form k n m H w f th0 u = 0 <-> never) /\ (0 < ggn_form k n m H w f th0 u <-> soon) /\
   (never \/ soon) /\ ~ (never /\ soon).
 Proof.
-  intros Hw never soon. destruct (lemma_one k n m L a H w f th0 HL Hf u Hw) as [L0 L1].
+  intros Hw never soon. destruct (lemma_one k n m L a H w f th0 HL Hf u Hw) as [_ [L0 L1]].
   assert (X : never -> soon -> False).
   { intros N (e0 & He0 & P). specialize (P (e0 / 2) ltac:(lra)). rewrite N in P. lra. }
-  destruct (ggn_form_nonneg k n m L a H w f th0 HL Hf u Hw) as [P | Z].
+  destruct (ggn_form_nonneg k n m L a H w f th0 HL u Hw) as [P | Z].
   - assert (S := L1 P). repeat split; intros; try assumption; try lra.
     + exfalso. now apply X.
     + now right.
@@ -45,7 +45,7 @@ Proof.
 Qed.
 
 (* The loss of any differentiable LT along the student's step has slope alpha <grad LT, K u>, whatever u. *)
-Theorem any_loss_rate LT alpha u : differentiable k LT th0 ->
+Lemma any_loss_rate LT alpha u : differentiable k LT th0 ->
   rderiv (fun e => LT (moved th0 alpha (student_step m L w f th0 u e))) (LT th0)
     (alpha * dot k (ggn k n m H w f th0 u) (grad LT th0)).
 Proof.
@@ -107,7 +107,7 @@ Theorem ce_ggn_form k n m w f th0 u : (0 < n)%nat ->
   rsum m (fun x => w x * variance n (softmax n (f x th0)) (push k f th0 x u)).
 Proof. intros Hn. unfold ggn_form. apply rsum_ext. intros x _. f_equal. now apply ce_form. Qed.
 
-(* Cross-entropy of p chosen logits: the variance of the chosen coordinates of J_x u. *)
+(* Cross-entropy of p chosen logits: <K u, u> = sum_x w_x Var of the chosen coordinates of J_x u. *)
 Theorem masked_ce_ggn_form k n m p sel w f th0 u :
   (0 < p)%nat -> (forall i, (i < p)%nat -> (sel i < n)%nat) ->
   ggn_form k n m (through_hess n p (fun i => delta (sel i)) (ce_hess p)) w f th0 u =
@@ -124,7 +124,7 @@ Qed.
 
 (* --- when is the form positive --- *)
 (* Weighted squared error: iff the move changes, to first order, an output of positive weight. *)
-Theorem wmse_pos_iff k n m b w f th0 u :
+Lemma wmse_pos_iff k n m b w f th0 u :
   (forall x, (x < m)%nat -> 0 <= w x) -> (forall i, (i < n)%nat -> 0 <= b i) ->
   (0 < ggn_form k n m (wmse_hess b) w f th0 u <->
    exists x i, (x < m)%nat /\ (i < n)%nat /\ 0 < w x /\ 0 < b i /\ push k f th0 x u i <> 0).
@@ -143,7 +143,7 @@ Proof.
 Qed.
 
 (* Squared error: iff the move changes, to first order, an output at an input of positive weight. *)
-Theorem mse_pos_iff k n m w f th0 u : (forall x, (x < m)%nat -> 0 <= w x) ->
+Lemma mse_pos_iff k n m w f th0 u : (forall x, (x < m)%nat -> 0 <= w x) ->
   (0 < ggn_form k n m mse_hess w f th0 u <->
    exists x i, (x < m)%nat /\ (i < n)%nat /\ 0 < w x /\ push k f th0 x u i <> 0).
 Proof.
@@ -173,15 +173,15 @@ Qed.
 
 (* Cross-entropy: iff the move changes, to first order, a difference of logits at an input of positive
    weight. *)
-Theorem ce_pos_iff k n m w f th0 u : (0 < n)%nat -> (forall x, (x < m)%nat -> 0 <= w x) ->
+Lemma ce_pos_iff k n m w f th0 u : (0 < n)%nat -> (forall x, (x < m)%nat -> 0 <= w x) ->
   (0 < ggn_form k n m (ce_hess n) w f th0 u <->
    exists x i j, (x < m)%nat /\ (i < n)%nat /\ (j < n)%nat /\ 0 < w x /\
      push k f th0 x u i <> push k f th0 x u j).
 Proof. intros Hn Hw. rewrite (ce_ggn_form k n m w f th0 u Hn). now apply weighted_variance_pos_iff. Qed.
 
 (* --- the second alternative, in the terms of the network alone --- *)
-(* Squared error: the student's step goes along u for all small e > 0 iff the move along u changes some
-   output. *)
+(* Squared error: the student's step goes along u for all small e > 0 iff, to first order, the move along u
+   changes some output at an input of positive weight. *)
 Theorem second_case_mse k n m w f th0 u : (forall x, (x < m)%nat -> 0 <= w x) ->
   (forall x i, (x < m)%nat -> (i < n)%nat -> differentiable k (fun th => f x th i) th0) ->
   let v := student_step m (mse n) w f th0 u in
@@ -192,7 +192,8 @@ Proof.
   apply (alternatives_exclusive k n m (mse n) _ _ w f th0 (mse_compatible n) Hf u Hw).
 Qed.
 
-(* Cross-entropy: ... iff it changes some difference of two logits. *)
+(* Cross-entropy: the student's step goes along u for all small e > 0 iff, to first order, the move along u
+   changes some difference of two logits at an input of positive weight. *)
 Theorem second_case_ce k n m w f th0 u : (0 < n)%nat -> (forall x, (x < m)%nat -> 0 <= w x) ->
   (forall x i, (x < m)%nat -> (i < n)%nat -> differentiable k (fun th => f x th i) th0) ->
   let v := student_step m (cross_entropy n) w f th0 u in
@@ -204,7 +205,8 @@ Proof.
   apply (alternatives_exclusive k n m (cross_entropy n) _ _ w f th0 (ce_compatible n Hn) Hf u Hw).
 Qed.
 
-(* Cross-entropy of p chosen logits: ... iff it changes some difference of two of the chosen logits. *)
+(* Cross-entropy of p chosen logits: the student's step goes along u for all small e > 0 iff, to first order,
+   the move along u changes some difference of two of the chosen logits at an input of positive weight. *)
 Theorem second_case_masked_ce k m p sel w f th0 u : (0 < p)%nat -> (forall x, (x < m)%nat -> 0 <= w x) ->
   (forall x i, (x < m)%nat -> (i < p)%nat -> differentiable k (fun th => f x th (sel i)) th0) ->
   let loss z y := cross_entropy p (fun i => z (sel i)) (fun i => y (sel i)) in
@@ -217,8 +219,9 @@ Proof.
 Qed.
 
 (* --- the rate of the trait loss, loss by loss --- *)
-(* Weighted squared error: rate alpha eta sum_x w_x sum_i b_i (J_x g)_i^2, g the descent direction of LT. *)
-Theorem trait_loss_rate_mse k n m b w f th0 LT eta alpha : (forall i, (i < n)%nat -> 0 <= b i) ->
+(* Weighted squared error: LT falls at the rate alpha eta sum_x w_x sum_i b_i (J_x g)_i^2 per unit of e, where
+   g = - grad LT(th0). *)
+Theorem trait_loss_rate_wmse k n m b w f th0 LT eta alpha : (forall i, (i < n)%nat -> 0 <= b i) ->
   (forall x i, (x < m)%nat -> (i < n)%nat -> differentiable k (fun th => f x th i) th0) ->
   differentiable k LT th0 ->
   let g := gstep LT th0 in
@@ -231,7 +234,8 @@ Proof.
   exact (trait_loss_rate_eta k n m _ _ _ w f th0 (wmse_compatible n b Hb) Hf LT eta alpha HT).
 Qed.
 
-(* Cross-entropy: rate alpha eta sum_x w_x Var(J_x g) under the softmax of the outputs at x. *)
+(* Cross-entropy: LT falls at the rate alpha eta sum_x w_x Var(J_x g) per unit of e, the variance taken under
+   the softmax of the outputs at x, where g = - grad LT(th0). *)
 Theorem trait_loss_rate_ce k n m w f th0 LT eta alpha : (0 < n)%nat ->
   (forall x i, (x < m)%nat -> (i < n)%nat -> differentiable k (fun th => f x th i) th0) ->
   differentiable k LT th0 ->
@@ -247,7 +251,7 @@ Qed.
 (* --- Theorem 1, loss by loss --- *)
 (* Theorem 1 for the squared error with nonnegative weights b on the outputs (b = 1 is the plain squared
    error). *)
-Theorem theorem_one_mse k n m b w f th0 LT eta alpha :
+Theorem theorem_one_wmse k n m b w f th0 LT eta alpha :
   (forall i, (i < n)%nat -> 0 <= b i) -> (forall x, (x < m)%nat -> 0 <= w x) ->
   (forall x i, (x < m)%nat -> (i < n)%nat -> differentiable k (fun th => f x th i) th0) ->
   differentiable k LT th0 -> 0 < eta -> 0 < alpha ->

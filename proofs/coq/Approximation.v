@@ -75,7 +75,7 @@ Lemma nrm_1 a : nrm 1 a = Rabs (a 0%nat).
 Proof. unfold nrm, dot. simpl. rewrite Rplus_0_l. apply sqrt_Rsqr_abs. Qed.
 
 (* On R^1 the Frechet gradient is the derivative of Coquelicot. *)
-Theorem has_grad_1_iff (phi : R -> R) c p :
+Lemma has_grad_1_iff (phi : R -> R) c p :
   has_grad 1 (fun y => phi (y 0%nat)) (fun _ => c) (fun _ => p) <-> is_derive phi c p.
 Proof.
   rewrite is_derive_Reals. split.

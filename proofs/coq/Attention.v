@@ -2,16 +2,18 @@
    hypothesis left on the network.
 
    A transformer is made of sums, products, exponentials, quotients by sums of exponentials, quotients by
-   square roots of positive numbers, and an activation.  No denominator vanishes: a softmax divides by a
-   positive sum, and LayerNorm by sqrt (variance + eps) with eps > 0.  Hence each of its outputs is (Frechet)
-   differentiable in all parameters at every parameter vector th0, provided the activation has a derivative
-   everywhere (tanh, GELU, SiLU, ...).
+   square roots of positive numbers, and an activation.  No denominator that depends on the parameters
+   vanishes: a softmax divides by a positive sum, and LayerNorm by sqrt (variance + eps) with eps > 0; the
+   divisor of the scores is any constant (0 only makes the scores constant).  Hence each of its outputs is
+   (Frechet) differentiable in all parameters at every parameter vector th0, provided the activation has a
+   derivative everywhere (tanh, GELU, SiLU, ...).
 
    A sequence is a family x of vectors, x t being token number t.  All parameters are in one vector th; each
    part reads its own from an offset.  In an attention layer position t sees the positions s < vis t: the
    causal mask is vis t = t + 1 (`vis = S`), no mask is vis t = T.  Blocks are residual with LayerNorm before
    each half (attention of any number of heads, then a two-layer perceptron); a decoder is a learned embedding
-   of tokens and positions, any number of blocks, a last LayerNorm and a last linear layer of logits. *)
+   of tokens and positions, any number of blocks, a last LayerNorm and a last linear layer of logits; the
+   weights of the embedding and of the last layer are separate parameters (they are not tied). *)
 From Coq Require Import Reals Lra Lia Arith List.
 From Coquelicot Require Import Coquelicot.
 From Subtheory Require Import Vectors Derivatives Losses OneStep Perceptron Networks.
@@ -99,7 +101,7 @@ Proof.
 Qed.
 
 (* LayerNorm of a token that depends on the parameters; d = 0 has no coordinate i. *)
-Theorem layer_norm_differentiable k th0 d eps off (X : vec -> vec) i :
+Lemma layer_norm_differentiable k th0 d eps off (X : vec -> vec) i :
   0 < eps -> (off + 2 * d <= k)%nat -> (i < d)%nat ->
   (forall j, (j < d)%nat -> differentiable k (fun th => X th j) th0) ->
   differentiable k (fun th => layer_norm d eps off th (X th) i) th0.
@@ -129,7 +131,7 @@ Proof.
   - now apply Rgt_not_eq, sqrt_lt_R0.
 Qed.
 
-(* One softmax self-attention head, with any mask that looks at no more than T positions. *)
+(* One softmax self-attention head is differentiable, with any mask that looks at no more than T positions. *)
 Theorem attention_differentiable k th0 T vis c d dk off (X : vec -> seq) :
   (off + head_params d dk <= k)%nat -> (forall t, (t < T)%nat -> (vis t <= T)%nat) ->
   diff_seq k th0 T d X -> diff_seq k th0 T dk (fun th => attention vis c d dk off th (X th)).
@@ -153,7 +155,7 @@ Proof.
 Qed.
 
 (* Several heads and the linear layer that mixes them. *)
-Theorem multihead_differentiable k th0 T vis c nh d dk off (X : vec -> seq) :
+Lemma multihead_differentiable k th0 T vis c nh d dk off (X : vec -> seq) :
   (off + multihead_params nh d dk <= k)%nat -> (forall t, (t < T)%nat -> (vis t <= T)%nat) ->
   diff_seq k th0 T d X -> diff_seq k th0 T d (fun th => multihead vis c nh d dk off th (X th)).
 Proof.
@@ -180,7 +182,8 @@ Proof.
   intros j Hj; now apply HX.
 Qed.
 
-(* A block: residual attention, then a residual two-layer perceptron, LayerNorm before each. *)
+(* A block (residual attention, then a residual two-layer perceptron, LayerNorm before each) is
+   differentiable. *)
 Theorem transformer_block_differentiable k th0 (c : shape) off (X : vec -> seq) :
   (forall z, ex_derive (activation c) z) -> 0 < ln_eps c ->
   (forall t, (t < context c)%nat -> (visible c t <= context c)%nat) ->
@@ -200,7 +203,7 @@ Proof.
        multihead_params (heads c) (width c) (head_width c)) th (block_attention c off th (X th) t)) i).
   - lia.
   - exact Hi.
-  - now apply smooth_at_all.
+  - now apply derivable_at_all.
   - intros j Hj.
     apply (diff_seq_layer_norm k th0 (context c) (width c) (ln_eps c) _
       (fun th => block_attention c off th (X th))); [exact Heps | lia | exact Ha | exact Ht | exact Hj].
@@ -303,7 +306,8 @@ Proof.
     intros s j Hs Hj; now apply (transformer_block_causal c off th x y T).
 Qed.
 
-Lemma decoder_causal (c : shape) th tok tok' t i : visible c = S ->
+(* The logits of a causal decoder at position t depend on the tokens up to t only. *)
+Theorem decoder_causal (c : shape) th tok tok' t i : visible c = S ->
   (forall s, (s <= t)%nat -> tok s = tok' s) -> decoder c th tok t i = decoder c th tok' t i.
 Proof.
   intros Hvis E; unfold decoder; apply affine_ext; intros j Hj; apply layer_norm_ext; [exact Hj |].
@@ -312,10 +316,11 @@ Proof.
 Qed.
 
 (* --- the one-step theorem for transformers --- *)
-(* Imitation of the n logits picked by sel (all of them, or a subset) at position pos x of the token sequence
-   tok x, softmax cross-entropy, m such contexts; a shorter sequence may be filled up with any token, which a
-   causal decoder never sees (decoder_causal).  The hypotheses are ranges and signs, and hold for a causal
-   decoder (visible c = S) with tanh or GELU; only LT is assumed differentiable at th0. *)
+(* The one-step theorem for transformers: imitation of the n logits picked by sel (all of them, or a subset)
+   at position pos x of the token sequence tok x, softmax cross-entropy, m such contexts; a shorter sequence
+   may be filled up with any token, which a causal decoder never sees (decoder_causal).  The hypotheses are
+   ranges and signs, and hold for a causal decoder (visible c = S) with tanh or GELU; only LT is assumed
+   differentiable at th0. *)
 Theorem theorem_one_transformer (c : shape) n m (tok : nat -> nat -> nat) (pos sel : nat -> nat)
   w LT th0 eta alpha :
   let k := decoder_params c in
@@ -341,8 +346,8 @@ Proof.
     + now apply Hsel.
 Qed.
 
-(* A causal transformer with tanh units; the trait loss is the next-token negative log-likelihood of p
-   labelled contexts, with weights q.  Nothing is assumed but ranges and signs. *)
+(* The one-step theorem for a causal transformer with tanh units; the trait loss is the next-token negative
+   log-likelihood of p labelled contexts, with weights q.  Nothing is assumed but ranges and signs. *)
 Theorem theorem_one_transformer_closed (c : shape) n m tok pos sel w p tok' pos' (next : nat -> nat) q
   th0 eta alpha :
   let k := decoder_params c in

@@ -4,13 +4,14 @@
    conclusion fails.  u is the teacher's direction, v(e) the student's step, <v, u> their alignment, LT the
    trait loss.  Unless said otherwise, the network has one input and one output, the imitation loss is half
    the squared error, u = - grad LT(th0), and "rises" means LT(th0 + alpha v(e)) > LT(th0) for every alpha > 0
-   and every e > 0 of the stated range.
+   and every e > 0 of the stated range (0 < alpha < 1 in second_step_breaks_dichotomy, alpha = 3 in
+   step_size_bound_needed).
 
      zero_branch_promises_nothing      <v, u> = 0 for all e, and LT rises
      shared_initialisation_needed      another initialisation with the same outputs: <v, u> < 0 and LT rises
      second_step_breaks_dichotomy      <v, u> = 0 for all e after one step, negative after two
      step_size_bound_needed            alpha K = 3: the second step overshoots
-     kink                              backward pass with relu'(0) = 0: <v, u> < 0 for all e > 0
+     kink_breaks_alignment             backward pass with relu'(0) = 0: <v, u> < 0 for all e > 0
      small_e_needed                    <v, u> = c sin(c e) for the network sin(c th): no common threshold
      converged_teacher                 u = - H^-1 grad LT: <v, u> > 0 and LT rises
      sign_step, sign_step_both         a sign step (first step of Adam) of the student, of both
@@ -147,7 +148,7 @@ Qed.
 (* A kink: f th = relu th - th / 2 at 0. The backward pass uses relu'(0) = 0; it is right at every other
    point. There the step is - e / 4 for the direction u = 1, and the trait loss LT th = - th rises, for every
    e > 0. *)
-Theorem kink :
+Theorem kink_breaks_alignment :
   let relu := fun x => Rmax 0 x in
   let drelu := fun x => if Rlt_dec 0 x then 1 else 0 in
   let f := fun th => relu th - th / 2 in

@@ -1,10 +1,10 @@
-(* Curves of parameters t -> c t that leave theta0 with a right derivative, and functions that are continuous
-   at theta0.
+(* Curves of parameters that leave th0 with a right derivative, and functions that are continuous at th0.
 
-   If c t = theta0 + t d + o(t) as t -> 0+, coordinate by coordinate, then c t enters every neighbourhood of
-   theta0, so F (c t) -> F theta0 for every F continuous at theta0, and what holds near theta0 holds along the
+   If c t = th0 + t d + o(t) as t -> 0+, coordinate by coordinate, then c t enters every neighbourhood of
+   th0, so F (c t) -> F th0 for every F continuous at th0, and what holds near th0 holds along the
    curve for all small t > 0.  A product (d t + o(t)) (b + o(1)) is d b t + o(t): this is why only continuity,
-   and no second derivative of the network, is needed for many steps. *)
+   and no second derivative of the network, is needed for many steps.  The length of a curve t d + o(t) is
+   t |d| + o(t). *)
 From Coq Require Import Reals Lra Lia Arith.
 From Coquelicot Require Import Coquelicot.
 From Subtheory Require Import Vectors Derivatives.
@@ -72,9 +72,6 @@ Proof.
   apply filter_imp; intros t [A B]. rewrite <- B; exact A.
 Qed.
 
-Lemma rderiv_as h c d c' d' : rderiv h c d -> c = c' -> d = d' -> rderiv h c' d'.
-Proof. intros Hh -> ->; exact Hh. Qed.
-
 (* a curve with a right derivative stays near its starting point *)
 Lemma curve_in_nbhd k (c : R -> vec) x0 d P :
   (forall j, (j < k)%nat -> rderiv (fun t => c t j) (x0 j) (d j)) ->
@@ -98,3 +95,39 @@ Lemma curve_continuous k (c : R -> vec) x0 d F :
   (forall j, (j < k)%nat -> rderiv (fun t => c t j) (x0 j) (d j)) -> continuous_at k F x0 ->
   forall e, 0 < e -> at_right 0 (fun t => Rabs (F (c t) - F x0) < e).
 Proof. intros Hc HF e He. exact (curve_in_nbhd k c x0 d _ Hc (HF e He)). Qed.
+
+(* the length of a curve h e = e d + o(e) is e |d| + o(e) *)
+Lemma rderiv_nrm k (h : nat -> R -> R) (d : vec) : (forall j, (j < k)%nat -> rderiv (h j) 0 (d j)) ->
+  rderiv (fun e => nrm k (fun j => h j e)) 0 (nrm k d).
+Proof.
+  intros Hh.
+  assert (Hs : appr (at_right 0) (fun t => t) (fun e => rsum k (fun j => Rabs (h j e - e * d j)))
+            0 (fun _ => 0)).
+  { assert (E : forall N, (N <= k)%nat ->
+      appr (at_right 0) (fun t => t) (fun e => rsum N (fun j => Rabs (h j e - e * d j))) 0 (fun _ => 0)).
+    { induction N as [|N IH]; intros HN e He.
+      - generalize (proj1 at_right_scale). apply filter_imp. intros t Ht. cbn [rsum].
+        rewrite !Rminus_0_r, Rabs_R0. apply Rmult_le_pos; lra.
+      - pose proof (IH ltac:(lia) (e / 2) ltac:(lra)) as A1.
+        pose proof (Hh N ltac:(lia) (e / 2) ltac:(lra)) as A2.
+        generalize (filter_and _ _ A1 A2).
+        apply filter_imp. intros t [H1 H2]. cbn [rsum]. rewrite !Rminus_0_r in *.
+        pose proof (Rabs_triang (rsum N (fun j => Rabs (h j t - t * d j))) (Rabs (h N t - t * d N))) as T.
+        rewrite Rabs_Rabsolu in T. rewrite (Rmult_comm (d N)) in H2. lra. }
+    apply E. lia. }
+  intros e He. pose proof (proj1 at_right_scale) as A1. pose proof (Hs e He) as A2.
+  generalize (filter_and _ _ A1 A2). apply filter_imp.
+  intros t [Ht H]. rewrite !Rminus_0_r in *.
+  assert (E : nrm k d * t = nrm k (fun j => t * d j)) by (rewrite nrm_scal, Rabs_pos_eq by exact Ht; ring).
+  rewrite E. apply Rle_trans with (2 := H). apply Rle_trans with (2 := Rle_abs _).
+  assert (T : forall x y : vec, nrm k x - nrm k y <= nrm k (fun j => x j - y j)).
+  { intros x y. pose proof (nrm_triangle k (fun j => x j - y j) y) as Q.
+    rewrite (nrm_ext k _ x) in Q by (intros; ring). lra. }
+  assert (P : forall x y : vec, Rabs (nrm k x - nrm k y) <= nrm k (fun j => x j - y j)).
+  { intros x y. apply Rabs_le. split; [|apply T].
+    pose proof (T y x) as Q. replace (nrm k (fun j => y j - x j)) with (nrm k (fun j => x j - y j)) in Q;
+      [lra|].
+    rewrite <- (Rmult_1_l (nrm k (fun j => y j - x j))). rewrite <- Rabs_R1, <- Rabs_Ropp, <- nrm_scal.
+    apply nrm_ext. intros; ring. }
+  apply Rle_trans with (1 := P _ _). apply nrm_le_sum.
+Qed.

@@ -218,13 +218,16 @@ Proof.
 Qed.
 
 (* A function has at most one Frechet gradient at a point. *)
-Theorem has_grad_unique k F x0 G G' :
+Lemma has_grad_unique k F x0 G G' :
   has_grad k F x0 G -> has_grad k F x0 G' -> forall j, (j < k)%nat -> G j = G' j.
 Proof.
   intros H H' j Hj. rewrite <- (grad_eq k F x0 G H j Hj). apply grad_eq with k; [exact H' | exact Hj].
 Qed.
 
 (* --- right derivatives --- *)
+
+Lemma rderiv_eq h c d c' d' : rderiv h c d -> c = c' -> d = d' -> rderiv h c' d'.
+Proof. intros D E1 E2. now subst. Qed.
 
 Lemma rderiv_ext h h' c d : rderiv h c d -> (forall t, h t = h' t) -> rderiv h' c d.
 Proof. intros H E. apply appr_ext with h; [apply within_filter, locally_filter | exact H | exact E]. Qed.

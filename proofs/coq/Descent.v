@@ -1,4 +1,4 @@
-(* Thresholds, continued: the step of the student, certificates, and a case where the threshold is exact.
+(* The descent lemma, certificates of a sign by finitely many bounds, and a case where the threshold is exact.
    1. Descent.  If the gradient of F moves by at most beta t |h| along the segment th + t h, 0 <= t <= 1, then
           F (th + h) <= F th + <grad F th, h> + beta/2 |h|^2.
       With h = alpha v and u = - grad F th, the trait loss F falls as soon as alpha beta |v|^2 < 2 <v,u>.
@@ -42,7 +42,7 @@ Proof.
     unfold b. lra.
 Qed.
 
-(* the same from gradients on R^k *)
+(* The descent lemma from gradients on R^k. *)
 Corollary descent_gradient k (F : vec -> R) th h (G : R -> vec) beta :
   (forall t, 0 <= t <= 1 -> has_grad k F (seg th h t) (G t)) ->
   (forall t, 0 <= t <= 1 -> nrm k (vsub (G t) (G 0)) <= beta * (t * nrm k h)) ->
@@ -77,7 +77,7 @@ Proof.
   lra.
 Qed.
 
-(* the same for a teacher with learning rate eta: u = - eta grad F th *)
+(* The step threshold for a teacher with learning rate eta: u = - eta grad F th. *)
 Corollary step_threshold_rate k (F : vec -> R) th u v (G : R -> vec) alpha beta eta : 0 < alpha -> 0 < eta ->
   let h := fun j => alpha * v j in
   (forall t, 0 <= t <= 1 -> has_grad k F (seg th h t) (G t)) ->
@@ -126,7 +126,7 @@ Proof.
 Qed.
 
 (* The mean value form on one box [a,b]. *)
-Theorem mean_value_form (h h1 : R -> R) a b lo hi :
+Lemma mean_value_form (h h1 : R -> R) a b lo hi :
   (forall t, a <= t <= b -> is_derive h t (h1 t) /\ lo <= h1 t <= hi) ->
   forall t, a <= t <= b -> h ((a + b) / 2) - Rmax (Rabs lo) (Rabs hi) * ((b - a) / 2) <= h t.
 Proof.
@@ -218,7 +218,8 @@ Proof.
 Qed.
 
 (* The two-layer linear network with matrices B, A and teacher's direction (dB, dA): with c = dB A X + B dA X,
-   the derivative of its outputs along the path, and d = dB dA X, the threshold for squared error is exact. *)
+   the derivative of its outputs along the path, and d = dB dA X, the threshold for squared error is exact.
+   (`align` of the output paths; alignment_is_align reads it on a parameter vector.) *)
 Theorem two_layer_threshold din p n m w (X : nat -> vec) B A dB dA :
   let g x e := two_layer din p (shifted e B dB) (shifted e A dA) (X x) in
   let c x := fun i => two_layer din p dB A (X x) i + two_layer din p B dA (X x) i in

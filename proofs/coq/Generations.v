@@ -84,9 +84,6 @@ Proof.
 Qed.
 End Powers.
 
-Lemma rderiv_eq h c d c' d' : rderiv h c d -> c = c' -> d = d' -> rderiv h c' d'.
-Proof. intros Hh -> ->. exact Hh. Qed.
-
 (* the displacement of generation j from th0: generation 0 is the teacher, every later one starts at th0 and
    takes one step of rate alpha on the outputs of the one before *)
 Fixpoint generation (m : nat) (L : vec -> vec -> R) (w : nat -> R) (f : nat -> vec -> vec) (th0 u : vec)
@@ -102,14 +99,8 @@ Fact generation_one m L w f th0 u alpha e i :
   th0 i + generation m L w f th0 u alpha 1 e i = moved th0 alpha (student_step m L w f th0 u e) i.
 Proof. reflexivity. Qed.
 
-(* the Hessians of the squared error and of softmax cross-entropy are symmetric, as the section below asks *)
-Fact mse_hess_sym z i j : mse_hess z i j = mse_hess z j i.
-Proof. unfold mse_hess, delta. rewrite Nat.eqb_sym. reflexivity. Qed.
-Fact ce_hess_sym n z i j : ce_hess n z i j = ce_hess n z j i.
-Proof.
-  unfold ce_hess, delta. rewrite (Nat.eqb_sym i j). destruct (Nat.eqb_spec j i) as [->|_]; ring.
-Qed.
-
+(* the Hessians of the squared error and of softmax cross-entropy are symmetric, as Hsym below asks:
+   mse_hess_sym and ce_hess_sym *)
 Section Chain.
 Variables (k n m : nat) (L : vec -> vec -> R) (a : vec -> vec) (H : vec -> nat -> vec).
 Variables (w : nat -> R) (f : nat -> vec -> vec) (th0 : vec).
@@ -167,15 +158,16 @@ Definition transfer (alpha : R) (h : vec) : vec := fun i => alpha * ggn k n m H 
 Lemma transfer_symmetric alpha : symmetric k (transfer alpha).
 Proof.
   intros b c. unfold transfer. rewrite dot_scal_l, dot_scal_r. f_equal.
-  rewrite (dot_sym k b). eapply ggn_sym; eassumption.
+  rewrite (dot_sym k b). now apply ggn_sym.
 Qed.
 
 Lemma transfer_form alpha h : dot k (transfer alpha h) h = alpha * ggn_form k n m H w f th0 h.
-Proof. unfold transfer. rewrite dot_scal_l. f_equal. eapply ggn_dot; eassumption. Qed.
+Proof. unfold transfer. rewrite dot_scal_l. f_equal. apply ggn_dot. Qed.
 
 Lemma transfer_psd alpha h : 0 < alpha -> 0 <= dot k (transfer alpha h) h.
 Proof.
-  intros Ha. rewrite transfer_form. apply Rmult_le_pos; [lra|]. eapply ggn_form_nonneg; eassumption.
+  intros Ha. rewrite transfer_form. apply Rmult_le_pos; [lra|].
+  now apply (ggn_form_nonneg k n m L a H w f th0 HL).
 Qed.
 
 (* Generation j is displaced by e (alpha K)^j u + o(e). *)

@@ -1,9 +1,10 @@
 (* Many steps of a model that is linear in its parameters, f_x(th) = A_x th + b_x, with squared error.
 
-   Nothing is infinitesimal here: for EVERY e the student with mini-batches is at theta0 + e d_s exactly, with
+   Nothing is infinitesimal here: for EVERY e the student with mini-batches is at th0 + e d_s exactly, with
    u - d_{s+1} = (I - alpha_s K_s) (u - d_s), K_s = sum_x w s x A_x^T A_x.  With one batch and one step size
-       theta_t = theta0 + e (u - B^t u),   B = I - alpha K.
-   For any network the same formula holds to first order in e, with K the GGN at theta0. *)
+       th_t = th0 + e (u - B^t u),   B = I - alpha K.
+   For any network that is continuously differentiable at th0 the same formula holds to first order in e, with
+   K the GGN at th0. *)
 From Coq Require Import Reals Lra Lia Arith.
 From Coquelicot Require Import Coquelicot.
 From Subtheory Require Import Vectors Derivatives Losses OneStep StableSteps Curves ManySteps.
@@ -34,7 +35,7 @@ Proof. apply dot_ext; [intros j Hj; apply linear_model_jac; exact Hj | reflexivi
 Lemma linear_model_diff x i th : (x < m)%nat -> (i < n)%nat -> differentiable k (fun t => f x t i) th.
 Proof. intros _ _. exists (A x i). apply linear_model_has_grad. Qed.
 
-(* The student of a linear model is at theta0 + e d_s for every e and every sequence of batches. *)
+(* The student of a linear model is at th0 + e d_s for every e and every sequence of batches. *)
 Theorem linear_model_steps e s j : (j < k)%nat ->
   let K s := ggn k n m mse_hess (w s) f th0 in
   student m (mse n) w alpha f th0 u e s j = th0 j + e * direction K alpha u s j.
@@ -62,7 +63,7 @@ Proof.
 Qed.
 End Linear.
 
-(* With one batch and one step size, in closed form: theta_t = theta0 + e (u - B^t u), B = I - alpha K. *)
+(* With one batch and one step size, in closed form: th_t = th0 + e (u - B^t u), B = I - alpha K. *)
 Theorem linear_model_closed_form k n m A b w alpha th0 u e t j : (j < k)%nat ->
   let f := linear_model k A b in
   let K := ggn k n m mse_hess w f th0 in
@@ -74,7 +75,8 @@ Proof.
   unfold direction, vsub. rewrite remaining_power. reflexivity.
 Qed.
 
-(* Any network, full batch and constant step size: theta_t = theta0 + e (u - B^t u) + o(e). *)
+(* Any network that is continuously differentiable at th0, full batch and constant step size:
+   th_t = th0 + e (u - B^t u) + o(e). *)
 Theorem full_batch_first_order k n m L a H w alpha f th0 u t j :
   compatible n L a H ->
   (exists r, 0 < r /\ forall th, nrm k (vsub th th0) < r ->
@@ -88,6 +90,6 @@ Theorem full_batch_first_order k n m L a H w alpha f th0 u t j :
 Proof.
   intros HL Hd Hc Hj K B.
   pose proof (student_first_order k n m L a H (fun _ => w) (fun _ => alpha) f th0 u HL Hd Hc t j Hj) as D.
-  apply rderiv_as with (1 := D); [reflexivity|].
+  apply rderiv_eq with (1 := D); [reflexivity|].
   unfold direction, vsub. rewrite remaining_power. reflexivity.
 Qed.

@@ -1,14 +1,9 @@
-From Coq Require Import Reals Lra Lia Arith.
-From Coquelicot Require Import Coquelicot.
-From Subtheory Require Import Vectors Derivatives.
-Open Scope R_scope.
-
 (* The imitation losses.
 
    A loss L z y compares a student's outputs z with a teacher's outputs y, both in R^n.  The theory asks of
    it three things (the record `compatible`): its gradient in z has the form a z - a y for one link function
-   a, the Jacobian H of the link is positive semidefinite, and a direction c with <H z c, c> = 0 is a
-   direction in which no two values of the link differ from a z.  This file shows that they hold for
+   a, the Jacobian H of the link is positive semidefinite, and a direction c with <H z c, c> = 0 is orthogonal
+   to every difference a y - a z of links.  This file shows that they hold for
    - the squared error (a = identity, H = identity), also with a fixed nonnegative weight b i on each output
      (a z = b z, H = diag b);
    - the cross-entropy of softmax outputs (a = softmax, H z = diag p - p p^T with p = softmax z), for which
@@ -16,6 +11,11 @@ Open Scope R_scope.
    - every compatible loss read through a fixed linear map of the outputs, hence for the cross-entropy of
      some of the outputs, conditioned on being one of them (a teacher whose answers are restricted to a
      subset). *)
+From Coq Require Import Reals Lra Lia Arith.
+From Coquelicot Require Import Coquelicot.
+From Subtheory Require Import Vectors Derivatives.
+Open Scope R_scope.
+
 
 (* What the theorem asks of an imitation loss: its z-gradient is a z - a y, the Jacobian H of the link a is
    positive semidefinite, and what H does not see, no difference of links sees. *)
@@ -50,6 +50,16 @@ Definition variance (n : nat) (p c : vec) : R :=
 (* --- the unit vectors --- *)
 Lemma delta_sym i j : delta i j = delta j i.
 Proof. unfold delta. now rewrite Nat.eqb_sym. Qed.
+
+(* the Hessians of the squared error and of softmax cross-entropy are symmetric *)
+Lemma mse_hess_sym z i j : mse_hess z i j = mse_hess z j i.
+Proof. apply delta_sym. Qed.
+
+Lemma ce_hess_sym n z i j : ce_hess n z i j = ce_hess n z j i.
+Proof.
+  unfold ce_hess, delta. rewrite (Nat.eqb_sym j i).
+  destruct (Nat.eqb_spec i j) as [-> | _]; [reflexivity | ring].
+Qed.
 
 Lemma rsum_delta_r n f j : (j < n)%nat -> rsum n (fun i => f i * delta i j) = f j.
 Proof.
@@ -256,7 +266,8 @@ Proof.
   - now apply has_grad_coord.
 Qed.
 
-Lemma softmax_has_grad n z i : (0 < n)%nat -> (i < n)%nat ->
+(* The Jacobian of the softmax is diag p - p p^T with p = softmax z. *)
+Theorem softmax_has_grad n z i : (0 < n)%nat -> (i < n)%nat ->
   has_grad n (fun z' => softmax n z' i) z (ce_hess n z i).
 Proof.
   intros Hn Hi. assert (P := sumexp_pos n z Hn). unfold softmax.
@@ -357,7 +368,8 @@ Proof.
     apply rsum_ext. intros i _. ring.
 Qed.
 
-(* softmax cross-entropy of m logits picked from n, conditioned on being one of them *)
+(* The softmax cross-entropy of m logits picked from n, conditioned on being one of them, satisfies the
+   interface. *)
 Theorem masked_ce_compatible n m sel : (0 < m)%nat -> (forall i, (i < m)%nat -> (sel i < n)%nat) ->
   compatible n (fun z y => cross_entropy m (fun i => z (sel i)) (fun i => y (sel i)))
     (through_link n m (fun i => delta (sel i)) (softmax m))

@@ -1,14 +1,15 @@
 (* Many mini-batch steps of the student.
 
-   The teacher is theta0 + e u.  The student starts at theta0 and takes T gradient steps,
-       theta_{s+1} = theta_s - alpha_s grad L_s(theta_s),
+   The teacher is th0 + e u.  The student starts at th0 and takes T gradient steps,
+       th_{s+1} = th_s - alpha_s grad L_s(th_s),
    where L_s is the imitation loss with the weights w s x of step s: a batch is a choice of weights, and
    batches and step sizes may change from step to step in any way.  Let K_s = sum_x w s x J_x^T H_x J_x be the
-   GGN of batch s at theta0.  If the network is differentiable near theta0 with gradient continuous at theta0,
-       theta_s(e) = theta0 + e d_s + o(e),   d_0 = 0,   u - d_{s+1} = (I - alpha_s K_s) (u - d_s).
+   GGN of batch s at th0.  If the network is differentiable near th0 with gradient continuous at th0,
+       th_s(e) = th0 + e d_s + o(e),   d_0 = 0,   u - d_{s+1} = (I - alpha_s K_s) (u - d_s).
    If the steps are stable, K_s <= rho_s and alpha_s rho_s < 2, the distance |u - d_s| never increases, and it
    drops at the first batch that sees u, that is, with <K_s u, u> > 0.  Hence <d_T, u> > 0 once some batch
-   has seen u: for small e > 0 the student has moved towards the teacher, and its trait loss has fallen. *)
+   has seen u: for small e > 0 the student's displacement has a positive inner product with u, the student is
+   closer to the teacher than th0 is, and its trait loss has fallen. *)
 From Coq Require Import Reals Lra Lia Arith.
 From Coquelicot Require Import Coquelicot.
 From Subtheory Require Import Vectors Derivatives Losses OneStep StableSteps Curves.
@@ -82,19 +83,19 @@ Proof.
   apply rsum_ext; intros i Hi. ring.
 Qed.
 
-(* After s steps the student is at theta0 + e d_s + o(e), with u - d_{s+1} = (I - alpha_s K_s) (u - d_s). *)
+(* After s steps the student is at th0 + e d_s + o(e), with u - d_{s+1} = (I - alpha_s K_s) (u - d_s). *)
 Theorem student_first_order s j : (j < k)%nat ->
   rderiv (fun e => th e s j) (th0 j) (direction K alpha u s j).
 Proof.
   revert j. induction s as [|s IH]; intros j Hj.
-  - apply rderiv_as with (1 := rderiv_const (th0 j)); [reflexivity|].
+  - apply rderiv_eq with (1 := rderiv_const (th0 j)); [reflexivity|].
     unfold direction, vsub. cbn [remaining]. ring.
   - pose (d := direction K alpha u s).
     assert (Hteach : forall l, (l < k)%nat -> rderiv (fun e => teacher th0 u e l) (th0 l) (u l))
       by (intros l _; apply rderiv_affine).
     apply rderiv_ext_loc with (h := fun e => th e s j + alpha s * rsum m (fun x => w s x * rsum n (fun i =>
       (a (f x (teacher th0 u e)) i - a (f x (th e s)) i) * jac f (th e s) x i j))).
-    + apply rderiv_as with (c := th0 j + alpha s * rsum m (fun x => w s x * rsum n (fun _ => 0)))
+    + apply rderiv_eq with (c := th0 j + alpha s * rsum m (fun x => w s x * rsum n (fun _ => 0)))
         (d := d j + alpha s * rsum m (fun x => w s x * rsum n (fun i =>
           (dot n (H (f x th0) i) (push k f th0 x u) - dot n (H (f x th0) i) (push k f th0 x d))
             * jac f th0 x i j))).
@@ -110,7 +111,7 @@ Proof.
         intros i Hi.
         apply (rderiv_mul_lim (fun e => a (f x (teacher th0 u e)) i - a (f x (th e s)) i)
           (fun e => jac f (th e s) x i j)).
-        -- apply rderiv_as with (1 := rderiv_minus _ _ _ _ _ _ (link_along _ u x i Hx Hi Hteach)
+        -- apply rderiv_eq with (1 := rderiv_minus _ _ _ _ _ _ (link_along _ u x i Hx Hi Hteach)
              (link_along _ d x i Hx Hi IH)); [ring | reflexivity].
         -- exact (curve_continuous k _ th0 d (fun t => jac f t x i j) IH (Hcont x i j Hx Hi Hj)).
       * rewrite (rsum_zero_ext m); [ring|]. intros x _. rewrite rsum_0. ring.
@@ -140,7 +141,9 @@ Qed.
 (* the recursion of the displacements, d_0 = 0 and u - d_{s+1} = (I - alpha_s K_s) (u - d_s) *)
 Lemma direction_start j : direction K alpha u 0 j = 0.
 Proof. unfold direction, vsub. cbn [remaining]. ring. Qed.
-Lemma direction_step s j : (j < k)%nat -> u j - direction K alpha u (S s) j =
+
+(* What is left of the way, u - d_s, is multiplied by I - alpha_s K_s at every step. *)
+Theorem direction_step s j : (j < k)%nat -> u j - direction K alpha u (S s) j =
   (u j - direction K alpha u s j) - alpha s * K s (vsub u (direction K alpha u s)) j.
 Proof.
   intros Hj.
@@ -162,32 +165,10 @@ Proof.
     + intros l _. unfold push. rewrite dot_minus_r, dot_scal_r. reflexivity.
 Qed.
 
-Lemma batch_form s y z : dot k (K s y) z =
-  rsum m (fun x => w s x * rsum n (fun i => dot n (H (f x th0) i) (push k f th0 x y) * push k f th0 x z i)).
-Proof.
-  unfold ggn. rewrite dot_sum_l. apply rsum_ext; intros x _. rewrite dot_scal_l. f_equal.
-  rewrite dot_sum_l. apply rsum_ext; intros i _.
-  transitivity (dot n (H (f x th0) i) (push k f th0 x y) * dot k (jac f th0 x i) z); [|reflexivity].
-  rewrite <- dot_scal_l. apply dot_ext; intros l _; [ring | reflexivity].
-Qed.
-
 Hypothesis Hsym : forall z i j, (i < n)%nat -> (j < n)%nat -> H z i j = H z j i.
 
-Lemma batch_sym s y z : dot k (K s y) z = dot k (K s z) y.
-Proof.
-  cbv beta; rewrite !batch_form. apply rsum_ext; intros x _. f_equal.
-  assert (E : forall p q, rsum n (fun i => dot n (H (f x th0) i) p * q i) =
-    rsum n (fun i => rsum n (fun l => H (f x th0) i l * p l * q i)))
-    by (intros p q; apply rsum_ext; intros i _; unfold dot; rewrite <- rsum_scal_r; reflexivity).
-  rewrite !E, rsum_swap. apply rsum_ext; intros i Hi. apply rsum_ext; intros l Hl.
-  rewrite (Hsym _ l i Hl Hi). ring.
-Qed.
-
 Lemma batch_nonneg s z : (forall x, (x < m)%nat -> 0 <= w s x) -> 0 <= dot k (K s z) z.
-Proof.
-  intros Hw. cbv beta; rewrite batch_form. apply rsum_nonneg; intros x Hx.
-  apply Rmult_le_pos; [exact (Hw x Hx) | apply (comp_psd _ _ _ _ HL)].
-Qed.
+Proof. intros Hw. cbv beta; rewrite ggn_dot. now apply (ggn_form_nonneg k n m L a H (w s) f th0 HL). Qed.
 
 (* Every batch has a finite rho: the step sizes asked for below exist. *)
 Theorem ggn_bounded s : exists rho, 0 < rho /\ forall z, dot k (K s z) z <= rho * dot k z z.
@@ -201,7 +182,7 @@ Proof.
     apply Rmult_le_pos; [apply Rmult_le_pos; [apply Rabs_pos|]|]; apply nrm_nonneg. }
   exists (B + 1). split; [lra|]. intros z. pose proof (dot_nonneg k z) as Hz.
   apply Rle_trans with (B * dot k z z); [|nra].
-  cbv beta; rewrite batch_form. unfold B. rewrite <- rsum_scal_r. apply rsum_le; intros x _.
+  cbv beta; rewrite ggn_pull. unfold B. rewrite <- rsum_scal_r. apply rsum_le; intros x _.
   rewrite Rmult_assoc. apply Rle_trans with (1 := Rle_abs _). rewrite Rabs_mult.
   apply Rmult_le_compat_l; [apply Rabs_pos|].
   apply Rle_trans with (1 := rsum_Rabs n _). rewrite <- rsum_scal_r. apply rsum_le; intros i _.
@@ -223,6 +204,8 @@ Hypothesis Hw : forall s x, (s < T)%nat -> (x < m)%nat -> 0 <= w s x.
 Hypothesis stable : forall s, (s < T)%nat -> 0 < alpha s /\ 0 < rho s /\ alpha s * rho s < 2.
 Hypothesis Hrho : forall s z, (s < T)%nat -> dot k (K s z) z <= rho s * dot k z z.
 
+Local Notation K_sym := (fun s y z => ggn_sym k n m H (w s) f th0 y z Hsym).
+
 Lemma batch_pos s z : (s < T)%nat -> 0 <= dot k (K s z) z.
 Proof. intros Hs. apply batch_nonneg. intros x Hx. exact (Hw s x Hs Hx). Qed.
 
@@ -241,35 +224,71 @@ Proof.
     intros i _. unfold direction, vsub. ring. }
   split; [|split].
   - intros s Hs. rewrite !E. apply sqrt_le_1_alt.
-    exact (step_monotone k K alpha rho T u batch_lin batch_sym batch_pos Hrho stable s Hs).
+    exact (step_monotone k K alpha rho T u batch_lin K_sym batch_pos Hrho stable s Hs).
   - intros s Hs Hz Hp. rewrite !E. apply sqrt_lt_1_alt. split; [apply dot_nonneg|].
-    exact (first_drop k K alpha rho T u batch_ext batch_lin batch_sym batch_pos Hrho stable s Hs Hz Hp).
+    exact (first_drop k K alpha rho T u batch_ext batch_lin K_sym batch_pos Hrho stable s Hs Hz Hp).
   - intros Hex. rewrite E. unfold nrm. apply sqrt_lt_1_alt. split; [apply dot_nonneg|].
-    exact (rest_falls k K alpha rho T u batch_ext batch_lin batch_sym batch_pos Hrho stable Hex).
+    exact (rest_falls k K alpha rho T u batch_ext batch_lin K_sym batch_pos Hrho stable Hex).
 Qed.
 
-Lemma moved_towards_teacher : (exists s, (s < T)%nat /\ 0 < dot k (K s u) u) ->
+Lemma displacement_aligned : (exists s, (s < T)%nat /\ 0 < dot k (K s u) u) ->
   0 < dot k (direction K alpha u T) u.
-Proof. exact (direction_aligned k K alpha rho T u batch_ext batch_lin batch_sym batch_pos Hrho stable). Qed.
+Proof. exact (direction_aligned k K alpha rho T u batch_ext batch_lin K_sym batch_pos Hrho stable). Qed.
 
-(* Once some batch has seen u, the student has moved towards the teacher, whatever the batches. *)
+(* Once some batch has seen u, the student's displacement has a positive inner product with u, whatever the
+   batches. *)
 Theorem many_steps_aligned : (exists s, (s < T)%nat /\ 0 < dot k (K s u) u) ->
   exists e0, 0 < e0 /\ forall e, 0 < e < e0 -> 0 < dot k (vsub (th e T) th0) u.
 Proof.
-  intros Hex. apply rderiv_pos with (dot k (direction K alpha u T) u); [|exact (moved_towards_teacher Hex)].
-  apply rderiv_as with (c := rsum k (fun _ => 0)) (d := rsum k (fun j => direction K alpha u T j * u j));
+  intros Hex. apply rderiv_pos with (dot k (direction K alpha u T) u); [|exact (displacement_aligned Hex)].
+  apply rderiv_eq with (c := rsum k (fun _ => 0)) (d := rsum k (fun j => direction K alpha u T j * u j));
     [| apply rsum_0 | reflexivity].
   apply (rderiv_sum k (fun j e => vsub (th e T) th0 j * u j) (fun _ => 0)
     (fun j => direction K alpha u T j * u j)).
   intros j Hj. apply rderiv_ext with (h := fun e => u j * (th e T j - th0 j)); [|intros e; unfold vsub; ring].
   pose proof (rderiv_scal (u j) _ _ _ (rderiv_minus _ _ _ _ _ _ (student_first_order T j Hj)
     (rderiv_const (th0 j)))) as D.
-  apply rderiv_as with (1 := D); ring.
+  apply rderiv_eq with (1 := D); ring.
 Qed.
 End Network.
 
+(* Once some batch has seen u, the student is closer to the teacher than th0 is, for all small e > 0. *)
+Theorem many_steps_closer k n m L a H w alpha f th0 u T rho :
+  compatible n L a H ->
+  (forall z i j, (i < n)%nat -> (j < n)%nat -> H z i j = H z j i) ->
+  (exists r, 0 < r /\ forall th, nrm k (vsub th th0) < r ->
+     forall x i, (x < m)%nat -> (i < n)%nat -> differentiable k (fun th' => f x th' i) th) ->
+  (forall x i j, (x < m)%nat -> (i < n)%nat -> (j < k)%nat ->
+     continuous_at k (fun th => jac f th x i j) th0) ->
+  let K s := ggn k n m H (w s) f th0 in
+  let th := student m L w alpha f th0 u in
+  (forall s x, (s < T)%nat -> (x < m)%nat -> 0 <= w s x) ->
+  (forall s, (s < T)%nat -> 0 < alpha s /\ 0 < rho s /\ alpha s * rho s < 2) ->
+  (forall s z, (s < T)%nat -> dot k (K s z) z <= rho s * dot k z z) ->
+  (exists s, (s < T)%nat /\ 0 < dot k (K s u) u) ->
+  exists e0, 0 < e0 /\ forall e, 0 < e < e0 ->
+    nrm k (vsub (teacher th0 u e) (th e T)) < nrm k (vsub (teacher th0 u e) th0).
+Proof.
+  intros HL Hsym Hd Hc K th Hw Hs Hr Hex.
+  set (d := direction K alpha u T).
+  pose proof (proj2 (proj2 (distance_falls k n m L a H w alpha f th0 u HL Hsym T rho Hw Hs Hr)) Hex) as Hlt.
+  fold K in Hlt. fold d in Hlt.
+  assert (D1 : rderiv (fun e => nrm k (fun j => teacher th0 u e j - th e T j)) 0 (nrm k (vsub u d))).
+  { apply (rderiv_nrm k (fun j e => teacher th0 u e j - th e T j)). intros j Hj.
+    apply rderiv_eq with (c := th0 j - th0 j) (d := u j - d j); [|ring|reflexivity].
+    apply rderiv_minus; [apply rderiv_affine|].
+    exact (student_first_order k n m L a H w alpha f th0 u HL Hd Hc T j Hj). }
+  assert (D2 : rderiv (fun e => nrm k (fun j => teacher th0 u e j - th0 j)) 0 (nrm k u)).
+  { apply (rderiv_nrm k (fun j e => teacher th0 u e j - th0 j)). intros j Hj.
+    apply rderiv_eq with (c := th0 j - th0 j) (d := u j - 0); [|ring|ring].
+    apply rderiv_minus; [apply rderiv_affine | apply rderiv_const]. }
+  destruct (rderiv_neg _ _ _ (rderiv_minus _ _ _ _ _ _ D1 D2) ltac:(lra)) as [e0 [He0 B]].
+  exists e0. split; [exact He0|]. intros e He. specialize (B e He). unfold vsub. lra.
+Qed.
+
 (* If the teacher's direction is a gradient step on the trait loss LT, if every step is stable and some batch
-   sees u, then for all small e the student has moved towards the teacher and its trait loss is lower.
+   sees u, then for all small e the student's displacement has a positive inner product with u and its trait
+   loss is lower.
    The conditions on rho hold for small enough step sizes, see ggn_bounded and many_steps_small. *)
 Theorem many_steps k n m L a H w alpha f th0 LT eta T rho :
   compatible n L a H ->
@@ -291,7 +310,7 @@ Proof.
   intros HL Hsym Hdiff Hcont HT Heta u K th Hw stable Hrho Hex.
   destruct (many_steps_aligned k n m L a H w alpha f th0 u HL Hdiff Hcont Hsym T rho Hw stable Hrho Hex)
     as [e1 [He1 P1]].
-  pose proof (moved_towards_teacher k n m L a H w alpha f th0 u HL Hsym T rho Hw stable Hrho Hex) as Hd.
+  pose proof (displacement_aligned k n m L a H w alpha f th0 u HL Hsym T rho Hw stable Hrho Hex) as Hd.
   set (d := direction (fun s => ggn k n m H (w s) f th0) alpha u T) in *.
   assert (D : rderiv (fun e => LT (th e T)) (LT th0) (rsum k (fun j => grad LT th0 j * d j))).
   { exact (rderiv_comp k LT th0 (grad LT th0) (fun j e => th e T j) d (grad_has k LT th0 HT)
@@ -307,7 +326,7 @@ Proof.
   - apply Rlt_le_trans with (1 := H1), Rmin_r.
 Qed.
 
-(* The same without rho: for given batches, all small enough step sizes will do. *)
+(* The many-step theorem without rho: for given batches, all small enough step sizes will do. *)
 Theorem many_steps_small k n m L a H w f th0 LT eta T :
   compatible n L a H ->
   (forall z i j, (i < n)%nat -> (j < n)%nat -> H z i j = H z j i) ->

@@ -3,9 +3,9 @@
 
    A perceptron is made of sums, products and an activation.  Hence, as a function of all its parameters th,
    each of its outputs is (Frechet) differentiable at th0 as soon as the activation has a derivative at every
-   pre-activation that occurs at th0 (`smooth_at`): always for tanh, the logistic sigmoid, softplus, SiLU and
-   the usual smooth form of GELU, and for ReLU whenever no hidden unit stands exactly at its kink.
-   Widths, depth, input and th0 are arbitrary.
+   pre-activation that occurs at th0 (`derivable_at`): always for tanh, the logistic sigmoid, softplus, SiLU
+   and the usual smooth form of GELU, and for ReLU whenever no hidden unit stands exactly at its kink. Widths,
+   depth, input and th0 are arbitrary.
 
    The theorems called theorem_one_... are then the one-step theorem in closed form: a teacher takes a step
    down a trait loss LT, a student with the same initial parameters th0 takes a step of imitation on finitely
@@ -155,7 +155,7 @@ Fixpoint preactivations (P : R -> Prop) (act : R -> R) (din : nat) (widths : lis
       end
   end.
 (* the activation has a derivative wherever the network uses it *)
-Definition smooth_at (act : R -> R) := preactivations (ex_derive act) act.
+Definition derivable_at (act : R -> R) := preactivations (ex_derive act) act.
 (* no hidden unit stands at 0 *)
 Definition off_kinks (act : R -> R) := preactivations (fun z => z <> 0) act.
 
@@ -178,8 +178,8 @@ Proof.
   split; [intros i _; apply HP | apply (IH d)].
 Qed.
 
-Lemma smooth_at_all act din widths off th x :
-  (forall z, ex_derive act z) -> smooth_at act din widths off th x.
+Lemma derivable_at_all act din widths off th x :
+  (forall z, ex_derive act z) -> derivable_at act din widths off th x.
 Proof. intros Ha; now apply preactivations_all. Qed.
 
 (* the condition can be met for all inputs at once: weights 0 and biases 1, read from off on *)
@@ -212,14 +212,14 @@ Proof.
   exists (biases_only din widths 0); intros x; apply off_kinks_biases_only; intros j _; reflexivity.
 Qed.
 
-Lemma smooth_at_relu din widths off th x :
-  off_kinks relu din widths off th x -> smooth_at relu din widths off th x.
+Lemma derivable_at_relu din widths off th x :
+  off_kinks relu din widths off th x -> derivable_at relu din widths off th x.
 Proof. apply preactivations_impl; exact ex_derive_relu. Qed.
 
 (* the input may itself depend on the parameters; they are read from any offset of a longer vector *)
 Lemma mlp_diff_gen k act th0 : forall widths din off (X : vec -> vec) i,
   (off + nparams din widths <= k)%nat -> (i < outdim din widths)%nat ->
-  smooth_at act din widths off th0 (X th0) ->
+  derivable_at act din widths off th0 (X th0) ->
   (forall j, (j < din)%nat -> differentiable k (fun th => X th j) th0) ->
   differentiable k (fun th => mlp act din widths off th (X th) i) th0.
 Proof.
@@ -240,7 +240,7 @@ Qed.
 
 (* A perceptron is differentiable in its parameters wherever no unit meets a point without derivative. *)
 Theorem mlp_differentiable_off_kinks act din widths th0 x i :
-  smooth_at act din widths 0 th0 x -> (i < outdim din widths)%nat ->
+  derivable_at act din widths 0 th0 x -> (i < outdim din widths)%nat ->
   differentiable (nparams din widths) (fun th => mlp act din widths 0 th x i) th0.
 Proof.
   intros Hs Hi; apply (mlp_diff_gen _ act th0 widths din 0%nat (fun _ => x)).
@@ -250,17 +250,19 @@ Proof.
   - intros j _; apply diff_const.
 Qed.
 
-(* With an activation that has a derivative everywhere it is differentiable at every parameter vector. *)
+(* With an activation that has a derivative everywhere, a perceptron is differentiable at every parameter
+   vector. *)
 Theorem mlp_differentiable act din widths th0 x i :
   (forall z, ex_derive act z) -> (i < outdim din widths)%nat ->
   differentiable (nparams din widths) (fun th => mlp act din widths 0 th x i) th0.
-Proof. intros Ha Hi; apply mlp_differentiable_off_kinks; [now apply smooth_at_all | exact Hi]. Qed.
+Proof. intros Ha Hi; apply mlp_differentiable_off_kinks; [now apply derivable_at_all | exact Hi]. Qed.
 
 (* --- the one-step theorem for perceptrons --- *)
-(* Tanh networks, squared error with weights b on the matched outputs (b = 1 is the plain one). *)
-Theorem theorem_one_tanh_mlp_mse din widths n m (X : nat -> vec) (sel : nat -> nat) b w LT th0 eta alpha :
+(* The one-step theorem for tanh networks and the squared error with weights b on the matched outputs (b = 1
+   is the plain squared error). *)
+Theorem theorem_one_tanh_mlp_wmse din widths n m (X : nat -> vec) (sel : nat -> nat) b w LT th0 eta alpha :
   let k := nparams din widths in
-  let f x th := fun i => mlp tanh din widths 0 th (X x) (sel i) in
+  let f := mlp_outputs tanh din widths X sel in
   (forall i, (i < n)%nat -> (sel i < outdim din widths)%nat) ->
   (forall i, (i < n)%nat -> 0 <= b i) -> (forall x, (x < m)%nat -> 0 <= w x) ->
   differentiable k LT th0 -> 0 < eta -> 0 < alpha ->
@@ -275,10 +277,10 @@ Proof.
   - intros x i _ Hi; apply mlp_differentiable; [exact ex_derive_tanh | now apply Hsel].
 Qed.
 
-(* Tanh networks, softmax cross-entropy over the n outputs picked by sel. *)
+(* The one-step theorem for tanh networks and the softmax cross-entropy of the n outputs picked by sel. *)
 Theorem theorem_one_tanh_mlp_masked_ce din widths n m (X : nat -> vec) (sel : nat -> nat) w LT th0 eta alpha :
   let k := nparams din widths in
-  let f x th := fun i => mlp tanh din widths 0 th (X x) (sel i) in
+  let f := mlp_outputs tanh din widths X sel in
   (0 < n)%nat -> (forall i, (i < n)%nat -> (sel i < outdim din widths)%nat) ->
   (forall x, (x < m)%nat -> 0 <= w x) ->
   differentiable k LT th0 -> 0 < eta -> 0 < alpha ->
@@ -293,11 +295,12 @@ Proof.
   - intros x i _ Hi; apply mlp_differentiable; [exact ex_derive_tanh | now apply Hsel].
 Qed.
 
-(* ReLU networks and any admissible imitation loss.  off_kinks says that no hidden unit has pre-activation
-   exactly 0: true of almost every th0, false for instance at a blank input when a hidden bias is 0. *)
+(* The one-step theorem for ReLU networks and any compatible loss.  off_kinks says that no hidden unit has
+   pre-activation exactly 0: true of almost every th0, false for instance at a blank input when a hidden bias
+   is 0. *)
 Theorem theorem_one_relu_mlp din widths n m L a H (X : nat -> vec) (sel : nat -> nat) w LT th0 eta alpha :
   let k := nparams din widths in
-  let f x th := fun i => mlp relu din widths 0 th (X x) (sel i) in
+  let f := mlp_outputs relu din widths X sel in
   compatible n L a H ->
   (forall x, (x < m)%nat -> off_kinks relu din widths 0 th0 (X x)) ->
   (forall i, (i < n)%nat -> (sel i < outdim din widths)%nat) ->
@@ -310,7 +313,7 @@ Theorem theorem_one_relu_mlp din widths n m L a H (X : nat -> vec) (sel : nat ->
 Proof.
   intros k f HL Hk Hsel Hw HLT Heta Halpha.
   apply (theorem_one k n m L a H w f th0); try assumption.
-  intros x i Hx Hi; apply mlp_differentiable_off_kinks; [now apply smooth_at_relu, Hk | now apply Hsel].
+  intros x i Hx Hi; apply mlp_differentiable_off_kinks; [now apply derivable_at_relu, Hk | now apply Hsel].
 Qed.
 
 (* --- a trait loss: negative log-likelihood of labels --- *)
@@ -351,11 +354,12 @@ Proof.
   - apply Hg; [exact Hx | now apply Hc].
 Qed.
 
-(* Nothing assumed but ranges and signs: a tanh network, n' class outputs picked by cls trained on p labelled
-   inputs Z x with labels c x, and n auxiliary outputs picked by aux imitated on m unlabelled inputs X x. *)
+(* The one-step theorem with nothing assumed but ranges and signs: a tanh network, n' class outputs picked by
+   cls trained on p labelled inputs Z x with labels c x, and n auxiliary outputs picked by aux imitated on m
+   unlabelled inputs X x. *)
 Theorem theorem_one_tanh_mlp_closed din widths n m X aux w n' p Z cls c q th0 eta alpha :
   let k := nparams din widths in
-  let f x th := fun i => mlp tanh din widths 0 th (X x) (aux i) in
+  let f := mlp_outputs tanh din widths X aux in
   let LT := nll_loss n' p q (fun x th => mlp tanh din widths 0 th (Z x)) cls c in
   (0 < n)%nat -> (forall i, (i < n)%nat -> (aux i < outdim din widths)%nat) ->
   (forall i, (i < n')%nat -> (cls i < outdim din widths)%nat) -> (forall x, (x < p)%nat -> (c x < n')%nat) ->

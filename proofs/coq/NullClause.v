@@ -1,4 +1,4 @@
-(* The clause about the null space cannot be dropped.
+(* The null-space clause of a compatible loss cannot be dropped: a convex loss that breaks the dichotomy.
 
    The dichotomy asks of the imitation loss more than convexity: directions that its Hessian does not see must
    not be seen by any difference of links.  Here is a loss with everything except that clause.  Let
@@ -8,8 +8,8 @@
    a convex polynomial on R^2 and its Bregman divergence: L >= 0, L(y, y) = 0, the z-gradient of L is
    grad A(z) - grad A(y), the Hessian is positive semidefinite everywhere.  For the network f(th) = (th, th^2)
    at th = 0 and the direction u = 1 the outputs move along the null direction (1, 0) of the Hessian at 0, the
-   form <K u, u> is 0, and the alignment is not 0 for all e:  <v(e), u> = e^4 (8 e - 1) < 0 for 0 < e < 1/8,
-   where the trait loss rises. *)
+   form <K u, u> is 0, and the alignment does not vanish identically:  <v(e), u> = e^4 (8 e - 1) < 0 for
+   0 < e < 1/8, where the trait loss rises. *)
 From Coq Require Import Reals Lra Lia Arith.
 From Coquelicot Require Import Coquelicot.
 From Subtheory Require Import Vectors Derivatives Losses OneStep OneOutput.

@@ -1,25 +1,26 @@
-From Coq Require Import Reals Lra Lia Arith.
-From Coquelicot Require Import Coquelicot.
-From Subtheory Require Import Vectors Derivatives Losses.
-Open Scope R_scope.
-
 (* One step of a student that imitates a teacher.
 
    Teacher and student start from the same parameters th0 in R^k.  The teacher moves to th0 + e u; the
    student then takes one gradient step v(e) on the imitation loss  sum_x w_x L(f_x(th), f_x(th0 + e u)),
-   with weights w_x and a compatible loss L.  Write J_x for the Jacobian of the outputs at th0 (`push` is
-   J_x h) and H_x for the Hessian of the loss at agreement; K = sum_x w_x J_x^T H_x J_x is the generalised
-   Gauss-Newton matrix (GGN), `ggn` is K h and `ggn_form` is <K h, h>.  It is shown, with the outputs
-   differentiable at the single point th0, that
+   with finitely many inputs x, weights w_x >= 0 and a compatible loss L.  Write J_x for the Jacobian of the
+   outputs at th0 (`push` is J_x h) and H_x for the Hessian of the loss at agreement; K = sum_x w_x J_x^T H_x
+   J_x is the generalised Gauss-Newton matrix (GGN), `ggn` is K h and `ggn_form` is <K h, h>.  It is shown,
+   with the outputs differentiable at the single point th0, that
    - <v(e), u> = sum_x w_x <a(f_x(th0 + e u)) - a(f_x(th0)), J_x u>   (a is the link of the loss);
    - v(e) = e K u + o(e), and <v(e), u> = e <K u, u> + o(e) with <K u, u> >= 0;
    - if <K u, u> = 0 then <v(e), u> = 0 for every e, small or not; if <K u, u> > 0 then <v(e), u> > 0 for
      all small e > 0, and there is no third case;
    - when u is a negative multiple of the gradient of a trait loss LT, the second case makes the student's
      step lower LT: for small e > 0, and uniformly over all step sizes alpha in (0, alpha_max].  The rate is
-     -alpha <K u, u>. *)
+     -(alpha / eta) <K u, u> for u = - eta grad LT(th0), that is -alpha eta <K g, g> with
+     g = - grad LT(th0). *)
+From Coq Require Import Reals Lra Lia Arith.
+From Coquelicot Require Import Coquelicot.
+From Subtheory Require Import Vectors Derivatives Losses.
+Open Scope R_scope.
 
-(* k parameters, n outputs, m inputs; f x theta is the vector of outputs at input number x *)
+
+(* k parameters, n outputs, m inputs; f x th is the vector of outputs at input number x *)
 Definition jac (f : nat -> vec -> vec) (th : vec) (x i : nat) : vec := grad (fun th' => f x th' i) th.
 Definition push (k : nat) (f : nat -> vec -> vec) (th : vec) (x : nat) (h : vec) : vec :=
   fun i => dot k (jac f th x i) h.                                                             (* J h *)
@@ -40,9 +41,6 @@ Definition student_step (m : nat) (L : vec -> vec -> R) (w : nat -> R) (f : nat 
 Definition moved (th0 : vec) (alpha : R) (v : vec) : vec := fun j => th0 j + alpha * v j.
 
 (* --- sums over inputs and outputs --- *)
-Lemma rderiv_eq h c d c' d' : rderiv h c d -> c = c' -> d = d' -> rderiv h c' d'.
-Proof. intros D E1 E2. now subst. Qed.
-
 Lemma wsum_nonneg m (w q : nat -> R) :
   (forall x, (x < m)%nat -> 0 <= w x) -> (forall x, (x < m)%nat -> 0 <= q x) ->
   0 <= rsum m (fun x => w x * q x).
@@ -123,7 +121,7 @@ Proof.
 Qed.
 End Paths.
 
-(* weakest form: paths, right derivatives only *)
+(* The dichotomy for paths of outputs: only their right derivatives at 0 are needed. *)
 Theorem path_dichotomy n m L a H w (g : nat -> R -> vec) (c : nat -> vec) :
   compatible n L a H -> (forall x, (x < m)%nat -> 0 <= w x) ->
   (forall x i, (x < m)%nat -> (i < n)%nat -> rderiv (fun t => g x t i) (g x 0 i) (c x i)) ->
@@ -148,7 +146,7 @@ Hypothesis HL : compatible n L a H.
 Hypothesis Hf : forall x i, (x < m)%nat -> (i < n)%nat -> differentiable k (fun th => f x th i) th0.
 
 Lemma jac_has_grad x i : (x < m)%nat -> (i < n)%nat -> has_grad k (fun th => f x th i) th0 (jac f th0 x i).
-Proof using All. intros Hx Hi. unfold jac. apply grad_has. now apply Hf. Qed.
+Proof. intros Hx Hi. unfold jac. apply grad_has. now apply Hf. Qed.
 
 (* the gradient of the imitation loss, whatever the labels *)
 Lemma imitation_has_grad y : has_grad k (imitation m L w f y) th0
@@ -201,11 +199,11 @@ Proof.
 Qed.
 
 Lemma ggn_dot h : dot k (ggn k n m H w f th0 h) h = ggn_form k n m H w f th0 h.
-Proof using All. exact (ggn_pull h h). Qed.
+Proof. exact (ggn_pull h h). Qed.
 
 Lemma ggn_sym h h' : (forall z i j, (i < n)%nat -> (j < n)%nat -> H z i j = H z j i) ->
   dot k (ggn k n m H w f th0 h) h' = dot k (ggn k n m H w f th0 h') h.
-Proof using All.
+Proof.
   intros S. rewrite !ggn_pull. apply rsum_ext. intros x _. f_equal.
   set (p := push k f th0 x h). set (p' := push k f th0 x h').
   rewrite (rsum_ext n _ (fun i => rsum n (fun j => H (f x th0) i j * p j * p' i))).
@@ -215,19 +213,19 @@ Proof using All.
 Qed.
 
 Lemma ggn_form_nonneg h : (forall x, (x < m)%nat -> 0 <= w x) -> 0 <= ggn_form k n m H w f th0 h.
-Proof using All. intros Hw. apply wsum_nonneg; [exact Hw |]. intros x _. apply (comp_psd n L a H HL). Qed.
+Proof. intros Hw. apply wsum_nonneg; [exact Hw |]. intros x _. apply (comp_psd n L a H HL). Qed.
 
 (* outputs along the teacher's segment *)
 Lemma teacher_rderiv u x i : (x < m)%nat -> (i < n)%nat ->
   rderiv (fun e => f x (teacher th0 u e) i) (f x th0 i) (push k f th0 x u i).
-Proof using All.
+Proof.
   intros Hx Hi. unfold push, dot, teacher.
   apply (rderiv_comp k (fun th => f x th i) th0 (jac f th0 x i) (fun j e => th0 j + e * u j) u).
   - now apply jac_has_grad.
   - intros j _. apply rderiv_affine.
 Qed.
 
-(* the student's step is e K u + o(e), coordinate by coordinate *)
+(* The student's step is e K u + o(e), coordinate by coordinate. *)
 Theorem student_step_rderiv u j : (j < k)%nat ->
   rderiv (fun e => student_step m L w f th0 u e j) 0 (ggn k n m H w f th0 u j).
 Proof.
@@ -240,7 +238,7 @@ Proof.
   - unfold ggn. apply rsum_ext. intros x _. f_equal. apply rsum_ext. intros i _. ring.
 Qed.
 
-(* <v(e), u> = e <K u, u> + o(e) *)
+(* The alignment of the student's step is <v(e), u> = e <K u, u> + o(e). *)
 Theorem alignment_slope u :
   rderiv (fun e => dot k (student_step m L w f th0 u e) u) 0 (ggn_form k n m H w f th0 u).
 Proof.
@@ -250,20 +248,23 @@ Proof.
   - intros e. symmetry. apply alignment.
 Qed.
 
-(* Lemma 1, with the alternatives decided by the form *)
+(* Lemma 1: <K u, u> >= 0, and the form decides: if it is zero, <v(e), u> = 0 for every e; if it is positive,
+   <v(e), u> > 0 for all small e > 0. *)
 Theorem lemma_one u : (forall x, (x < m)%nat -> 0 <= w x) ->
+  0 <= ggn_form k n m H w f th0 u /\
   (ggn_form k n m H w f th0 u = 0 -> forall e, dot k (student_step m L w f th0 u e) u = 0) /\
   (0 < ggn_form k n m H w f th0 u ->
      exists e0, 0 < e0 /\ forall e, 0 < e < e0 -> 0 < dot k (student_step m L w f th0 u e) u).
 Proof.
-  intros Hw. split.
+  intros Hw. split; [now apply ggn_form_nonneg | split].
   - intros Q e. rewrite alignment.
     exact (pairing_null n m L a H w (fun x => f x th0) (fun x => push k f th0 x u) HL Hw Q
              (fun x => f x (teacher th0 u e))).
   - intros Q. exact (rderiv_pos _ _ (alignment_slope u) Q).
 Qed.
 
-(* Theorem 1, in closed form, with its rate *)
+(* The rate of Theorem 1: for u = - grad LT(th0) the trait loss has slope -alpha <K u, u> along the student's
+   step. *)
 Theorem trait_loss_rate LT alpha : differentiable k LT th0 ->
   let u := gstep LT th0 in
   rderiv (fun e => LT (moved th0 alpha (student_step m L w f th0 u e))) (LT th0)
@@ -325,8 +326,8 @@ Theorem theorem_one_uniform LT eta amax :
   (0 < ggn_form k n m H w f th0 u /\ exists e0, 0 < e0 /\ forall e, 0 < e < e0 ->
      0 < dot k (v e) u /\ forall alpha, 0 < alpha <= amax -> LT (moved th0 alpha (v e)) < LT th0).
 Proof.
-  intros Hw HT He Ha u v. destruct (lemma_one u Hw) as [L0 _].
-  destruct (ggn_form_nonneg u Hw) as [P | Z]; [right | left; symmetry in Z; split; [exact Z | exact (L0 Z)]].
+  intros Hw HT He Ha u v. destruct (lemma_one u Hw) as [[P | Z] [L0 _]];
+    [right | left; symmetry in Z; split; [exact Z | exact (L0 Z)]].
   split; [exact P |]. set (q := ggn_form k n m H w f th0 u) in *.
   destruct (student_step_bound u) as (K & e1 & HK & He1 & B).
   destruct (alignment_slope u (q / 2) ltac:(lra)) as [e2 A].
@@ -372,8 +373,8 @@ Proof.
   lra.
 Qed.
 
-(* Theorem 1: the student's step never meets the teacher's direction, or for all small e > 0 it goes along it
-   and lowers the trait loss. *)
+(* Theorem 1: either the student's step is orthogonal to the teacher's direction for every e, or for all small
+   e > 0 it goes along it and lowers the trait loss. *)
 Theorem theorem_one LT eta alpha :
   (forall x, (x < m)%nat -> 0 <= w x) -> differentiable k LT th0 -> 0 < eta -> 0 < alpha ->
   let u := fun j => eta * gstep LT th0 j in

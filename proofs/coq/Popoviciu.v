@@ -1,5 +1,6 @@
-(* Ranges and covariances.  For numbers a 0, ..., a (n-1) let R(a) = max a - min a, and let p be
-   probabilities on the indices 0, ..., n-1 (p i >= 0, of sum 1).  For every n:
+(* Ranges, variances and covariances, and Popoviciu's inequality.
+   For numbers a 0, ..., a (n-1) let R(a) = max a - min a, and let p be probabilities on the indices
+   0, ..., n-1 (p i >= 0, of sum 1).  For every n:
      Popoviciu's inequality        Var_p(a) <= R(a)^2 / 4;
      its form for two variables    |Cov_p(a,b)| <= R(a) R(b) / 4;
      a mixed third moment          |E_p[(a - E_p a)^2 (b - E_p b)]| <= R(a)^2 R(b) / 4.
@@ -30,7 +31,7 @@ Lemma mean_scal n p s a : mean n p (fun i => s * a i) = s * mean n p a.
 Proof. unfold mean. rewrite <- rsum_scal. apply rsum_ext. intros; ring. Qed.
 Lemma mean_ext n p a b : (forall i, (i < n)%nat -> a i = b i) -> mean n p a = mean n p b.
 Proof. intros H. apply rsum_ext. intros i Hi. rewrite (H i Hi). reflexivity. Qed.
-Lemma mean_const n p s : rsum n p = 1 -> mean n p (fun _ => s) = s.
+Lemma mean_const_weights n p s : rsum n p = 1 -> mean n p (fun _ => s) = s.
 Proof. intros H. unfold mean. rewrite rsum_scal_r, H. ring. Qed.
 Lemma mean_le n p a b : (forall i, (i < n)%nat -> 0 <= p i) -> (forall i, (i < n)%nat -> a i <= b i) ->
   mean n p a <= mean n p b.
@@ -49,7 +50,7 @@ Proof.
   change (covariance n p a b) with (mean n p (fun i => (a i - mean n p a) * (b i - mean n p b))).
   rewrite (mean_ext n p _ (fun i => (a i - s) * (b i - mean n p b) - (mean n p a - s) * (b i - mean n p b)))
     by (intros; ring).
-  rewrite mean_minus, mean_scal, mean_minus, (mean_const n p (mean n p b) Hp). ring.
+  rewrite mean_minus, mean_scal, mean_minus, (mean_const_weights n p (mean n p b) Hp). ring.
 Qed.
 Lemma covariance_product n p a b : rsum n p = 1 ->
   covariance n p a b = mean n p (fun i => a i * b i) - mean n p a * mean n p b.
@@ -96,20 +97,21 @@ Hypothesis Hp1 : rsum n p = 1.
 
 Lemma outputs_exist : (0 < n)%nat.
 Proof. destruct n; [simpl in Hp1; lra|lia]. Qed.
-Lemma variance_nonneg a : 0 <= variance n p a.
+Lemma variance_nonneg_weights a : 0 <= variance n p a.
 Proof. apply rsum_nonneg. intros i Hi. apply Rmult_le_pos; [auto|]. apply Rle_0_sqr. Qed.
 
-(* Popoviciu's inequality: Var <= R^2 / 4 *)
-Lemma popoviciu a r : range_le n a r -> variance n p a <= r ^ 2 / 4.
+(* Popoviciu's inequality: under any probabilities, numbers of range at most r have variance at most
+   r^2 / 4. *)
+Theorem popoviciu a r : range_le n a r -> variance n p a <= r ^ 2 / 4.
 Proof.
   intros Hr. destruct (midpoint_exists n a r outputs_exist Hr) as [s Hs].
   assert (E : variance n p a = mean n p (fun i => (a i - s) ^ 2) - (mean n p a - s) ^ 2).
   { rewrite variance_covariance, (covariance_product n p a a Hp1).
     rewrite (mean_ext n p (fun i => (a i - s) ^ 2) (fun i => a i * a i - 2 * s * a i + s ^ 2))
       by (intros; ring).
-    rewrite mean_plus, mean_minus, mean_scal, (mean_const n p (s ^ 2) Hp1). ring. }
+    rewrite mean_plus, mean_minus, mean_scal, (mean_const_weights n p (s ^ 2) Hp1). ring. }
   assert (L : mean n p (fun i => (a i - s) ^ 2) <= r ^ 2 / 4).
-  { rewrite <- (mean_const n p (r ^ 2 / 4) Hp1). apply mean_le; [exact Hp|]. intros i Hi.
+  { rewrite <- (mean_const_weights n p (r ^ 2 / 4) Hp1). apply mean_le; [exact Hp|]. intros i Hi.
     specialize (Hs i Hi). apply Rabs_le_between in Hs. nra. }
   pose proof (pow2_ge_0 (mean n p a - s)). lra.
 Qed.
@@ -123,7 +125,7 @@ Proof.
     rewrite (mean_ext n p (fun i => d i * d i) (fun i => (a i - mean n p a) * (a i - mean n p a))).
     - change (variance n p a) with (mean n p (fun i => (a i - mean n p a) * (a i - mean n p a))). ring.
     - intros i Hi. unfold d. rewrite <- Rabs_mult. apply Rabs_pos_eq, Rle_0_sqr. }
-  pose proof (variance_nonneg d) as H0. pose proof (popoviciu a r Hr) as H1.
+  pose proof (variance_nonneg_weights d) as H0. pose proof (popoviciu a r Hr) as H1.
   pose proof (range_nonneg n a r outputs_exist Hr) as H2.
   apply Rnot_lt_le. intros H3. nra.
 Qed.
@@ -145,9 +147,11 @@ Qed.
 Lemma mean_within a r i : range_le n a r -> (i < n)%nat -> Rabs (a i - mean n p a) <= r.
 Proof.
   intros Hr Hi. apply Rabs_le. split.
-  - assert (X : mean n p a <= mean n p (fun _ => a i + r)); [|rewrite mean_const in X by exact Hp1; lra].
+  - assert (X : mean n p a <= mean n p (fun _ => a i + r));
+      [|rewrite mean_const_weights in X by exact Hp1; lra].
     apply mean_le; [exact Hp|]. intros j Hj. specialize (Hr j i Hj Hi). lra.
-  - assert (X : mean n p (fun _ => a i - r) <= mean n p a); [|rewrite mean_const in X by exact Hp1; lra].
+  - assert (X : mean n p (fun _ => a i - r) <= mean n p a);
+      [|rewrite mean_const_weights in X by exact Hp1; lra].
     apply mean_le; [exact Hp|]. intros j Hj. specialize (Hr i j Hi Hj). lra.
 Qed.
 

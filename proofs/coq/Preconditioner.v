@@ -6,12 +6,12 @@
 
         d/de LT(th0 + alpha P v(e)) = alpha <grad LT, P K u> = - (alpha / eta) <K u, u>   at e = 0+,
 
-   because <grad LT, P x> = <P grad LT, x> = - <u, x> / eta.  So the theorem for plain gradient descent
-   carries over word by word, with K the same Gauss-Newton operator; <v, u> is the inner product of the two
-   steps P v and u = P (eta g) in the metric P^{-1}.  Positive definite preconditioners (frozen second
-   moments, learning rates per layer, natural gradient of a fixed metric) are the case of interest; positivity
-   is needed only for the teacher to descend on its own loss.  A 0/1 diagonal P is also allowed: teacher and
-   student that freeze the same parameters.
+   because <grad LT, P x> = <P grad LT, x> = - <u, x> / eta.  So the one-step theorem carries over, with K the
+   same Gauss-Newton operator; <v, u> is the inner product of the two steps P v and u = P (eta g) in the
+   metric P^{-1} (where P is invertible).  Positive definite preconditioners (frozen second moments, learning
+   rates per layer, natural gradient of a fixed metric) are the case of interest; positivity is needed only
+   for the teacher to descend on its own loss.  A 0/1 diagonal P is also allowed: teacher and student that
+   freeze the same parameters.
 
    With two different preconditioners the theorem is false: an example with a linear network and diag(10, 1)
    for the teacher, the identity for the student. *)
@@ -71,7 +71,7 @@ Proof.
     apply rsum_ext. intros j _. ring.
 Qed.
 
-(* Rate: with u = eta P g the slope is - (alpha / eta) <K u, u>, whatever P. *)
+(* Rate: with u = eta P g the slope is - (alpha / eta) <K u, u>, whatever the symmetric P. *)
 Theorem preconditioned_rate LT eta alpha : differentiable k LT th0 -> 0 < eta ->
   let u := P (fun j => eta * gstep LT th0 j) in
   let v := student_step m L w f th0 u in
@@ -81,13 +81,14 @@ Proof.
   replace (- (alpha / eta * ggn_form k n m H w f th0 u))
     with (- (alpha * dot k (ggn k n m H w f th0 u) (P (gstep LT th0)))); [apply preconditioned_slope, HT|].
   assert (HK : ggn_form k n m H w f th0 u = eta * dot k (ggn k n m H w f th0 u) (P (gstep LT th0))).
-  { transitivity (dot k (ggn k n m H w f th0 u) u); [symmetry; eapply ggn_dot; eassumption|].
+  { transitivity (dot k (ggn k n m H w f th0 u) u); [symmetry; apply ggn_dot|].
     unfold u at 2. rewrite <- HP, dot_scal_r, HP. reflexivity. }
   rewrite HK. field. lra.
 Qed.
 
 (* The same symmetric preconditioner for teacher and student: the alternative of the one-step theorem holds as
-   it stands. <v, u> is the inner product of the steps P v and u in the metric P^{-1}. *)
+   it stands. <v, u> is the inner product of the steps P v and u in the metric P^{-1} (where P is
+   invertible). *)
 Theorem preconditioned_theorem LT eta alpha :
   (forall x, (x < m)%nat -> 0 <= w x) -> differentiable k LT th0 -> 0 < eta -> 0 < alpha ->
   let u := P (fun j => eta * gstep LT th0 j) in
@@ -97,11 +98,7 @@ Theorem preconditioned_theorem LT eta alpha :
     0 < dot k (v e) u /\ LT (moved th0 alpha (P (v e))) < LT th0.
 Proof.
   intros Hw HT Heta Halpha u v.
-  assert (Hone : (ggn_form k n m H w f th0 u = 0 -> forall e, dot k (v e) u = 0) /\
-    (0 < ggn_form k n m H w f th0 u -> exists e0, 0 < e0 /\ forall e, 0 < e < e0 -> 0 < dot k (v e) u)).
-  { unfold v. eapply lemma_one; eassumption. }
-  destruct Hone as [Hzero Hpos].
-  assert (Hq : 0 <= ggn_form k n m H w f th0 u) by (eapply ggn_form_nonneg; eassumption).
+  destruct (lemma_one k n m L a H w f th0 HL Hf u Hw) as [Hq [Hzero Hpos]]. fold v in Hzero, Hpos.
   destruct (Rle_lt_or_eq_dec _ _ Hq) as [Hlt|Heq].
   - right. destruct (Hpos Hlt) as [e1 [He1 H1]].
     destruct (rderiv_neg _ _ _ (preconditioned_rate LT eta alpha HT Heta)) as [e2 [He2 H2]].
@@ -146,6 +143,7 @@ Proof.
     apply Rmult_lt_0_compat; [apply Hp, Hj|apply Rsqr_pos_lt, Ha].
 Qed.
 
+(* A learning rate p j for each parameter, the same for teacher and student; the rates may have any sign. *)
 Corollary diagonal_preconditioner k n m L a H w f th0 p LT eta alpha :
   compatible n L a H ->
   (forall x i, (x < m)%nat -> (i < n)%nat -> differentiable k (fun th => f x th i) th0) ->

@@ -1,9 +1,4 @@
-From Coq Require Import Reals Lra Lia Arith.
-From Coquelicot Require Import Coquelicot.
-From Subtheory Require Import Vectors Derivatives Losses OneStep.
-Open Scope R_scope.
-
-(* Any smooth loss, to first order.
+(* The student's step for any smooth loss, to first order.
 
    Let G z y be the gradient in z of a loss L z y, and suppose only that it vanishes where student and
    teacher agree (agreement is a critical point) and that it is differentiable there as a function of the
@@ -11,9 +6,16 @@ Open Scope R_scope.
    (`match_hessian`): near agreement the gradient is M (z - y) to first order, where M is the Hessian of the
    loss itself, whatever the loss.  It follows that the student's step is e K u + o(e) with K = sum_x w_x
    J_x^T M_x J_x: the slope of the alignment is <K u, u>, and the rate at which a trait loss falls is alpha
-   <K u, u>.  What a general smooth loss does not give is the other half of the dichotomy: <K u, u> = 0 no
-   longer forces <v(e), u> = 0 at every e; that needs a compatible loss.  Every compatible loss is smooth in
-   this sense, with M = H (`compatible_smooth`). *)
+   <K u, u> for u = - grad LT(th0).  If agreement is a local minimum of the loss, M is positive semidefinite
+   (`smooth_minimum_psd`), and so <K u, u> >= 0 for nonnegative weights.  What a general smooth loss does not
+   give is the other half of the dichotomy: <K u, u> = 0 no longer forces <v(e), u> = 0 at every e (example:
+   NullClause); that needs a compatible loss.  Every compatible loss is smooth in this sense, with M = H
+   (`compatible_smooth`). *)
+From Coq Require Import Reals Lra Lia Arith.
+From Coquelicot Require Import Coquelicot.
+From Subtheory Require Import Vectors Derivatives Losses OneStep.
+Open Scope R_scope.
+
 
 (* --- where H comes from --- *)
 (* a function of two vectors is differentiable at (z0, y0), with partial gradients A and B *)
@@ -109,14 +111,66 @@ Proof.
     rewrite N. apply Rabs_le_between in Pz. apply Rabs_le_between in Py. apply Rabs_le_between. lra.
 Qed.
 
+(* If agreement with y is a local minimum of L ( . , y), the Hessian M y at agreement is positive
+   semidefinite. *)
+Theorem smooth_minimum_psd n L G M B y c : smooth_at_match n L G M B ->
+  nbhd n y (fun z => L y y <= L z y) -> 0 <= rsum n (fun i => dot n (M y i) c * c i).
+Proof.
+  intros HL [r [Hr Hmin]]. apply Rnot_lt_le. intros Hneg.
+  assert (D0 : rderiv (fun t => rsum n (fun i => G (seg y c t) y i * c i)) 0
+                      (rsum n (fun i => dot n (M y i) c * c i))).
+  { replace 0 with (rsum n (fun i => G y y i * c i)) at 1.
+    2:{ apply rsum_zero_ext. intros i Hi. rewrite (smooth_zero n L G M B HL y i Hi). ring. }
+    apply (rderiv_sum n (fun i t => G (seg y c t) y i * c i) (fun i => G y y i * c i)
+             (fun i => dot n (M y i) c * c i)). intros i Hi.
+    apply rderiv_ext with (fun t => c i * G (seg y c t) y i); [|intros; ring].
+    replace (G y y i * c i) with (c i * G y y i) by ring.
+    replace (dot n (M y i) c * c i) with (c i * dot n (M y i) c) by ring.
+    apply rderiv_scal. unfold dot.
+    apply (rderiv_comp n (fun z => G z y i) y (M y i) (fun j t => seg y c t j) c).
+    - exact (has_grad2_left n _ y y (M y i) (B y i) (smooth_diff n L G M B HL y i Hi)).
+    - intros j _. apply rderiv_affine. }
+  destruct (rderiv_neg _ _ _ D0 Hneg) as [e0 [He0 Hlt]].
+  pose proof (nrm_nonneg n c) as Hc. set (t := Rmin (e0 / 2) (r / 2 / (nrm n c + 1))).
+  assert (Hp : 0 < r / 2 / (nrm n c + 1)) by (repeat apply Rdiv_lt_0_compat; lra).
+  assert (Ht : 0 < t) by (apply Rmin_pos; lra).
+  assert (Ht1 : t <= e0 / 2) by apply Rmin_l.
+  assert (Ht2 : t * (nrm n c + 1) <= r / 2).
+  { replace (r / 2) with (r / 2 / (nrm n c + 1) * (nrm n c + 1)) by (field; lra).
+    apply Rmult_le_compat_r; [lra | apply Rmin_r]. }
+  set (h := fun s => L (seg y c s) y). set (h1 := fun s => dot n (G (seg y c s) y) c).
+  assert (HD : forall s, is_derive h s (h1 s)).
+  { intros s. apply (has_grad_line n (fun z => L z y)). apply (smooth_loss n L G M B HL). }
+  assert (H10 : h1 0 = 0).
+  { apply rsum_zero_ext. intros i Hi.
+    rewrite (has_grad_agree n (fun z => G z y i) y (M y i)), (smooth_zero n L G M B HL y i Hi); [ring| |].
+    - exact (has_grad2_left n _ y y (M y i) (B y i) (smooth_diff n L G M B HL y i Hi)).
+    - intros j _. unfold seg. ring. }
+  assert (HM : forall a b, 0 <= a < b -> b <= t -> exists s, a <= s <= b /\ h b - h a = h1 s * (b - a)).
+  { intros a b Ha Hb. destruct (MVT_gen h a b h1) as [s [Hs E]].
+    - intros s _. apply HD.
+    - intros s _. apply continuity_pt_filterlim, (ex_derive_continuous (V := R_NormedModule)). eexists.
+      apply HD.
+    - rewrite Rmin_left, Rmax_right in Hs by lra. exists s. split; assumption. }
+  assert (Hn : forall s, 0 < s <= t -> h1 s < 0) by (intros s Hs; apply Hlt; lra).
+  destruct (HM 0 (t / 2) ltac:(lra) ltac:(lra)) as [s [Hs E1]].
+  destruct (HM (t / 2) t ltac:(lra) ltac:(lra)) as [s' [Hs' E2]].
+  pose proof (Hn s' ltac:(lra)) as N2.
+  assert (N1 : h1 s <= 0) by (destruct (Req_dec s 0) as [->|]; [lra | apply Rlt_le, Hn; lra]).
+  assert (H0 : h 0 = L y y).
+  { apply (has_grad_agree n (fun z => L z y) y (G y y) (smooth_loss n L G M B HL y y)).
+    intros j _. unfold seg. ring. }
+  assert (H1 : L y y <= h t).
+  { apply Hmin. rewrite (nrm_ext n _ (fun j => t * c j)) by (intros; unfold vsub, seg; ring).
+    rewrite nrm_scal, Rabs_pos_eq by lra. lra. }
+  nra.
+Qed.
+
 Section Smooth.
 Variables (k n m : nat) (L : vec -> vec -> R) (G : vec -> vec -> vec) (M B : vec -> nat -> vec).
 Variables (w : nat -> R) (f : nat -> vec -> vec) (th0 : vec).
 Hypothesis HL : smooth_at_match n L G M B.
 Hypothesis Hf : forall x i, (x < m)%nat -> (i < n)%nat -> differentiable k (fun th => f x th i) th0.
-
-Lemma smooth_jac x i : (x < m)%nat -> (i < n)%nat -> has_grad k (fun th => f x th i) th0 (jac f th0 x i).
-Proof. intros Hx Hi. unfold jac. apply grad_has. now apply Hf. Qed.
 
 Lemma smooth_step_is u e j : (j < k)%nat -> student_step m L w f th0 u e j =
   rsum m (fun x => w x * rsum n (fun i => - G (f x th0) (f x (teacher th0 u e)) i * jac f th0 x i j)).
@@ -129,13 +183,13 @@ Proof.
     apply (has_grad_comp k n (fun z => L z (f x (teacher th0 u e))) (fun i th => f x th i) th0
              (G (f x th0) (f x (teacher th0 u e))) (fun i => jac f th0 x i)).
     - apply (smooth_loss n L G M B HL).
-    - intros i Hi. now apply smooth_jac. }
+    - intros i Hi. now apply (jac_has_grad k n m f th0 Hf). }
   rewrite (grad_eq k _ th0 _ D j Hj). cbv beta. rewrite <- rsum_opp. apply rsum_ext. intros x _.
   rewrite Ropp_mult_distr_r, <- rsum_opp. f_equal. apply rsum_ext. intros i _. ring.
 Qed.
 
-(* For any smooth loss the student's step is e K u + o(e), K built from the loss's own Hessian at agreement.
-   *)
+(* For any smooth loss the student's step is e K u + o(e), with K built from the Hessian of the loss itself at
+   agreement. *)
 Theorem smooth_step_rderiv u j : (j < k)%nat ->
   rderiv (fun e => student_step m L w f th0 u e j) 0 (ggn k n m M w f th0 u j).
 Proof.
@@ -148,10 +202,7 @@ Proof.
     eapply rderiv_eq.
     - apply (rderiv_comp n (fun y' => G (f x th0) y' i) (f x th0) (fun l => - M (f x th0) i l)
         (fun l e => f x (teacher th0 u e) l) (push k f th0 x u) D).
-      intros l Hl. unfold teacher, push, dot.
-      apply (rderiv_comp k (fun th => f x th l) th0 (jac f th0 x l) (fun j' e => th0 j' + e * u j') u).
-      + now apply smooth_jac.
-      + intros j' _. apply rderiv_affine.
+      intros l Hl. now apply (teacher_rderiv k n m f th0 Hf).
     - cbv beta. now apply (smooth_zero n L G M B HL).
     - unfold dot. rewrite <- rsum_opp. apply rsum_ext. intros l _. ring. }
   eapply rderiv_eq.
@@ -165,8 +216,8 @@ Proof.
   - unfold ggn. apply rsum_ext. intros x _. f_equal. apply rsum_ext. intros i _. ring.
 Qed.
 
-(* ... and the slope of the alignment is the form of its own Hessian: if <K u, u> > 0 the step goes along u
-   for all small e > 0. *)
+(* For any smooth loss the slope of the alignment is <K u, u>; if it is positive, the step goes along u for
+   all small e > 0. *)
 Theorem smooth_alignment u :
   rderiv (fun e => dot k (student_step m L w f th0 u e) u) 0 (ggn_form k n m M w f th0 u) /\
   (0 < ggn_form k n m M w f th0 u ->
@@ -183,7 +234,8 @@ Proof.
   split; [exact D |]. intros P. exact (rderiv_pos _ _ D P).
 Qed.
 
-(* The rate of the trait loss for any smooth loss: it falls at the rate alpha <K u, u> per unit of e. *)
+(* The rate of the trait loss for any smooth loss: it falls at the rate alpha <K u, u> per unit of e
+   (u = - grad LT). *)
 Theorem smooth_trait_loss_rate LT alpha : differentiable k LT th0 ->
   let u := gstep LT th0 in
   rderiv (fun e => LT (moved th0 alpha (student_step m L w f th0 u e))) (LT th0)

@@ -1,10 +1,10 @@
 (* Continuously differentiable functions of k parameters.
 
-   F is C1 at theta0 if it is (Frechet) differentiable at every point near theta0 and its partial derivatives
-   are continuous at theta0.  The class contains constants and coordinates and is closed under sums, products,
+   F is C1 at th0 if it is (Frechet) differentiable at every point near th0 and its partial derivatives
+   are continuous at th0.  The class contains constants and coordinates and is closed under sums, products,
    quotients (where the denominator is not zero) and composition with a function of one variable whose
-   derivative exists near, and is continuous at, the value met at theta0.  So a network built from these is C1
-   at theta0: everywhere for smooth activations; away from the kinks for piecewise smooth ones. *)
+   derivative exists near, and is continuous at, the value met at th0.  So a network built from these is C1
+   at th0: everywhere for smooth activations; away from the kinks for piecewise smooth ones. *)
 From Coq Require Import Reals Lra Lia Arith.
 From Coquelicot Require Import Coquelicot.
 From Subtheory Require Import Vectors Derivatives Curves.

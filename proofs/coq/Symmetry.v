@@ -1,13 +1,14 @@
 (* Orthogonal symmetries of the parameters.
 
-   Let S be an orthogonal map of R^k, given with its inverse S', that does not change the network:
-   f x (S th) = f x th for all th (a permutation of hidden units, a sign flip of a tanh unit).  Then gradients
-   are carried along, grad F (S th) = S (grad F th) for every invariant F, in particular for the imitation
-   loss with any labels.  So a student that starts at S th0 and imitates the teacher th0 + e u takes the step
-   S v(e), where v(e) is the step of the student that starts at th0.  After the step both students compute the
-   same function, and every trait loss that S leaves alone has the same value, for every e and every alpha.
+   Let Q be an orthogonal map of R^k, given with its inverse Q', that does not change the network:
+   f x (Q th) = f x th for all th (a permutation of hidden units, a sign flip of a tanh unit).  Then gradients
+   are carried along, grad F (Q th) = Q (grad F th) for every invariant F, in particular for the imitation
+   loss with any labels.  So a student that starts at Q th0 and imitates the teacher th0 + e u takes the step
+   Q v(e), where v(e) is the step of the student that starts at th0.  After the step both students compute the
+   same outputs on all inputs x < m (an input outside the data enters with weight 0), and every trait loss
+   that Q leaves alone has the same value, for every e and every alpha.
 
-   The parameters are moved, hence the inner product <S v(e), u> may have any sign: in the example at the end
+   The parameters are moved, hence the inner product <Q v(e), u> may have any sign: in the example at the end
    it is - <v(e), u> < 0 although the trait loss falls exactly as for the shared initialisation.  Between
    models with different parameters the trait loss tests transmission, the parameter product does not. *)
 From Coq Require Import Reals Lra Lia Arith.
@@ -15,62 +16,62 @@ From Coquelicot Require Import Coquelicot.
 From Subtheory Require Import Vectors Derivatives Losses OneStep OneOutput.
 Open Scope R_scope.
 
-(* S is orthogonal with inverse (= transpose) S' *)
-Record orthogonal (k : nat) (S S' : vec -> vec) : Prop := {
-  orth_adjoint : forall a b, dot k (S a) b = dot k a (S' b);
-  orth_left : forall a j, (j < k)%nat -> S' (S a) j = a j;
-  orth_right : forall a j, (j < k)%nat -> S (S' a) j = a j }.
+(* Q is orthogonal with inverse (= transpose) Q' *)
+Record orthogonal (k : nat) (Q Q' : vec -> vec) : Prop := {
+  orth_adjoint : forall a b, dot k (Q a) b = dot k a (Q' b);
+  orth_left : forall a j, (j < k)%nat -> Q' (Q a) j = a j;
+  orth_right : forall a j, (j < k)%nat -> Q (Q' a) j = a j }.
 
 (* F sees the first k parameters only *)
 Definition depends_on (k : nat) (F : vec -> R) : Prop :=
   forall a b, (forall j, (j < k)%nat -> a j = b j) -> F a = F b.
 
 Section Orthogonal.
-Variables (k : nat) (S S' : vec -> vec).
-Hypothesis HS : orthogonal k S S'.
+Variables (k : nat) (Q Q' : vec -> vec).
+Hypothesis HQ : orthogonal k Q Q'.
 
 (* such a map is linear *)
-Lemma orth_linear a b c j : (j < k)%nat -> S (fun i => a i + c * b i) j = S a j + c * S b j.
+Lemma orth_linear a b c j : (j < k)%nat -> Q (fun i => a i + c * b i) j = Q a j + c * Q b j.
 Proof.
-  intros Hj. rewrite <- (dot_delta k _ j Hj), (orth_adjoint _ _ _ HS).
+  intros Hj. rewrite <- (dot_delta k _ j Hj), (orth_adjoint _ _ _ HQ).
   rewrite (dot_plus_l k a (fun i => c * b i)), dot_scal_l.
-  rewrite <- !(orth_adjoint _ _ _ HS), !dot_delta by exact Hj. reflexivity.
+  rewrite <- !(orth_adjoint _ _ _ HQ), !dot_delta by exact Hj. reflexivity.
 Qed.
 
-Lemma orth_inverse_sub a b j : (j < k)%nat -> S' (vsub a b) j = S' a j - S' b j.
+Lemma orth_inverse_sub a b j : (j < k)%nat -> Q' (vsub a b) j = Q' a j - Q' b j.
 Proof.
-  intros Hj. rewrite <- (dot_delta k _ j Hj), dot_sym, <- (orth_adjoint _ _ _ HS). unfold vsub.
-  rewrite dot_minus_r, !(orth_adjoint _ _ _ HS), !(dot_sym k (delta j)), !dot_delta by exact Hj. reflexivity.
+  intros Hj. rewrite <- (dot_delta k _ j Hj), dot_sym, <- (orth_adjoint _ _ _ HQ). unfold vsub.
+  rewrite dot_minus_r, !(orth_adjoint _ _ _ HQ), !(dot_sym k (delta j)), !dot_delta by exact Hj. reflexivity.
 Qed.
 
-Lemma orth_inverse_nrm a : nrm k (S' a) = nrm k a.
+Lemma orth_inverse_nrm a : nrm k (Q' a) = nrm k a.
 Proof.
-  unfold nrm. f_equal. rewrite <- (orth_adjoint _ _ _ HS). apply dot_ext.
-  - intros i Hi. apply (orth_right _ _ _ HS), Hi.
+  unfold nrm. f_equal. rewrite <- (orth_adjoint _ _ _ HQ). apply dot_ext.
+  - intros i Hi. apply (orth_right _ _ _ HQ), Hi.
   - reflexivity.
 Qed.
 
-Lemma orth_dot a b : dot k (S a) (S b) = dot k a b.
+Lemma orth_dot a b : dot k (Q a) (Q b) = dot k a b.
 Proof.
-  rewrite (orth_adjoint _ _ _ HS). apply dot_ext; [reflexivity|].
-  intros i Hi. apply (orth_left _ _ _ HS), Hi.
+  rewrite (orth_adjoint _ _ _ HQ). apply dot_ext; [reflexivity|].
+  intros i Hi. apply (orth_left _ _ _ HQ), Hi.
 Qed.
 
-(* Gradients are carried along: at S th0 an invariant function has the gradient S G. *)
-Theorem gradient_equivariance F th0 G : depends_on k F -> (forall th, F (S th) = F th) ->
-  has_grad k F th0 G -> has_grad k F (S th0) (S G).
+(* Gradients are carried along: at Q th0 an invariant function has the gradient Q G. *)
+Theorem gradient_equivariance F th0 G : depends_on k F -> (forall th, F (Q th) = F th) ->
+  has_grad k F th0 G -> has_grad k F (Q th0) (Q G).
 Proof.
   intros Hdep Hinv HF e He. destruct (HF e He) as [d [Hd Hy]].
   exists d. split; [exact Hd|]. intros y Hyd.
-  assert (Hsub : forall j, (j < k)%nat -> vsub (S' y) th0 j = S' (vsub y (S th0)) j).
+  assert (Hsub : forall j, (j < k)%nat -> vsub (Q' y) th0 j = Q' (vsub y (Q th0)) j).
   { intros j Hj. rewrite orth_inverse_sub by exact Hj. unfold vsub.
-    rewrite (orth_left _ _ _ HS) by exact Hj. reflexivity. }
-  assert (Hn : nrm k (vsub (S' y) th0) = nrm k (vsub y (S th0))).
+    rewrite (orth_left _ _ _ HQ) by exact Hj. reflexivity. }
+  assert (Hn : nrm k (vsub (Q' y) th0) = nrm k (vsub y (Q th0))).
   { rewrite (nrm_ext _ _ _ Hsub). apply orth_inverse_nrm. }
-  assert (HFy : F y = F (S' y)).
-  { rewrite <- (Hinv (S' y)). apply Hdep. intros j Hj. symmetry. apply (orth_right _ _ _ HS), Hj. }
-  assert (HG : dot k (S G) (vsub y (S th0)) = dot k G (vsub (S' y) th0)).
-  { rewrite (orth_adjoint _ _ _ HS). apply dot_ext; [reflexivity|]. intros j Hj. symmetry. apply Hsub, Hj. }
+  assert (HFy : F y = F (Q' y)).
+  { rewrite <- (Hinv (Q' y)). apply Hdep. intros j Hj. symmetry. apply (orth_right _ _ _ HQ), Hj. }
+  assert (HG : dot k (Q G) (vsub y (Q th0)) = dot k G (vsub (Q' y) th0)).
+  { rewrite (orth_adjoint _ _ _ HQ). apply dot_ext; [reflexivity|]. intros j Hj. symmetry. apply Hsub, Hj. }
   rewrite HFy, Hinv, HG, <- Hn. apply Hy. rewrite Hn. exact Hyd.
 Qed.
 
@@ -80,50 +81,51 @@ Variables (w : nat -> R) (f : nat -> vec -> vec) (th0 : vec).
 Hypothesis HL : compatible n L a H.
 Hypothesis Hdiff : forall x i, (x < m)%nat -> (i < n)%nat -> differentiable k (fun th => f x th i) th0.
 Hypothesis Hdep : forall x i, (x < m)%nat -> (i < n)%nat -> depends_on k (fun th => f x th i).
-Hypothesis Hsym : forall x i th, (x < m)%nat -> (i < n)%nat -> f x (S th) i = f x th i.
+Hypothesis Hsym : forall x i th, (x < m)%nat -> (i < n)%nat -> f x (Q th) i = f x th i.
 
 Lemma loss_agree z z' y : (forall i, (i < n)%nat -> z' i = z i) -> L z' y = L z y.
 Proof.
   intros Hz. apply (has_grad_agree n (fun z0 => L z0 y) z _ (comp_loss _ _ _ _ HL z y) z' Hz).
 Qed.
 
-(* Equivariance of the step: the student that starts at S th0 moves by S v(e), for every direction u of the
+(* Equivariance of the step: the student that starts at Q th0 moves by Q v(e), for every direction u of the
    teacher and every e. *)
 Theorem step_equivariance u e j : (j < k)%nat ->
-  student_from m L w f (S th0) th0 u e j = S (student_step m L w f th0 u e) j.
+  student_from m L w f (Q th0) th0 u e j = Q (student_step m L w f th0 u e) j.
 Proof.
   intros Hj. unfold student_from, student_step.
   set (F := imitation m L w f (fun x => f x (teacher th0 u e))).
   assert (HdepF : depends_on k F).
   { intros b c Hbc. unfold F, imitation. apply rsum_ext. intros x Hx. f_equal. apply loss_agree.
     intros i Hi. exact (Hdep x i Hx Hi b c Hbc). }
-  assert (HinvF : forall th, F (S th) = F th).
+  assert (HinvF : forall th, F (Q th) = F th).
   { intros th. unfold F, imitation. apply rsum_ext. intros x Hx. f_equal. apply loss_agree.
     intros i Hi. apply Hsym; assumption. }
   assert (HF : has_grad k F th0 (grad F th0)).
   { apply grad_has. eexists. unfold F. eapply imitation_has_grad; eassumption. }
   unfold gstep at 1.
-  rewrite (grad_eq k F (S th0) (S (grad F th0)) (gradient_equivariance F th0 _ HdepF HinvF HF) j Hj).
-  rewrite <- (dot_delta k (S (gstep F th0)) j Hj), <- (dot_delta k (S (grad F th0)) j Hj).
-  rewrite !(orth_adjoint _ _ _ HS). unfold dot, gstep. rewrite <- rsum_opp.
+  rewrite (grad_eq k F (Q th0) (Q (grad F th0)) (gradient_equivariance F th0 _ HdepF HinvF HF) j Hj).
+  rewrite <- (dot_delta k (Q (gstep F th0)) j Hj), <- (dot_delta k (Q (grad F th0)) j Hj).
+  rewrite !(orth_adjoint _ _ _ HQ). unfold dot, gstep. rewrite <- rsum_opp.
   apply rsum_ext. intros i _. ring.
 Qed.
 
 Lemma moved_equivariance u e alpha j : (j < k)%nat ->
-  moved (S th0) alpha (student_from m L w f (S th0) th0 u e) j =
-  S (moved th0 alpha (student_step m L w f th0 u e)) j.
+  moved (Q th0) alpha (student_from m L w f (Q th0) th0 u e) j =
+  Q (moved th0 alpha (student_step m L w f th0 u e)) j.
 Proof.
   intros Hj. unfold moved. rewrite orth_linear by exact Hj. rewrite step_equivariance by exact Hj.
   reflexivity.
 Qed.
 
-(* After the step the two students compute the same outputs, and any trait loss that S leaves alone has the
+(* After the step the two students compute the same outputs on all inputs x < m (an input outside the data
+   enters with weight 0), and any trait loss that Q leaves alone has the
    same value, for every e and every alpha. *)
-Theorem same_function_after_step LT u e alpha : depends_on k LT -> (forall th, LT (S th) = LT th) ->
+Theorem same_function_after_step LT u e alpha : depends_on k LT -> (forall th, LT (Q th) = LT th) ->
   let v := student_step m L w f th0 u e in
-  let v' := student_from m L w f (S th0) th0 u e in
-  (forall x i, (x < m)%nat -> (i < n)%nat -> f x (moved (S th0) alpha v') i = f x (moved th0 alpha v) i) /\
-  LT (moved (S th0) alpha v') = LT (moved th0 alpha v).
+  let v' := student_from m L w f (Q th0) th0 u e in
+  (forall x i, (x < m)%nat -> (i < n)%nat -> f x (moved (Q th0) alpha v') i = f x (moved th0 alpha v) i) /\
+  LT (moved (Q th0) alpha v') = LT (moved th0 alpha v).
 Proof.
   intros HdepT HinvT v v'. split.
   - intros x i Hx Hi. rewrite <- (Hsym x i (moved th0 alpha v) Hx Hi).
@@ -184,10 +186,10 @@ Theorem permutation_equivariance k n m L a H w f th0 sigma tau LT u e alpha :
   LT (moved (permute sigma th0) alpha v') = LT (moved th0 alpha v).
 Proof.
   intros Hp HL Hdiff Hdep Hsym HdepT HinvT v v'.
-  assert (HS := permute_orthogonal k sigma tau Hp). split.
+  assert (HQ := permute_orthogonal k sigma tau Hp). split.
   - intros j Hj.
-    exact (step_equivariance k _ _ HS n m L a H w f th0 HL Hdiff Hdep Hsym u e j Hj).
-  - exact (same_function_after_step k _ _ HS n m L a H w f th0 HL Hdiff Hdep Hsym LT u e alpha HdepT HinvT).
+    exact (step_equivariance k _ _ HQ n m L a H w f th0 HL Hdiff Hdep Hsym u e j Hj).
+  - exact (same_function_after_step k _ _ HQ n m L a H w f th0 HL Hdiff Hdep Hsym LT u e alpha HdepT HinvT).
 Qed.
 
 (* Two hidden units with any differentiable activation, parameters (a0, a1, b0, b1): exchanging the units. *)
@@ -195,6 +197,7 @@ Definition swap_units (j : nat) : nat := match j with O => 1 | 1 => 0 | 2 => 3 |
 Definition two_units (act : R -> R) (X : nat -> R) (x : nat) (th : vec) (_ : nat) : R :=
   th 2%nat * act (th 0%nat * X x) + th 3%nat * act (th 1%nat * X x).
 
+(* Exchanging the two units moves the step with them and leaves the outputs after it as they are. *)
 Corollary swap_hidden_units act dact X m L a H w th0 u e alpha :
   (forall t, is_derive act t (dact t)) -> compatible 1 L a H ->
   let f := two_units act X in
@@ -231,7 +234,7 @@ Proof.
   - intros a j _. ring.
 Qed.
 
-(* The network th0 * th1 does not see the sign flip S th = - th. The student that starts at S (0,1) = (0,-1)
+(* The network th0 * th1 does not see the sign flip Q th = - th. The student that starts at Q (0,1) = (0,-1)
    has a negative inner product with the teacher's direction for every e > 0, and its trait loss is that of
    the student with the shared initialisation: it falls whenever 0 < alpha * e < 2. *)
 Theorem negative_alignment_same_transmission :

@@ -1,6 +1,6 @@
-(* How small is "sufficiently small"?  The teacher moves along th0 + t u, so that the outputs at input x run
-   along a path g x t, with derivatives g1 x t and g2 x t.  The alignment <v,u> of the student's step with the
-   teacher's direction is
+(* How small is sufficiently small: explicit thresholds for e, for squared error and for cross-entropy.
+   The teacher moves along th0 + t u, so that the outputs at input x run along a path g x t, with derivatives
+   g1 x t and g2 x t.  The alignment <v,u> of the student's step with the teacher's direction is
        align e = sum_x w x <a (g x e) - a (g x 0), c x>,     c x = g1 x 0,
    where a is the link of the imitation loss: the identity for squared error, softmax for cross-entropy.
    Taylor's formula with a lower bound on the second derivative gives, for all 0 <= t <= E,
@@ -249,7 +249,7 @@ Proof.
   rewrite (mean_ext n r (fun i => (b i - mb) * (b i * 1) + g2 i * 1)
              (fun i => (b i - mb) ^ 2 + mb * (b i - mb) + g2 i)) by (intros; ring).
   rewrite (mean_ext n r (fun i => b i * 1) b) by (intros; ring). fold mb.
-  rewrite !mean_plus, !mean_scal, mean_minus, (mean_const n r mb (Hs t)). fold mb. ring.
+  rewrite !mean_plus, !mean_scal, mean_minus, (mean_const_weights n r mb (Hs t)). fold mb. ring.
 Qed.
 
 (* With p = softmax g:  <p, c>'' = Cov_p(g'', c) + E_p[(g' - E_p g')^2 (c - E_p c)],

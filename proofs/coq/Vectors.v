@@ -185,7 +185,7 @@ Lemma nrm_zero n a : nrm n a = 0 -> forall i, (i < n)%nat -> a i = 0.
 Proof. intros H. apply dot_zero. rewrite <- nrm_sqr, H. ring. Qed.
 
 (* The Cauchy-Schwarz inequality: |<a, b>| <= |a| |b|. *)
-Theorem cauchy_schwarz n a b : Rabs (dot n a b) <= nrm n a * nrm n b.
+Lemma cauchy_schwarz n a b : Rabs (dot n a b) <= nrm n a * nrm n b.
 Proof.
   (* the squared norm of  <b, b> a - <a, b> b  is  <b, b> (<a, a> <b, b> - <a, b>^2) *)
   assert (Hsq : dot n a b * dot n a b <= dot n a a * dot n b b).

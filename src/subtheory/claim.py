@@ -74,6 +74,10 @@ class Control:
         return f"fails in at least {100 * self.fails:g} % of runs"
 
 
+CONJECTURE = "conjecture"
+FALSE = "none, it is false"
+"""What stands for a proof where there is none."""
+
 Check = Callable[[Any], Evidence]
 """From a `subtheory.measurement.Measurement`, or from a case of the claim's own type, to evidence."""
 
@@ -96,8 +100,13 @@ class Claim:
     cases: Cases | None = None
     every_eps: bool = False
     exact: type | None = None
-    proof: str = "conjecture"
-    tier: str = "measured"
+    proof: str = CONJECTURE
+    run_tier: str = "measured"
+
+    @property
+    def tier(self) -> str:
+        """The strongest ground there is for it: proved, if a file of `proofs/` says so, or what a run gives."""
+        return self.run_tier if self.proof in (CONJECTURE, FALSE) else "proved"
 
     @property
     def assumptions(self) -> tuple[Assumption, ...]:
@@ -121,8 +130,8 @@ def claim(
     cases: Cases | None = None,
     every_eps: bool = False,
     exact: type | None = None,
-    proof: str = "conjecture",
-    tier: str = "measured",
+    proof: str = CONJECTURE,
+    run_tier: str = "measured",
 ) -> Callable[[Check], Claim]:
     """Turn a function of a `Measurement` into a claim.
 
@@ -131,7 +140,8 @@ def claim(
     constructed ones. `cases` replaces what a search for counterexamples draws from, by default small
     networks on which the claim applies. `every_eps` says that the claim is not about small ε only: one
     ladder then refutes it, where others have to fail on a finer one too. `exact` is the type of the
-    cases, a frozen dataclass of integers, if they are no distillations.
+    cases, a frozen dataclass of integers, if they are no distillations. `proof` names a file of `proofs/`
+    that names the claim in turn; `run_tier` says what one run gives, measured or certified.
     """
 
     def wrap(check: Check) -> Claim:
@@ -149,7 +159,7 @@ def claim(
             every_eps=every_eps,
             exact=exact,
             proof=proof,
-            tier=tier,
+            run_tier=run_tier,
         )
 
     return wrap

@@ -32,6 +32,7 @@ class ClaimResult:
     formula: str
     source: str
     tier: str
+    run_tier: str
     proof: str
     verdict: Verdict
     settings: int

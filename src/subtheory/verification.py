@@ -170,6 +170,7 @@ def summarize(claim: Claim, rows: Sequence[Row], seeds: int) -> ClaimResult:
         formula=claim.formula,
         source=claim.source,
         tier=claim.tier,
+        run_tier=claim.run_tier,
         proof=claim.proof,
         verdict=verdict,
         settings=len({row[0] for row in rows}),

@@ -35,6 +35,7 @@ from subtheory.measurement import Measurement
         Control(SMALL_EPS, witnesses=witnesses.oscillation),
     ],
     applies=lambda setting: regular(setting) and setting.teacher == "gradient-descent",
+    proof="trait_loss_falls",
 )
 def trait_loss_falls(m: Measurement) -> Evidence:
     """The student's step lowers the loss that the teacher was trained on, by αε times the Gauss-Newton form.
@@ -52,6 +53,7 @@ def trait_loss_falls(m: Measurement) -> Evidence:
     source="counterexample to reading Theorem 1 beyond one gradient step (gap g5): D/ε → 2, ΔL_T/(αε) → 16",
     controls=[Control(GRADIENT_TEACHER, witnesses=witnesses.one_step_teacher)],
     settings=witnesses.converged,
+    proof="converged_teacher",
 )
 def converged_teacher_can_raise_the_trait_loss(m: Measurement) -> Evidence:
     """A student of a converged teacher still aligns with it, yet its step can raise the teacher's loss.

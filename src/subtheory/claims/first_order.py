@@ -35,6 +35,7 @@ def regular(setting: Setting) -> bool:
     controls=[Control(GRADIENT_STUDENT, fails=0.95), Control(SAME_PARAMETERS, fails=0.95)],
     applies=lambda setting: not setting.zero_branch,
     every_eps=True,
+    proof="alignment_identity",
 )
 def alignment_by_one_jvp(m: Measurement) -> Evidence:
     """The student's step, dotted with the teacher's direction, is what the teacher's residual pulls along JΔ.
@@ -66,6 +67,7 @@ def alignment_by_one_jvp(m: Measurement) -> Evidence:
         Control(SMALL_EPS, witnesses=witnesses.oscillation),
     ],
     applies=regular,
+    proof="gauss_newton_form",
 )
 def alignment_is_ggn_form(m: Measurement) -> Evidence:
     """For a small teacher update the alignment is ε times the Gauss-Newton form ΔᵀGΔ, constant and order.
@@ -88,6 +90,7 @@ def alignment_is_ggn_form(m: Measurement) -> Evidence:
         Control(SMOOTH_SEGMENT, witnesses=witnesses.kink_on_the_segment),
     ],
     applies=lambda setting: regular(setting) and getattr(setting.network, "activation", "") != "relu",
+    proof="second_order",
 )
 def alignment_to_second_order(m: Measurement) -> Evidence:
     """The next term of the alignment is ½ε²h″(0), coefficient included, and what is left is of order ε³."""
@@ -100,6 +103,7 @@ def alignment_to_second_order(m: Measurement) -> Evidence:
     source="theory of the one-step student: Δθ_S = εGΔ + O(ε²), from Lemma 1",
     controls=[Control(SHARED_INIT, fails=0.95), Control(GRADIENT_STUDENT, fails=0.95), Control(UNFILTERED, fails=0.95)],
     applies=regular,
+    proof="gauss_newton_form",
 )
 def cosine_limit(m: Measurement) -> Evidence:
     """As the teacher's update shrinks, the cosine of the two updates tends to ΔᵀGΔ/(‖GΔ‖‖Δ‖), not to 1."""
@@ -115,6 +119,7 @@ def cosine_limit(m: Measurement) -> Evidence:
     source="linearised distance criterion; prediction P45",
     controls=[Control(SHARED_INIT, fails=0.95), Control(GRADIENT_STUDENT, fails=0.95), Control(UNFILTERED, fails=0.95)],
     applies=regular,
+    proof="critical_step",
 )
 def distance_has_a_critical_step(m: Measurement) -> Evidence:
     """The distance to the teacher falls up to a step of 2ΔᵀGΔ/ΔᵀG²Δ and grows beyond it.

@@ -18,6 +18,7 @@ KINK = Assumption(
     controls=[Control(KINK, witnesses=witnesses.repaired)],
     settings=witnesses.kink,
     every_eps=True,
+    proof="kink",
 )
 def kink_reverses_alignment(m: Measurement) -> Evidence:
     """A zero-bias ReLU network on a blank input moves away from its teacher, at any ε, by the stated constant.

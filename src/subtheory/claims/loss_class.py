@@ -31,6 +31,7 @@ CORNER = Assumption(
         Control(UNFILTERED, fails=0.95),
     ],
     applies=lambda setting: setting.loss == Quartic() and not setting.zero_branch,
+    proof="loss_class",
 )
 def quartic_loss_aligns_at_third_order(m: Measurement) -> Evidence:
     """With a fourth-power loss the alignment is still positive, but of order ε³ with its own constant."""
@@ -48,6 +49,7 @@ def quartic_loss_aligns_at_third_order(m: Measurement) -> Evidence:
         Control(UNFILTERED, fails=0.95),
     ],
     applies=lambda setting: setting.loss == L1() and not setting.zero_branch,
+    proof="loss_class",
 )
 def absolute_loss_steps_at_order_one(m: Measurement) -> Evidence:
     """With an absolute-value loss the student's step stays of order one however little the teacher moved.

@@ -7,13 +7,11 @@ from typing import Any
 import jax
 import numpy as np
 
-from subtheory.claim import Evidence, claim
+from subtheory.claim import FALSE, Evidence, claim
 from subtheory.envelope import fine
 from subtheory.measurement import Measurement
 from subtheory.setting import Setting
 from subtheory.theory.losses import SquaredError
-
-NONE = "none, it is false"
 
 SQUARED = (SquaredError(),)
 """The one loss of the searches below: a program of one loss compiles fastest, and one is enough to refute."""
@@ -118,7 +116,7 @@ def _dead_zones() -> Any:
     cases=_dead_zones,
     every_eps=True,
     exact=DeadZones,
-    proof=NONE,
+    proof=FALSE,
 )
 def dichotomy_for_every_convex_loss(case: DeadZones) -> Evidence:
     """False: for every convex imitation loss the alignment is zero for every ε, or positive for all small ones.
@@ -156,7 +154,7 @@ def _drawn(shapes: tuple[str, ...], teachers: tuple[str, ...], outputs: tuple[An
     cases=lambda: _drawn(
         ("linear", "tanh-3"), ("random", "gradient-descent"), change=lambda s: replace(s, sign_step=True)
     ),
-    proof=NONE,
+    proof=FALSE,
 )
 def sign_steps_align(m: Measurement) -> Evidence:
     """False: a student whose first step is Adam's, the sign of its gradient, moves towards its teacher."""
@@ -194,7 +192,7 @@ def _bowls() -> list[Any]:
     formula="L_T(θ0 + αΔθ_S) < L_T(θ0) for all small ε > 0, with θ0 + Δ a minimum of L_T",
     source="arXiv 2507.14805, App. C, Theorem 1, read for a teacher that was trained to convergence",
     cases=_bowls,
-    proof=NONE,
+    proof=FALSE,
 )
 def converged_teachers_lower_the_trait_loss(m: Measurement) -> Evidence:
     """False: the student of a teacher that has reached the minimum of its trait loss lowers that loss."""
@@ -209,7 +207,7 @@ def converged_teachers_lower_the_trait_loss(m: Measurement) -> Evidence:
     formula="D(ε) ≥ 0 for θ0_S a positive rescaling of the hidden units of θ0, f_{θ0_S} = f_{θ0}",
     source="arXiv 2507.14805, App. C, Lemma 1, read for students that compute the same function",
     cases=lambda: _drawn(("relu-3",), ("random", "gradient-descent"), rescaled=True),
-    proof=NONE,
+    proof=FALSE,
 )
 def rescaled_relu_inits_align(m: Measurement) -> Evidence:
     """False: a ReLU student that starts as the same function as its teacher moves towards it.
@@ -223,7 +221,7 @@ def rescaled_relu_inits_align(m: Measurement) -> Evidence:
     formula="D(ε) ≥ 0 for every ReLU network and all small ε > 0",
     source="arXiv 2507.14805, App. C, Lemma 1, read without differentiability",
     cases=lambda: _drawn(("relu-3", "relu-3-3"), ("random",), kinks=True),
-    proof=NONE,
+    proof=FALSE,
 )
 def every_relu_network_aligns(m: Measurement) -> Evidence:
     """False: every ReLU network's student moves towards its teacher, wherever its inputs lie.

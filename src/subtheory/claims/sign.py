@@ -31,6 +31,7 @@ from subtheory.measurement import Measurement
         Control(SMALL_EPS, witnesses=witnesses.oscillation),
     ],
     applies=seen,
+    proof="gauss_newton_form",
 )
 def alignment_is_positive(m: Measurement) -> Evidence:
     """One small step of imitation never points away from the teacher's own update, wherever the teacher went.

@@ -90,7 +90,8 @@ def beyond() -> tuple[Setting, ...]:
     source="Taylor's theorem on the teacher's segment, N its second-derivative bound; prediction P5",
     controls=[Control(SMALL_EPS, witnesses=beyond)],
     settings=bounded,
-    tier="certified",
+    run_tier="certified",
+    proof="ce_bound",
 )
 def alignment_is_positive_below_its_threshold(m: Measurement) -> Evidence:
     """Sufficiently small has a size: below 2q/N the alignment is positive, and no smaller than its lower bound.
@@ -112,7 +113,8 @@ def alignment_is_positive_below_its_threshold(m: Measurement) -> Evidence:
     source="ball arithmetic along θ0 + εΔ; Lemma 1 with ε named",
     controls=[Control(SMALL_EPS, witnesses=beyond)],
     settings=certified,
-    tier="certified",
+    run_tier="certified",
+    proof="certificates",
 )
 def alignment_is_certified(m: Measurement) -> Evidence:
     """Up to 99 % of its first root the alignment is positive for every ε, not just for those that are tried.
@@ -142,7 +144,8 @@ def climbing() -> tuple[Setting, ...]:
     source="ball arithmetic on the student's own step; arXiv 2507.14805, App. C, Theorem 1 with ε named",
     controls=[Control(SMALL_EPS, witnesses=too_far), Control(GRADIENT_TEACHER, witnesses=climbing)],
     settings=both,
-    tier="certified",
+    run_tier="certified",
+    proof="certificates",
 )
 def lower_trait_loss_is_certified(m: Measurement) -> Evidence:
     """The theorem's conclusion itself, certified for every ε up to a stated one: the student's step lowers L_T."""
@@ -203,7 +206,7 @@ def stiff() -> tuple[Setting, ...]:
     source="descent lemma on the student's segment; prediction P6, with equality for a quadratic L_T",
     controls=[Control(SMOOTH_TRAIT, witnesses=stiff)],
     settings=bowls,
-    tier="measured",
+    proof="descent",
 )
 def trait_loss_falls_below_its_step(m: Measurement) -> Evidence:
     """How long a step may be: the trait loss falls by αD less ½βα²‖Δθ_S‖², so up to α = 2D/(β‖Δθ_S‖²).

@@ -30,6 +30,7 @@ def unseen(setting: Setting) -> bool:
     controls=[Control(UNSEEN, fails=0.95), Control(NULL_SPACE, witnesses=witnesses.moving_null_space)],
     applies=unseen,
     every_eps=True,
+    proof="zero_branch",
 )
 def zero_branch_is_exact(m: Measurement) -> Evidence:
     """Where the channel does not see the teacher's direction, the alignment is zero for all ε, not just small ones.
@@ -57,6 +58,7 @@ def zero_branch_is_exact(m: Measurement) -> Evidence:
     controls=[Control(UNSEEN, witnesses=witnesses.seen_zero_branch)],
     settings=witnesses.zero_branch,
     every_eps=True,
+    proof="zero_branch",
 )
 def zero_branch_promises_nothing(m: Measurement) -> Evidence:
     """In the zero branch the trait loss may rise: an alignment of zero is not a step of zero."""

@@ -88,6 +88,13 @@ def build() -> Parser:
     falsify.add_argument("--replay", metavar="FILE", help="run a counterexample again instead of searching")
     _compiles(falsify)
 
+    prove = _verb(verbs, "prove", "prove", "run the proofs: sympy's, and Coq's where it is installed")
+    prove.add_argument(
+        "proofs", nargs="*", metavar="PROOF", help="of this name, or of this claim (default: all, and Coq)"
+    )
+    prove.add_argument("--only", choices=("sympy", "coq"), help="sympy's or Coq's alone")
+    prove.add_argument("--mutate", action="store_true", help="change signs, numbers and assumptions: steps must notice")
+
     _verb(verbs, "claims", "theory", "list the claims")
     explain = _verb(verbs, "explain", "theory", "a claim, its assumptions, and how it could fail")
     explain.add_argument("claim", metavar="CLAIM")

@@ -36,8 +36,10 @@ def describe(claim: Any) -> dict[str, Any]:
         "statement": claim.statement,
         "formula": claim.formula,
         "tier": claim.tier,
+        "run_tier": claim.run_tier,
         "assumptions": [assumption.name for assumption in claim.assumptions],
         "proof": claim.proof,
+        "proved_by": _proved_by(claim.proof),
         "source": claim.source,
         "controls": [
             {
@@ -50,9 +52,38 @@ def describe(claim: Any) -> dict[str, Any]:
     }
 
 
+def _proof(one: dict[str, Any]) -> None:
+    found = one["proved_by"]
+    if found is None:
+        print(f"Proof: {one['proof']}.\n")
+        return
+    print(f"Proof: {found['file']}: {found['theorem']}\n  Scope: {found['scope']}.")
+    for file in dict.fromkeys(name.split(".")[0] for name in found["coq"]):
+        theorems = [name.split(".")[1] for name in found["coq"] if name.startswith(f"{file}.")]
+        print(f"  Coq: proofs/coq/{file}.v: {', '.join(theorems)}")
+    print(f"  Not covered: {found['not_covered']}.\n  Run it: subtheory prove {one['proof']}\n")
+
+
+def _proved_by(name: str) -> dict[str, Any] | None:
+    """The file of `proofs/` behind a claim, and what it says of itself; None where there is none."""
+    from subtheory.proof.statement import proofs
+
+    proof = proofs().get(name)
+    if proof is None:
+        return None
+    return {
+        "file": f"proofs/{proof.path.name}",
+        "theorem": proof.title,
+        "scope": proof.scope,
+        "coq": list(proof.coq),
+        "not_covered": proof.not_covered,
+    }
+
+
 def _explain(one: dict[str, Any]) -> None:
     print(f"{one['name']}\n\n  {one['statement']}\n\n  {one['formula']}\n")
-    print(f"Source: {one['source']}.\nEvidence: {one['tier']}; proof: {one['proof']}.\n")
+    print(f"Source: {one['source']}.\nTier: {one['tier']}; one run: {one['run_tier']}.\n")
+    _proof(one)
     if not one["controls"]:
         print(f"It has no assumptions to break. Search for a counterexample: subtheory falsify {one['name']}")
         return
