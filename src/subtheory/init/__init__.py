@@ -1,0 +1,125 @@
+"""Paths from a teacher's init θ0 to a student's θ0_S: how alike must the two be?
+
+A path is a frozen dataclass (start, amount, key) ↦ θ0_S; amount 0 is the shared init of the theorem.
+`students` runs one over amounts and keys in a single program:
+
+>>> import jax
+>>> from subtheory import MLP, float64
+>>> from subtheory.init import PATHS, begin, students
+>>> with float64():
+...     start = begin(MLP(width=4), jax.random.key(0))
+...     found = students(PATHS["linear"], start, (0.0, 0.5, 1.0), jax.random.split(jax.random.key(1), 2))
+>>> found["head"]["kernel"].shape
+(3, 2, 4, 13)
+
+To add a path, write one dataclass and name it in `PATHS`. Theory: predictions P16 to P19 and P44, gaps g10 and g15.
+"""
+
+from dataclasses import replace
+
+from subtheory.init.mixing import Correlated, LinearInterpolation, PartialReinit, SphericalInterpolation
+from subtheory.init.noise import IsotropicNoise, NullNoise, SeenNoise, TensorNoise
+from subtheory.init.path import Another, Path, Start, begin, fits, students, teachers
+from subtheory.init.sharing import ShareFirst, ShareLast, ShareParts, ShareSubtree, called, layers
+from subtheory.init.symmetry import (
+    GainRescaling,
+    HeadPermutation,
+    Permutation,
+    Place,
+    ReluRescaling,
+    SignFlip,
+    StreamRescaling,
+    Symmetry,
+    Units,
+    units,
+)
+from subtheory.init.training import BehaviourMatched, Fork
+from subtheory.networks import MLP, ConvNet, LinenNetwork, Transformer, VisionTransformer
+
+_ALL: tuple[Path, ...] = (
+    IsotropicNoise(),
+    TensorNoise(),
+    NullNoise(),
+    SeenNoise(),
+    LinearInterpolation(),
+    SphericalInterpolation(),
+    Correlated(),
+    PartialReinit(),
+    ShareFirst(),
+    ShareLast(),
+    ShareParts(distilled=True, silent=True),
+    ShareParts(body=True),
+    Permutation(),
+    HeadPermutation(),
+    SignFlip(),
+    ReluRescaling(),
+    GainRescaling(),
+    StreamRescaling(),
+    Fork(),
+    BehaviourMatched(),
+    BehaviourMatched(on="trait"),
+)
+
+PATHS: dict[str, Path] = {path.name: path for path in _ALL}
+"""The default instance of every path within one parameter space, by name."""
+
+
+def others(network: LinenNetwork) -> dict[str, Another]:
+    """Students with parameters of their own, by what differs: "width", "depth", "activation", "family".
+
+    Only what the network has to vary; see `Another` for what may be compared.
+    """
+    found: dict[str, LinenNetwork] = {}
+    if isinstance(network, MLP):
+        found["width"] = replace(network, width=2 * network.width)
+        found["depth"] = replace(network, depth=network.depth + 1)
+    if isinstance(network, ConvNet):
+        found["width"] = replace(network, channels=tuple(2 * count for count in network.channels))
+    if isinstance(network, MLP | ConvNet):
+        found["activation"] = replace(network, activation="gelu" if network.activation != "gelu" else "tanh")
+    if isinstance(network, Transformer | VisionTransformer):
+        found["width"] = replace(network, width=2 * network.width)
+        found["depth"] = replace(network, blocks=network.blocks + 1)
+    if not isinstance(network, Transformer):
+        family = VisionTransformer if isinstance(network, MLP) else MLP
+        found["family"] = family(task=network.task)
+    return {name: Another(other) for name, other in found.items()}
+
+
+__all__ = [
+    "PATHS",
+    "Another",
+    "BehaviourMatched",
+    "Correlated",
+    "Fork",
+    "GainRescaling",
+    "HeadPermutation",
+    "IsotropicNoise",
+    "LinearInterpolation",
+    "NullNoise",
+    "PartialReinit",
+    "Path",
+    "Permutation",
+    "Place",
+    "ReluRescaling",
+    "SeenNoise",
+    "ShareFirst",
+    "ShareLast",
+    "ShareParts",
+    "ShareSubtree",
+    "SignFlip",
+    "SphericalInterpolation",
+    "Start",
+    "StreamRescaling",
+    "Symmetry",
+    "TensorNoise",
+    "Units",
+    "begin",
+    "called",
+    "fits",
+    "layers",
+    "others",
+    "students",
+    "teachers",
+    "units",
+]

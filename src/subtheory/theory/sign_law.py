@@ -1,0 +1,216 @@
+"""How likely a student whose init misses the teacher's by a random δ still steps towards the teacher.
+
+Students start at θ0 + δ, the teacher goes from θ0 to θ0 + εΔ. To first order in (ε, δ), where one Jacobian serves
+both, D = ε ΔᵀGΔ − ΔᵀGδ: a signal less a random number that knows δ through GΔ alone. For isotropic δ of norm r
+in P dimensions ΔᵀGδ = r‖GΔ‖t, with t the first coordinate of a uniform unit vector, so that
+
+    P(D > 0) = P(t < c) = ½ + ½ I_{c²}(½, (P − 1)/2),   c = ε ΔᵀGΔ/(r‖GΔ‖),
+
+I the regularised incomplete beta function; for normal δ of root mean square norm r it is Φ(√P c), the limit of
+the former. √P c = r*/r with r* = ε√P ΔᵀGΔ/‖GΔ‖. Source: prediction P16; `proofs/mismatch_sign_law.py`. In squared
+error with a linear network nothing is neglected, and both hold at every r and ε.
+"""
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from jax import Array
+
+from subtheory.errors import InputError
+from subtheory.theory.curvature import ggn
+from subtheory.theory.distillation import Distillation, labels, outputs, residual
+from subtheory.theory.network import Params
+from subtheory.theory.teachers import noise
+
+LAWS = ("sphere", "gaussian")
+"""δ uniform on the sphere of radius r, or normal with covariance (r²/P)·1: E‖δ‖² = r² for both."""
+
+SHARE = 0.2
+"""A prediction may be off by this share of a measured frequency's standard error: a 99 % interval then still
+covers the truth with probability Φ(2.576 − 0.2) − Φ(−2.576 − 0.2) = 98.85 %, hardly less than 99 %."""
+
+CHUNK = 100
+"""Students of a cell that take their step at once."""
+
+
+class FirstOrder(NamedTuple):
+    """What the law knows of a distillation."""
+
+    q: Array
+    """ΔᵀGΔ."""
+    ggn_norm: Array
+    """‖GΔ‖."""
+    P: int
+    """Number of parameters."""
+    direction: Params
+    """GΔ/‖GΔ‖: the only direction of δ that counts."""
+
+
+def first_order(d: Distillation) -> FirstOrder:
+    """q = ΔᵀGΔ, ‖GΔ‖, P and GΔ/‖GΔ‖, with G at the teacher's init θ0. Raises InputError if GΔ = 0."""
+    q, size, direction = _form(d)
+    if not size > 0:
+        raise InputError("delta", "GΔ = 0", "must change what the channel sees")
+    return FirstOrder(q, size, optax.tree.size(d.delta), direction)
+
+
+@jax.jit
+def _form(d: Distillation) -> tuple[Array, Array, Params]:
+    g = ggn(d)(d.delta)
+    size = optax.tree.norm(g)
+    return optax.tree.vdot(d.delta, g), size, optax.tree.scale(1 / size, g)
+
+
+def sign_probability(eps: Any, r: Any, q: Any, ggn_norm: Any, P: int, law: str = "sphere") -> Array:
+    """P(D > 0) to first order: ½ + ½ I_{c²}(½, (P − 1)/2) or Φ(√P c), c = εq/(r‖GΔ‖); ε and r broadcast.
+
+    Exactly 1 on the sphere for r ≤ r*/√P, and 0.84 at r = r* for large P; Φ exceeds the sphere's law by
+    φ(s)(3s − s³)/(4P) + O(1/P²), s = r*/r. Raises InputError unless ε, q ≥ 0, r, ‖GΔ‖ > 0, and for an unknown
+    law or P below 2. Source: P16.
+    """
+    _require(eps=(eps, False), r=(r, True), q=(q, False), ggn_norm=(ggn_norm, True))
+    _require_law(law, P)
+    return _probability(jnp.asarray(eps) * q / (jnp.asarray(r) * ggn_norm), P, law)
+
+
+def critical_radius(eps: Any, q: Any, ggn_norm: Any, P: int) -> Array:
+    """r* = ε√P ΔᵀGΔ/‖GΔ‖: where the signal is one standard deviation of the noise; in units of θ, shape of ε.
+
+    Proportional to ε: how far off an init may be is a matter of how far the teacher went. Raises InputError
+    unless ε, q ≥ 0 and ‖GΔ‖ > 0. Source: P16.
+    """
+    _require(eps=(eps, False), q=(q, False), ggn_norm=(ggn_norm, True))
+    return jnp.asarray(eps) * jnp.sqrt(P) * q / ggn_norm
+
+
+def sign_draws(d: Distillation, r: Any, key: Array, draws: int, law: str = "sphere") -> Array:
+    """D(ε) = Δθ_S · Δ of students at θ0 + δ, (K, R, draws): a new δ for every ε, radius and draw.
+
+    r: (R,), the same for every ε, or (K, R). By one jvp a student, D = ⟨r(ε), J(θ0 + δ)Δ⟩, which is exact for
+    plain descent on all parameters; `d.student` is not used. Raises InputError for another student, a filter, a
+    loss whose D is not of first order in ε, an unknown law, or no draw.
+    """
+    _require_plain(d)
+    _require_law(law, optax.tree.size(d.theta0))
+    return _draws(d, _radii(d, r), jnp.nan, key, draws, law)
+
+
+def harmless_draws(d: Distillation, r: Any, key: Array, draws: int) -> Array:
+    """D(ε) as in `sign_draws`, of δ orthogonal to GΔ: εq to first order at any r; (K, R, draws).
+
+    The control. null(G) is part of that space, because Gδ = 0 makes ΔᵀGδ vanish.
+    """
+    _require_plain(d)
+    return _draws(d, _radii(d, r), 0.0, key, draws)
+
+
+def regime(d: Distillation, r: Any, key: Array, draws: int = CHUNK) -> Array:
+    """Bound on how far the terms that the law neglects shift P(D > 0), for every ε and radius; (K, R).
+
+    δ is drawn where the law puts the boundary, δ·GΔ = εq, uniform otherwise: what D is there is neglected terms
+    and nothing else. X of them act like εq + X in place of εq, so that the law at ε + X/q gives the shift of
+    one draw. Returned is its mean *absolute* value: terms that would cancel count in full, and what is left out
+    is smaller by the relative size of X. Where the sphere does not reach the boundary, its nearest point is
+    taken. Raises InputError as `sign_draws` does.
+    """
+    _require_plain(d)
+    radii = _radii(d, r)
+    q, size, P, _ = first_order(d)
+    signal = jnp.asarray(d.eps)[:, None] * q
+    c = signal / (radii * size)
+    t = jnp.minimum(c, 1.0)
+    neglected = _draws(d, radii, t, key, draws) - (signal - radii * size * t)[..., None]
+    moved = c[..., None] + neglected / (radii * size)[..., None]
+    return jnp.mean(jnp.abs(_probability(moved, P, "sphere") - _probability(c, P, "sphere")[..., None]), axis=-1)
+
+
+def inside(shift: Any, probability: Any, draws: int) -> Array:
+    """Whether the law may be judged by so many draws: shift < SHARE·√(p(1 − p)/draws); known before any draw."""
+    p = jnp.asarray(probability)
+    return jnp.asarray(shift) < SHARE * jnp.sqrt(p * (1 - p) / draws)
+
+
+def _probability(c: Array, P: int, law: str) -> Array:
+    """P(t < c), or Φ(√P c)."""
+    if law == "gaussian":
+        return jax.scipy.special.ndtr(jnp.sqrt(P) * c)
+    within = jax.scipy.special.betainc(0.5, (P - 1) / 2, jnp.clip(c**2, 0.0, 1.0))
+    return (1 + jnp.sign(c) * within) / 2
+
+
+def _mismatch(key: Array, r: Array, t: Array, normal: Array, direction: Params) -> Params:
+    """δ = r(t GΔ/‖GΔ‖ + √(1 − t²) s), s uniform and orthogonal to GΔ; the sphere's own t where t is not a number."""
+    drawn = noise(key, direction)
+    size, along = optax.tree.norm(drawn), optax.tree.vdot(drawn, direction)
+    across = optax.tree.add_scale(drawn, -along, direction)
+    t = jnp.where(jnp.isnan(t), along / size, t)
+    r = jnp.where(normal, r * size / jnp.sqrt(optax.tree.size(drawn)), r)
+    part = r * jnp.sqrt(jnp.maximum(1 - t**2, 0.0)) / optax.tree.norm(across)
+    return optax.tree.add_scale(optax.tree.scale(part, across), r * t, direction)
+
+
+def _draws(d: Distillation, r: Array, t: Any, key: Array, draws: int, law: str = "sphere") -> Array:
+    """D for every ε, radius and draw; r (K, R), t broadcasts to it. Whatever t, law and draws, one program."""
+    if draws < 1:
+        raise InputError("draws", draws, "must be at least 1")
+    keys = jax.random.split(key, (-(-draws // CHUNK), r.size, CHUNK))
+    direction = first_order(d).direction
+    t, normal = jnp.broadcast_to(jnp.asarray(t, r.dtype), r.shape), jnp.asarray(law == "gaussian")
+    return jnp.concatenate([_chunk(d, direction, r, t, each, normal) for each in keys], axis=-1)[..., :draws]
+
+
+@jax.jit
+def _chunk(d: Distillation, direction: Params, r: Array, t: Array, keys: Array, normal: Array) -> Array:
+    """D of as many students in every cell as it has keys; r and t (K, R), keys (KR, C), result (K, R, C)."""
+
+    def cell(args: tuple[Array, Array, Array, Array]) -> Array:
+        eps, r, t, keys = args
+        y = labels(d, eps)
+
+        def one(key: Array) -> Array:
+            student = optax.tree.add(d.theta0, _mismatch(key, r, t, normal, direction))
+            z, velocity = jax.jvp(lambda theta: outputs(d.network, theta, d.x), (student,), (d.delta,))
+            return jnp.sum(residual(d, d.loss, z, y) * velocity)
+
+        return jax.vmap(one)(keys)
+
+    eps = jnp.broadcast_to(d.eps[:, None], r.shape)
+    found = jax.lax.map(cell, (eps.ravel(), r.ravel(), t.ravel(), keys))
+    return found.reshape(*r.shape, keys.shape[-1])
+
+
+def _radii(d: Distillation, r: Any) -> Array:
+    """Radii for every ε, (K, R)."""
+    _require(r=(r, True))
+    radii = jnp.asarray(r, d.eps.dtype)
+    return jnp.broadcast_to(radii, (d.eps.shape[0], radii.shape[-1] if radii.ndim else 1))
+
+
+def _require(**values: tuple[Any, bool]) -> None:
+    """InputError naming the first value that is negative, not a number, or 0 where that is ruled out."""
+    for name, (value, strictly) in values.items():
+        found = np.asarray(value)
+        if not np.all(np.isfinite(found) & ((found > 0) if strictly else (found >= 0))):
+            raise InputError(name, found.tolist(), "must be positive" if strictly else "must not be negative")
+
+
+def _require_law(law: str, P: int) -> None:
+    if law not in LAWS:
+        raise InputError("law", repr(law), f"must be one of {', '.join(LAWS)}")
+    if P < 2:
+        raise InputError("P", P, "must be at least 2")
+
+
+def _require_plain(d: Distillation) -> None:
+    """InputError unless students descend plainly on all parameters, and D is of first order in ε."""
+    if d.loss.order != 1:
+        raise InputError("loss", d.loss.name, "must have an alignment of first order in ε")
+    if np.any(d.sign):
+        raise InputError("sign", 1, "must be 0")
+    if np.any(d.shift):
+        raise InputError("shift", np.asarray(d.shift).tolist(), "must be 0")
+    if not all(np.all(np.asarray(leaf) == 1) for leaf in jax.tree.leaves(d.trainable)):
+        raise InputError("trainable", "a mask with zeros", "must be 1 everywhere")
