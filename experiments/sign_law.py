@@ -1,0 +1,261 @@
+"""How far off may a student's init be before its step towards the teacher is a toss of a coin?
+
+Students start at θ0 + δ with δ uniform on a sphere of radius r, the teacher goes from θ0 to θ0 + εΔ. To first
+order D = ε ΔᵀGΔ − ΔᵀGδ, so that P(D > 0) is a function of r/r* alone, with r* = ε√P ΔᵀGΔ/‖GΔ‖: the init may be
+off by an amount proportional to what the teacher learned, √P times the radius within which no δ does harm.
+Measured for three networks at six ε and five radii each, all radii in units of r* different, so that the points of
+all ε have to lie on one curve. Before any draw the terms that the law neglects are
+bounded, from other draws; a cell is judged only where they shift the probability by less than a fifth of the
+frequency's standard error. The two largest ε are there to show how the law ends. Control: δ orthogonal to GΔ,
+which holds all of null(G), is harmless at the same radii.
+"""
+
+from typing import Any
+
+import jax
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import NullFormatter
+from scipy.optimize import minimize_scalar
+from scipy.stats import beta
+
+from subtheory.figure import COLOURS, MARKERS, WIDTH, style
+from subtheory.networks import MLP, ConvNet, Transformer
+from subtheory.networks.linen import LinenNetwork
+from subtheory.numerics import public
+from subtheory.setting import Setting
+from subtheory.theory import sign_law
+from subtheory.theory.distillation import Distillation
+from subtheory.theory.losses import CrossEntropy
+from subtheory.verification import Progress
+
+QUESTION = "How far off may a student's init be, and is that proportional to the size ε of the teacher's update?"
+COMMAND = "subtheory run sign_law"
+EXPECTED = (
+    "P(D > 0) against r/r* is one curve for every ε and network, within the exact 99 % interval in at least 95 % of "
+    "the judged cells; r* has slope 1 in log-log; δ orthogonal to GΔ is harmless. Large ε depart from the curve."
+)
+
+LOSS = CrossEntropy()
+NETWORKS = (MLP(width=12), ConvNet(channels=(2, 4)), Transformer(width=8))
+EXAMPLES = 8
+LARGE = (0.5, 2e-2)
+SMALL = tuple(1e-4 * 4.0**-k for k in range(4))
+"""Relative sizes of the teacher's update: beyond the regime, and inside."""
+RADII = 5
+"""For every ε."""
+NEAREST, FARTHEST = 0.45, 4.5
+"""In units of r*: probabilities from 0.99 to 0.59."""
+DRAWS, QUICK_DRAWS = 2000, 200
+CONFIDENCE = 0.99
+NORMAL = 2.576
+"""Half of a normal interval of that confidence."""
+TICKS = (0.5, 1.0, 2.0, 4.0)
+ASIDE = 1.5
+"""Ratio of neighbours that stand for one and the same ε."""
+SEED = 1
+
+Row = dict[str, Any]
+
+sign_draws, harmless_draws = public(sign_law.sign_draws), public(sign_law.harmless_draws)
+first_order, critical_radius = public(sign_law.first_order), public(sign_law.critical_radius)
+probability, regime, inside = public(sign_law.sign_probability), public(sign_law.regime), public(sign_law.inside)
+
+
+def tables(quick: bool = False, progress: Progress | None = None) -> dict[str, list[Row]]:
+    """One row a cell, fitted critical radii, the control, and the summary."""
+    draws = QUICK_DRAWS if quick else DRAWS
+    cells: list[Row] = []
+    for i, network in enumerate(NETWORKS):
+        cells += network_rows(network, draws)
+        if progress:
+            progress(i + 1, len(NETWORKS), network.name)
+    radii = [row for network in NETWORKS for row in radius_rows(network.name, cells, draws)]
+    return {"sign_law": cells, "critical_radius": radii, "summary": summary_rows(cells, radii)}
+
+
+def network_rows(network: LinenNetwork, draws: int) -> list[Row]:
+    """All cells of one network; which of them are judged is fixed before anything is drawn."""
+    d = Setting(network, LOSS, eps=LARGE + SMALL, examples=EXAMPLES).distillation(SEED)
+    q, size, P, _ = first_order(d)
+    relative = relative_radii(len(d.eps))
+    r = critical_radius(d.eps, q, size, P)[:, None] * relative
+    predicted = probability(d.eps[:, None], r, q, size, P)
+    before, after, control = jax.random.split(jax.random.key(SEED), 3)
+    shift = regime(d, r, before)
+    judged = inside(shift, predicted, draws)
+    found = np.mean(sign_draws(d, r, after, draws) > 0, axis=-1)
+    harmless = np.mean(harmless_draws(d, r, control, sign_law.CHUNK) > 0, axis=-1)
+    low, high = interval(np.rint(found * draws), draws)
+    return [
+        {
+            "network": network.name, "parameters": P, "relative_size": (LARGE + SMALL)[k], "eps": float(d.eps[k]),
+            "radius": float(r[k, j]), "relative_radius": float(relative[k, j]), "predicted": float(predicted[k, j]),
+            "measured": float(found[k, j]), "low": float(low[k, j]), "high": float(high[k, j]),
+            "covered": bool(low[k, j] <= predicted[k, j] <= high[k, j]), "shift": float(shift[k, j]),
+            "judged": bool(judged[k, j]), "harmless": float(harmless[k, j]),
+            "of_initial_norm": float(r[k, j] / norm(d)),
+        }
+        for k, j in np.ndindex(r.shape)
+    ]  # fmt: skip
+
+
+def relative_radii(sizes: int) -> np.ndarray:
+    """r/r*, (sizes, RADII): a geometric progression dealt out to the sizes in turn."""
+    return np.geomspace(NEAREST, FARTHEST, sizes * RADII).reshape(RADII, sizes).T
+
+
+def norm(d: Distillation) -> float:
+    """‖θ0‖."""
+    return float(np.sqrt(sum(np.sum(leaf**2) for leaf in jax.tree.leaves(d.theta0))))
+
+
+def interval(successes: np.ndarray, draws: int) -> tuple[np.ndarray, np.ndarray]:
+    """Clopper and Pearson's exact interval of a binomial share."""
+    tail = (1 - CONFIDENCE) / 2
+    # At no success or no failure one parameter is 0; the end is then 0 or 1.
+    low = np.where(successes > 0, beta.ppf(tail, np.maximum(successes, 1), draws - successes + 1), 0.0)
+    high = np.where(successes < draws, beta.ppf(1 - tail, successes + 1, np.maximum(draws - successes, 1)), 1.0)
+    return low, high
+
+
+def radius_rows(network: str, cells: list[Row], draws: int) -> list[Row]:
+    """r* as it fits the measured frequencies of one network and ε, with its standard error, beside the formula."""
+    own = [row for row in cells if row["network"] == network]
+    rows = []
+    for eps in dict.fromkeys(row["eps"] for row in own):
+        here = [row for row in own if row["eps"] == eps]
+        fitted, error = fitted_radius(here, draws)
+        rows.append(
+            {
+                "network": network,
+                "relative_size": here[0]["relative_size"],
+                "eps": eps,
+                "predicted": here[0]["radius"] / here[0]["relative_radius"],
+                "fitted": fitted,
+                "relative_error": error,
+                "judged": all(row["judged"] for row in here),
+            }
+        )
+    return rows
+
+
+def fitted_radius(cells: list[Row], draws: int) -> tuple[float, float]:
+    """The most likely r* of some frequencies, and its relative standard error by Fisher's information."""
+    r, share = (np.array([row[name] for row in cells]) for name in ("radius", "measured"))
+    P = cells[0]["parameters"]
+
+    def law(log_radius: float) -> np.ndarray:
+        # c = s/√P with s = r*/r.
+        return np.clip(probability(np.exp(log_radius), r * np.sqrt(P), 1.0, 1.0, P), 1e-12, 1 - 1e-12)
+
+    def unlikelihood(log_radius: float) -> float:
+        p = law(log_radius)
+        return -float(np.sum(share * np.log(p) + (1 - share) * np.log(1 - p)))
+
+    ends = np.log(r.min()) - 3, np.log(r.max()) + 3
+    best = minimize_scalar(unlikelihood, bounds=ends, method="bounded", options={"xatol": 1e-6}).x
+    step = 1e-4
+    p, slope = law(best), (law(best + step) - law(best - step)) / (2 * step)
+    return float(np.exp(best)), float(1 / np.sqrt(draws * np.sum(slope**2 / (p * (1 - p)))))
+
+
+def summary_rows(cells: list[Row], radii: list[Row]) -> list[Row]:
+    """Counts and slopes, each beside what it must be."""
+    judged, rest = ([row for row in cells if row["judged"] is yes] for yes in (True, False))
+    values = [
+        ("cells", len(cells), "at least 60"),
+        ("judged cells", len(judged), "at least 60"),
+        ("share of judged cells whose interval covers the law", share(judged, "covered"), "at least 0.95"),
+        ("share of the other cells whose interval covers the law", share(rest, "covered"), "not judged"),
+        ("least frequency of D > 0 in judged cells, δ orthogonal to GΔ", min(r["harmless"] for r in judged), "1"),
+    ]
+    for name in dict.fromkeys(row["network"] for row in radii):
+        slope, error = log_slope([row for row in radii if row["network"] == name and row["judged"]])
+        values.append((f"slope of log r* against log ε, {name}", slope, "1 ± 0.05"))
+        values.append((f"standard error of that slope, {name}", error, "below 0.02"))
+    return [{"quantity": name, "value": float(value), "predicted": wanted} for name, value, wanted in values]
+
+
+def share(rows: list[Row], name: str) -> float:
+    """Of the rows in which something is so; nan if there are none."""
+    return float(np.mean([row[name] for row in rows])) if rows else float("nan")
+
+
+def log_slope(rows: list[Row]) -> tuple[float, float]:
+    """Slope of log r* against log ε by weighted least squares, and its standard error."""
+    if len(rows) < 2:
+        return float("nan"), float("nan")
+    x, y = np.log([row["eps"] for row in rows]), np.log([row["fitted"] for row in rows])
+    weight = np.array([row["relative_error"] for row in rows]) ** -2.0
+    x = x - np.average(x, weights=weight)
+    spread = np.sum(weight * x**2)
+    return float(np.sum(weight * x * y) / spread), float(spread**-0.5)
+
+
+def figure(tables: dict[str, list[Row]]) -> Figure:
+    """Three panels of frequencies on the predicted curve, one network each; the last, r* over its prediction."""
+    cells, radii = tables["sign_law"], tables["critical_radius"]
+    names = list(dict.fromkeys(row["network"] for row in cells))
+    sizes = list(dict.fromkeys(row["relative_size"] for row in cells))
+    with style():
+        drawn = Figure(figsize=(WIDTH, 5.2), layout="constrained")
+        panels = list(drawn.subplots(2, 2).flat)
+        for axes, name, letter in zip(panels, names, "abc", strict=False):
+            _frequencies(axes, [row for row in cells if row["network"] == name], sizes)
+            axes.set_title(f"({letter}) {name}, P = {next(r['parameters'] for r in cells if r['network'] == name):,}")
+        _radius(panels[-1], radii, names, sizes)
+        drawn.legend(handles=_handles(sizes), loc="outside lower center", ncols=3, handlelength=2.4)
+    return drawn
+
+
+def _look(i: int, judged: bool) -> dict[str, Any]:
+    """Colour and marker of a size; hollow outside the regime."""
+    colour = COLOURS[i % len(COLOURS)]
+    return {"color": colour, "marker": MARKERS[i % len(MARKERS)], "markersize": 4, "markeredgewidth": 0.9,
+            "markerfacecolor": colour if judged else "white", "linestyle": ""}  # fmt: skip
+
+
+def _cross(judged: bool) -> dict[str, Any]:
+    """The control; pale outside the regime."""
+    return {"color": "#444444" if judged else "#b5b5b5", "marker": "+", "markersize": 4, "linestyle": ""}
+
+
+def _frequencies(axes: Axes, rows: list[Row], sizes: list[float]) -> None:
+    """Frequencies with their intervals on the predicted curve, and the control."""
+    x = np.geomspace(NEAREST / 1.2, FARTHEST * 1.2, 200)
+    P = rows[0]["parameters"]
+    axes.plot(x, probability(1.0, x * np.sqrt(P), 1.0, 1.0, P), color="black", linewidth=0.9, zorder=1)
+    axes.axhline(0.5, color="#999999", linewidth=0.6, linestyle=(0, (1, 2)))
+    for row in rows:
+        at, look = row["relative_radius"], _look(sizes.index(row["relative_size"]), row["judged"])
+        ends = [[max(row["measured"] - row["low"], 0)], [max(row["high"] - row["measured"], 0)]]
+        axes.errorbar(at, row["measured"], ends, elinewidth=0.8, zorder=3, **look)
+        axes.plot(at, row["harmless"], **_cross(row["judged"]), zorder=2)
+    axes.set(xscale="log", xlim=(x[0], x[-1]), ylim=(0.4, 1.04), xlabel=r"$r/r^*$", ylabel=r"$P(D>0)$")
+    axes.set_xticks(TICKS, [f"{tick:g}" for tick in TICKS])
+    axes.xaxis.set_minor_formatter(NullFormatter())
+
+
+def _radius(axes: Axes, rows: list[Row], names: list[str], sizes: list[float]) -> None:
+    """Fitted over predicted r*, with 99 % of a normal error; the networks side by side, ordered as their panels."""
+    axes.axhline(1.0, color="black", linewidth=0.9, zorder=1)
+    for row in rows:
+        at = row["relative_size"] * ASIDE ** (names.index(row["network"]) - 1)
+        ratio, look = row["fitted"] / row["predicted"], _look(sizes.index(row["relative_size"]), row["judged"])
+        axes.errorbar(at, ratio, NORMAL * row["relative_error"] * ratio, elinewidth=0.8, zorder=3, **look)
+    axes.set(xscale="log", ylim=(0.5, 1.25), xlabel="ε, relative size (a, b, c side by side)")
+    axes.set(ylabel=r"fitted over predicted $r^*$", title="(d) Critical radius: level, so that it is ∝ ε")
+    axes.xaxis.set_minor_formatter(NullFormatter())
+
+
+def _handles(sizes: list[float]) -> list[Line2D]:
+    """Sizes, then what hollow, line and crosses mean."""
+    handles = [Line2D([], [], **_look(i, True), label=f"ε = {size:.2g}") for i, size in enumerate(sizes)]
+    hollow = _look(0, False) | {"color": "black", "marker": "o"}
+    handles.append(Line2D([], [], **hollow, label="hollow: outside the regime, not judged"))
+    handles.append(Line2D([], [], color="black", linewidth=0.9, label=r"predicted; $\Phi(r^*/r)$ for large $P$"))
+    handles.append(Line2D([], [], **_cross(True), label=r"control: $\delta$ orthogonal to $G\Delta$; pale: outside"))
+    return handles
