@@ -101,6 +101,16 @@ def test_coqchk_sees_an_axiom(tmp_path):
     assert problems == ["coqchk finds the axiom Subtheory.First.gap"]
 
 
+def test_words_that_cannot_be_read_are_no_pass(tmp_path, monkeypatch):
+    with pytest.raises(SubtheoryError, match="cannot be read"):
+        coq._printed("Nothing of the kind: at all\n")
+    assert coq._printed("Closed under the global context\n") == ()
+    assert coq._printed("Axioms:\nA.b\n  : 0 = 1\nc : True\n") == ("A.b", "c")
+    silent = subprocess.CompletedProcess([], 0, "CONTEXT SUMMARY\n* Theory: Set is predicative\n", "")
+    monkeypatch.setattr(coq, "_run", lambda *command: silent)
+    assert coq._checked(tmp_path, ["First"])[1][0].startswith("coqchk: no list of axioms")
+
+
 # Changed statements: a sign, a hypothesis, a constant
 
 MUTANTS = {

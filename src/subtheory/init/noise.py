@@ -1,5 +1,6 @@
 """Noise on the teacher's init: isotropic, per tensor, hidden from the channel, or seen by it."""
 
+from abc import abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from math import inf
@@ -28,9 +29,9 @@ class Noise(Path):
     amounts = SCALES
     largest = inf
 
+    @abstractmethod
     def direction(self, start: Start, key: Array) -> Params:
         """The direction of δ, of any length."""
-        raise NotImplementedError
 
     def __call__(self, start: Start, amount: Array, key: Array) -> Params:
         direction = self.direction(start, key)

@@ -185,10 +185,15 @@ def _axioms(work: Path, found: list[Theorem]) -> list[tuple[str, ...]]:
     ran = _run(work, "coqc", *FLAGS, "Audit.v")
     if ran.returncode:
         raise SubtheoryError(f"Print Assumptions: {_one_line(ran.stderr)}")
-    return [
-        tuple(re.findall(r"^([\w.']+)(?= :|$)", (work / f"axioms{i}.out").read_text("utf-8"), re.MULTILINE))
-        for i in range(len(found))
-    ]
+    return [_printed((work / f"axioms{i}.out").read_text("utf-8")) for i in range(len(found))]
+
+
+def _printed(text: str) -> tuple[str, ...]:
+    """The axioms in the words of `Print Assumptions`. Raises SubtheoryError if they cannot be read."""
+    names = tuple(re.findall(r"^([\w.']+)(?= :|$)", text, re.MULTILINE))
+    if not names and "Closed under the global context" not in text:
+        raise SubtheoryError(f"Print Assumptions: cannot be read: {_one_line(text)}")
+    return names
 
 
 def _checked(work: Path, modules: list[str]) -> tuple[tuple[str, ...], list[str]]:
@@ -198,7 +203,9 @@ def _checked(work: Path, modules: list[str]) -> tuple[tuple[str, ...], list[str]
     if ran.returncode or "CONTEXT SUMMARY" not in told:
         return (), [f"coqchk: {_one_line(told)}"]
     parts = dict(re.findall(r"^\* ([^:\n]+):(.*?)(?=^\*|\Z)", told, re.MULTILINE | re.DOTALL))
-    axioms = tuple(sorted(set(parts.pop("Axioms", "").split())))
+    if "Axioms" not in parts:
+        return (), [f"coqchk: no list of axioms in what it says: {_one_line(told)}"]
+    axioms = tuple(sorted(set(parts.pop("Axioms").split())))
     problems = [
         f"coqchk finds the axiom {axiom}"
         for axiom in axioms
