@@ -24,8 +24,8 @@ from subtheory.networks import NETWORKS
 from subtheory.networks.linen import LinenNetwork
 from subtheory.numerics import LADDER_RATIO
 from subtheory.setting import Setting, ladder
-from subtheory.theory.losses import LOSSES, SquaredError
-from subtheory.verification import Progress, measure_all
+from subtheory.theory.losses import SquaredError
+from subtheory.verification import Progress, measure_all, run_of
 
 QUESTION = "Is alignment ε ΔᵀGΔ for a small teacher update, and does a student with its own init lack it?"
 COMMAND = "subtheory run eps_ladder"
@@ -58,12 +58,11 @@ def ladder_rows(networks: Iterable[LinenNetwork], seeds: Sequence[int], progress
         for independent in (False, True)
     ]
     settings = {base: [replace(base, eps=ladder(start, RUNGS)) for start in STARTS] for base in bases}
-    found = measure_all((one for several in settings.values() for one in several), seeds, progress)
-    losses = tuple(LOSSES.values())
+    found = measure_all((run_of(one) for several in settings.values() for one in several), seeds, progress)
     return [
         row
         for base, several in settings.items()
-        for row in _rows(base, [found[one, losses][LOSS.name] for one in several])
+        for row in _rows(base, [found[run_of(one)][LOSS.name] for one in several])
     ]
 
 

@@ -18,7 +18,6 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import NullFormatter
-from scipy.optimize import minimize_scalar
 from scipy.stats import beta
 
 from subtheory.figure import COLOURS, MARKERS, WIDTH, style
@@ -62,6 +61,7 @@ Row = dict[str, Any]
 sign_draws, harmless_draws = public(sign_law.sign_draws), public(sign_law.harmless_draws)
 first_order, critical_radius = public(sign_law.first_order), public(sign_law.critical_radius)
 probability, regime, inside = public(sign_law.sign_probability), public(sign_law.regime), public(sign_law.inside)
+fitted, slope_of = public(sign_law.fitted_radius), public(sign_law.log_slope)
 
 
 def tables(quick: bool = False, progress: Progress | None = None) -> dict[str, list[Row]]:
@@ -145,21 +145,8 @@ def radius_rows(network: str, cells: list[Row], draws: int) -> list[Row]:
 def fitted_radius(cells: list[Row], draws: int) -> tuple[float, float]:
     """The most likely r* of some frequencies, and its relative standard error by Fisher's information."""
     r, share = (np.array([row[name] for row in cells]) for name in ("radius", "measured"))
-    P = cells[0]["parameters"]
-
-    def law(log_radius: float) -> np.ndarray:
-        # c = s/√P with s = r*/r.
-        return np.clip(probability(np.exp(log_radius), r * np.sqrt(P), 1.0, 1.0, P), 1e-12, 1 - 1e-12)
-
-    def unlikelihood(log_radius: float) -> float:
-        p = law(log_radius)
-        return -float(np.sum(share * np.log(p) + (1 - share) * np.log(1 - p)))
-
-    ends = np.log(r.min()) - 3, np.log(r.max()) + 3
-    best = minimize_scalar(unlikelihood, bounds=ends, method="bounded", options={"xatol": 1e-6}).x
-    step = 1e-4
-    p, slope = law(best), (law(best + step) - law(best - step)) / (2 * step)
-    return float(np.exp(best)), float(1 / np.sqrt(draws * np.sum(slope**2 / (p * (1 - p)))))
+    radius, error = fitted(r, share * draws, draws, cells[0]["parameters"])
+    return float(radius), float(error)
 
 
 def summary_rows(cells: list[Row], radii: list[Row]) -> list[Row]:
@@ -188,11 +175,9 @@ def log_slope(rows: list[Row]) -> tuple[float, float]:
     """Slope of log r* against log ε by weighted least squares, and its standard error."""
     if len(rows) < 2:
         return float("nan"), float("nan")
-    x, y = np.log([row["eps"] for row in rows]), np.log([row["fitted"] for row in rows])
-    weight = np.array([row["relative_error"] for row in rows]) ** -2.0
-    x = x - np.average(x, weights=weight)
-    spread = np.sum(weight * x**2)
-    return float(np.sum(weight * x * y) / spread), float(spread**-0.5)
+    x, y, error = (np.array([row[name] for row in rows]) for name in ("eps", "fitted", "relative_error"))
+    slope, off = slope_of(x, y, error)
+    return float(slope), float(off)
 
 
 def figure(tables: dict[str, list[Row]]) -> Figure:

@@ -21,8 +21,8 @@ from sympy import Function, Matrix, Symbol, diag, diff, exp, log, symbols
 
 from subtheory.proof import equal, nonnegative, step
 
-CLAIMS = ()
-PLANNED = ("cross-kernel-is-the-trait-part", "kl-order-chooses-the-init-of-m", "raw-step-approaches-the-teacher")
+CLAIMS = ("cross-kernel-is-the-trait-part", "kl-order-chooses-the-init-of-m", "raw-step-approaches-the-teacher")
+PLANNED = ()
 COQ = ()
 SCOPE = "n = 1..3 outputs, 2 and 3 for KL, labels to first order in ε; the prose holds for all n"
 NOT_COVERED = "how large the cross-kernel is for two independent inits, which is a question of width"

@@ -45,8 +45,8 @@ from sympy import (
 
 from subtheory.proof import equal, step
 
-CLAIMS = ()
-PLANNED = ("mean-field-curve-predicts-transfer",)
+CLAIMS = ("mean-field-curve-predicts-transfer",)
+PLANNED = ()
 COQ = ()
 SCOPE = "kernels for all variances and correlations; blocks for 2 units, φ = a² in one layer and φ = a in two, exactly"
 NOT_COVERED = "how fast the blocks of a deep network concentrate, and the sum over its layers of fourfold kernels"

@@ -44,8 +44,8 @@ from sympy import (
 from subtheory.proof import entails, equal, positive, step
 from subtheory.proof.smt import z3
 
-CLAIMS = ()
-PLANNED = ("mismatch-sign-law", "critical-radius-is-proportional-to-eps")
+CLAIMS = ("mismatch-sign-law", "critical-radius-is-proportional-to-eps")
+PLANNED = ()
 COQ = ()
 SCOPE = "every P for the law of t; 2 outputs and 2 parameters, any loss, for the first order; the prose holds for all"
 NOT_COVERED = "the size of the second-order terms in δ and ε, which a measurement has to bound"

@@ -18,8 +18,7 @@ from sympy import Function, Matrix, Rational, Symbol, diag, diff, eye, symbols
 
 from subtheory.proof import equal, positive, step
 
-CLAIMS = ()
-PLANNED = ("permuted-init-transmits-alike", "rescaled-init-can-raise-the-trait-loss", "carried-metric-undoes-rescaling")
+CLAIMS = ("permuted-init-transmits-alike", "rescaled-init-can-raise-the-trait-loss", "carried-metric-undoes-rescaling")
 COQ = (
     "Symmetry.gradient_equivariance",
     "Symmetry.step_equivariance",

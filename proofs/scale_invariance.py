@@ -16,8 +16,7 @@ from sympy import Function, Matrix, Symbol, diff, sqrt, symbols
 
 from subtheory.proof import equal, positive, step
 
-CLAIMS = ()
-PLANNED = ("scale-invariant-directions-carry-nothing",)
+CLAIMS = ("scale-invariant-directions-carry-nothing",)
 COQ = ()
 SCOPE = "undefined f of degree 0 in 2 weights; layer normalisation of 2 and 3 units; the prose holds for all sizes"
 NOT_COVERED = "weight decay and steps of finite size, which change the length of W"

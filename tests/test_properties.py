@@ -11,7 +11,7 @@ SHAPES = ("tanh-3", "relu-3")
 """A smooth network and one with kinks: all claims share their two programs."""
 
 
-@pytest.mark.parametrize("name", CLAIMS)
+@pytest.mark.parametrize("name", [name for name, claim in CLAIMS.items() if claim.of or not claim.measure])
 def test_a_claim_is_not_refuted_by_what_is_drawn(name: str) -> None:
     claim, telling = CLAIMS[name], 0
 

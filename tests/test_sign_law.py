@@ -18,6 +18,7 @@ from subtheory.setting import at_rest, to_numpy_leaves
 from subtheory.theory import sign_law
 from subtheory.theory.distillation import trait_loss
 from subtheory.theory.losses import L1, CrossEntropy
+from subtheory.theory.teachers import noise
 from subtheory.theory.trait import LabelledTrait
 
 DRAWS, FEWER = 2000, 1000
@@ -132,7 +133,7 @@ def at(d, delta):
 @jax.jit
 def flattened(keys, r, normal, direction):
     """δ as vectors, one a key."""
-    one = lambda key: sign_law._mismatch(key, r, jnp.nan, normal, direction)  # noqa: E731
+    one = lambda key: sign_law._mismatch(noise(key, direction), r, jnp.nan, normal, direction)  # noqa: E731
     return jax.vmap(lambda key: ravel_pytree(one(key))[0])(keys)
 
 

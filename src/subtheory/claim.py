@@ -7,7 +7,8 @@ from enum import StrEnum
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from subtheory.measurement import measure
+from subtheory.errors import InputError
+from subtheory.measurement import measure as measure_one
 from subtheory.setting import Setting
 from subtheory.theory.distillation import Distillation
 
@@ -29,19 +30,22 @@ class Evidence:
     """One check: measured beside predicted, and a signed margin that is ≥ 0 iff the claim holds.
 
     The margin is 1 − error/tolerance at the worst ε, so 1 is perfect agreement. `vacuous` gives the
-    reason why the check says nothing, if it does.
+    reason why the check says nothing, if it does; `undecided` why there are too few draws to tell.
     """
 
     measured: float
     predicted: float
     margin: float
     vacuous: str = ""
+    undecided: str = ""
 
     @property
     def verdict(self) -> Verdict:
-        """Vacuous if a reason is given; a margin that is negative or not a number never holds."""
+        """Vacuous or undecided if a reason is given; a margin that is negative or not a number never holds."""
         if self.vacuous:
             return Verdict.VACUOUS
+        if self.undecided:
+            return Verdict.UNDECIDED
         return Verdict.HOLDS if self.margin >= 0 else Verdict.FAILS
 
 
@@ -81,6 +85,9 @@ FALSE = "none, it is false"
 Check = Callable[[Any], Evidence]
 """From a `subtheory.measurement.Measurement`, or from a case of the claim's own type, to evidence."""
 
+Measure = Callable[[Setting, Sequence[int]], Sequence[Any]]
+"""From a setting and seeds to what a claim's check takes, one for every seed."""
+
 Cases = Callable[[], "SearchStrategy[Any] | Sequence[SearchStrategy[Any]]"]
 """What a search for counterexamples draws from, one strategy a compiled program."""
 
@@ -97,11 +104,23 @@ class Claim:
     controls: tuple[Control, ...]
     applies: Callable[[Setting], bool]
     settings: Callable[[], tuple[Setting, ...]] | None = None
+    spread: Callable[[Setting], Iterable[Setting]] | None = None
+    measure: Measure | None = None
+    of: Callable[[Distillation], Any] | None = None
     cases: Cases | None = None
     every_eps: bool = False
     exact: type | None = None
     proof: str = CONJECTURE
     run_tier: str = "measured"
+
+    def own(self, grid: Iterable[Setting]) -> tuple[Setting, ...]:
+        """The settings that it runs on: its constructed ones, or those of the grid it speaks of, spread out."""
+        if self.settings:
+            return self.settings()
+        found = [setting for setting in grid if self.applies(setting)]
+        return tuple(
+            dict.fromkeys(s for setting in found for s in (self.spread(setting) if self.spread else (setting,)))
+        )
 
     @property
     def tier(self) -> str:
@@ -115,9 +134,16 @@ class Claim:
     def check(self, case: Any) -> Evidence:
         """Measure one distillation and judge it; on numbers that are not finite no claim holds.
 
-        A case of the claim's own `exact` type is judged as it is.
+        A case of the claim's own `exact` type, or what its own `measure` returns, is judged as it is. Raises
+        InputError on "case" for a distillation where the claim compares several runs.
         """
-        return self.check_measurement(measure(case) if isinstance(case, Distillation) else case)
+        return self.check_measurement(self.measured(case) if isinstance(case, Distillation) else case)
+
+    def measured(self, d: Distillation) -> Any:
+        """What its check takes, of one distillation. Raises InputError on "case" where it compares several runs."""
+        if self.measure and not self.of:
+            raise InputError("case", "a distillation", f"must be a setting: {self.name} compares several runs")
+        return (self.of or measure_one)(d)
 
 
 def claim(
@@ -127,6 +153,9 @@ def claim(
     controls: Iterable[Control] = (),
     applies: Callable[[Setting], bool] = lambda setting: True,
     settings: Callable[[], tuple[Setting, ...]] | None = None,
+    spread: Callable[[Setting], Iterable[Setting]] | None = None,
+    measure: Measure | None = None,
+    of: Callable[[Distillation], Any] | None = None,
     cases: Cases | None = None,
     every_eps: bool = False,
     exact: type | None = None,
@@ -136,12 +165,14 @@ def claim(
     """Turn a function of a `Measurement` into a claim.
 
     Its name is the function's with hyphens, its statement the first paragraph of the docstring.
-    `applies` picks the settings of the grid that the claim speaks of; `settings` replaces the grid by
-    constructed ones. `cases` replaces what a search for counterexamples draws from, by default small
-    networks on which the claim applies. `every_eps` says that the claim is not about small ε only: one
-    ladder then refutes it, where others have to fail on a finer one too. `exact` is the type of the
-    cases, a frozen dataclass of integers, if they are no distillations. `proof` names a file of `proofs/`
-    that names the claim in turn; `run_tier` says what one run gives, measured or certified.
+    `applies` picks the settings of the grid that the claim speaks of; `spread` makes several of one, such as every
+    path away from a shared init; `settings` replaces the grid by constructed ones. `measure` gives the check
+    something else than a `Measurement`: (setting, seeds) ↦ one value a seed, and `of` the same of one distillation,
+    where one is enough to judge. `cases` replaces what a search for
+    counterexamples draws from, by default small networks on which the claim applies. `every_eps` says that the claim
+    is not about small ε only: one ladder then refutes it, where others have to fail on a finer one too. `exact` is
+    the type of the cases, a frozen dataclass of integers, if they are no distillations. `proof` names a file of
+    `proofs/` that names the claim in turn; `run_tier` says what one run gives: measured, certified or statistical.
     """
 
     def wrap(check: Check) -> Claim:
@@ -155,6 +186,9 @@ def claim(
             controls=tuple(controls),
             applies=applies,
             settings=settings,
+            spread=spread,
+            measure=measure,
+            of=of,
             cases=cases,
             every_eps=every_eps,
             exact=exact,

@@ -99,12 +99,16 @@ def domain(claim: Claim, without: str | None = None, shapes: Iterable[str] | Non
 
     With `without`, an assumption is broken: by its change of setting, or by the control's witnesses.
     Raises InputError for an assumption that the claim does not rest on, or that only a whole
-    verification can break.
+    verification can break, and for a claim that a single distillation cannot judge.
     """
+    if claim.measure is not None and claim.of is None:
+        raise InputError("claim", repr(claim.name), "compares several runs: subtheory verify runs it, no search can")
     if without is not None:
         control = choose("without", without, {c.assumption.name: c for c in claim.controls})
         if control.witnesses:
             return [strategies.constructed([one]) for one in control.witnesses()]
+        if claim.of is not None:
+            raise InputError("without", repr(without), "cannot be broken in a search, only by subtheory verify")
         broken = [
             [b for s in each if (b := control.assumption.breaks(s)) is not None and b.student_network is None]
             for each in _settings(claim, shapes)
@@ -124,9 +128,11 @@ def domain(claim: Claim, without: str | None = None, shapes: Iterable[str] | Non
 
 
 def _settings(claim: Claim, shapes: Iterable[str] | None) -> list[list[Setting]]:
-    """The settings of each shape on which a claim applies."""
+    """The settings of each shape on which a claim applies; with an init anywhere, if the claim is about two inits."""
     names = strategies.SHAPES if shapes is None else shapes
-    return [[s for s in strategies.combinations([shape]) if claim.applies(s)] for shape in names]
+    apart = claim.of is not None
+    found = [[s for s in strategies.combinations([shape]) if claim.applies(s)] for shape in names]
+    return [[replace(s, independent=apart) for s in several] for several in found]
 
 
 def _of(settings: Sequence[Setting]) -> SearchStrategy[Any]:
@@ -138,13 +144,23 @@ def judge(claim: Claim, case: Any) -> Evidence | None:
     with np.errstate(all="ignore"):
         if not isinstance(case, Case | Distillation):
             return claim.check_measurement(case)
-        measured = case.measure() if isinstance(case, Case) else measure(case)
-        finite = all(np.all(np.isfinite(getattr(measured, name))) for name in NUMBERS)
+        finite, measured = _measured(claim, case)
         # A step α < 0 is one backwards: its unit, q/‖GΔ‖², is then rounding.
         if not finite or not np.all(measured.eps > 0) or measured.alpha < 0:
             return None
         evidence = claim.check_measurement(measured)
         return None if np.isnan(evidence.margin) else evidence
+
+
+def _measured(claim: Claim, case: Case | Distillation) -> tuple[bool, Any]:
+    """What a case measures, and whether all of its numbers are finite."""
+    if claim.of is not None:
+        found = claim.of(case.distillation() if isinstance(case, Case) else case)
+        numbers = [value for value in vars(found).values() if isinstance(value, float | np.ndarray)]
+    else:
+        found = case.measure() if isinstance(case, Case) else measure(case)
+        numbers = [getattr(found, name) for name in NUMBERS]
+    return all(np.all(np.isfinite(number)) for number in numbers), found
 
 
 def finer(case: Any, times: float) -> Any:
@@ -299,6 +315,8 @@ class _Run:
     def ascend(self, i: int) -> None:
         """Gradient ascent on the violation from the worst cases of a strategy, of one loss: its own program."""
         worst = [case for _, _, case in self.state.worst.pop(i, [])]
+        if self.state.claim.of is not None:  # its measurement has no pullback
+            return
         for case in [case for case in worst if case.loss == worst[0].loss]:
             program = (i, case.loss)
             if program not in self.compiled and not self.may_compile:

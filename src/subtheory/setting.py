@@ -1,6 +1,6 @@
 """A setting: the hashable coordinates of one run, from which every array of a distillation follows."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache, partial
 from typing import Any
@@ -13,6 +13,7 @@ from jax import Array
 
 from subtheory.data.channels import Channel
 from subtheory.errors import InputError
+from subtheory.init.path import Path, Start, apart, checked
 from subtheory.numerics import LADDER_RATIO, float64
 from subtheory.source import FromTask, Given, Source
 from subtheory.theory.distillation import Distillation, outputs
@@ -52,6 +53,11 @@ class Setting:
 
     independent: bool = False
     """The student starts from an init of its own."""
+    path: Path | None = None
+    """The student starts `amount` along a path of `subtheory.init`; None is the theorem's shared init."""
+    amount: float = 1.0
+    uncontrolled: bool = False
+    """The student of the untrained teacher is not subtracted from what is said to be added."""
     student_network: Network | None = None
     """The student has an architecture of its own."""
     sign_step: bool = False
@@ -72,6 +78,8 @@ class Setting:
         for name in ("examples", "trait_examples"):
             if getattr(self, name) < 1:
                 raise InputError(name, getattr(self, name), "must be at least 1")
+        if self.path is not None:
+            checked(self.path, (self.amount,))
 
     @property
     def origin(self) -> Source:
@@ -111,17 +119,22 @@ def _repeat(tree: Any, times: int) -> Any:
     return jax.tree.map(lambda leaf: np.broadcast_to(np.asarray(leaf), (times, *np.shape(leaf))), tree)
 
 
+@partial(jax.jit, static_argnames=("network", "source"))
+def _starts(keys: Array, network: Network, source: Source) -> tuple[Params, Params]:
+    """θ0 and an independent init for every seed."""
+    return jax.lax.map(lambda key: source.start(network, key), keys)
+
+
 @partial(jax.jit, static_argnames=("network", "source", "teachers"))
 def _prepare(
-    keys: Array, x: Array, trait: Trait, w: Array, eps: Array, relative: Array,
+    keys: Array, theta0: Params, x: Array, trait: Trait, w: Array, eps: Array, relative: Array,
     network: Network, source: Source, teachers: tuple[str, ...],
 ) -> dict[str, Any]:  # fmt: skip
-    """Inits, every teacher's direction and its ε: the first of a network's two programs."""
+    """Every teacher's direction from θ0, and its ε: the first of a network's two programs."""
     TRACES[f"prepare {network.name}"] += 1
 
-    def one(args: tuple[Array, Array, Trait]) -> dict[str, Any]:
-        key, x, trait = args
-        theta0, other = source.start(network, key)
+    def one(args: tuple[Array, Params, Array, Trait]) -> dict[str, Any]:
+        key, theta0, x, trait = args
         blank = at_rest(network, theta0, x, w, trait)
         random, half = noise(jax.random.fold_in(key, 4), (theta0, theta0))
         deltas = directions(blank, random, teachers)
@@ -132,15 +145,13 @@ def _prepare(
         scale, kink = jax.lax.map(lambda delta: scales(blank, delta), stacked)
         scale = jnp.where(relative, scale, 1.0)
         return {
-            "theta0": theta0,
-            "other": other,
             "delta": deltas,
             "eps": {name: eps * scale[i] for i, name in enumerate(deltas)},
             "kink": {name: kink[i] for i, name in enumerate(deltas)},
             "mask": jax.tree.map(lambda draw: (draw > 0).astype(draw.dtype), half),
         }
 
-    return jax.lax.map(one, (keys, x, trait))
+    return jax.lax.map(one, (keys, theta0, x, trait))
 
 
 def at_rest(network: Network, theta0: Params, x: Array, w: Array, trait: Trait) -> Distillation:
@@ -180,18 +191,28 @@ def scales(d: Distillation, delta: Params, beyond: Any = False) -> tuple[Array, 
 def _prepared(
     network: Network, source: Source, channel: Channel | None, distilled: Any, examples: int, trait_examples: int,
     eps: tuple[float, ...], relative: bool, seeds: tuple[int, ...], teachers: tuple[str, ...],
-) -> tuple[Array, Array, Trait, Array, dict[str, Any]]:  # fmt: skip
-    """Keys, data and prepared arrays of one (network, channel, outputs); shared by all teachers."""
+) -> tuple[Start, dict[str, Any], Callable[[Params], dict[str, Any]]]:  # fmt: skip
+    """What every seed starts from, and what follows from its θ0, or from another: shared by all teachers."""
     with float64():
-        keys = jnp.stack([jax.random.key(seed) for seed in seeds])
+        keys = _keys(seeds)
         if isinstance(source, Given) and source.deterministic:
             x, trait = _repeat((source.x, source.given_trait), len(seeds))  # nothing to compile
         else:
             x, trait = _data(keys, source, channel, examples, trait_examples)
         w = jnp.asarray(source.weights(distilled), jnp.float64)
         rungs = jnp.asarray(eps, jnp.float64)
-        ready = _prepare(keys, x, trait, w, rungs, jnp.asarray(relative), network, source, teachers)
-        return keys, x, trait, w, ready
+        theta0, other = _starts(keys, network, source)
+        start = Start(theta0, other, x, jnp.broadcast_to(w, (len(seeds), *w.shape)), trait, network)
+
+    def follow(theta0: Params) -> dict[str, Any]:
+        return _prepare(keys, theta0, x, trait, w, rungs, jnp.asarray(relative), network, source, teachers)
+
+    with float64():
+        return start, follow(theta0), follow
+
+
+def _keys(seeds: Sequence[int]) -> Array:
+    return jnp.stack([jax.random.key(seed) for seed in seeds])
 
 
 def distillations(setting: Setting, seeds: Sequence[int]) -> tuple[Distillation, Array]:
@@ -199,36 +220,41 @@ def distillations(setting: Setting, seeds: Sequence[int]) -> tuple[Distillation,
 
     The reference inputs are those of the trait, where Δ must do something for a zero branch not
     to be vacuous. The loss of the result is squared error, whatever the setting's: the measurement
-    runs all losses at once. Raises InputError for seeds outside 0 ... 2³² − 1.
+    runs all losses at once. Raises InputError for seeds outside 0 ... 2³² − 1, or a path that the network does not fit.
     """
     for seed in seeds:
         if not 0 <= seed < 2**32:
             raise InputError("seeds", seed, "must lie in 0 ... 4294967295")
     s = setting
-    teachers = (s.teacher,) if getattr(s.source, "deterministic", False) else TEACHERS
+    known = (s.teacher,) if getattr(s.source, "deterministic", False) else TEACHERS
     place: tuple[Any, ...] = (s.network, s.origin, s.channel, s.outputs, s.examples, s.trait_examples)
-    _, x, trait, w, ready = _prepared(*place, s.eps, s.relative, tuple(seeds), teachers)
+    start, ready, follow = _prepared(*place, s.eps, s.relative, tuple(seeds), known)
     if s.teacher not in ready["delta"]:
         raise InputError("teacher", repr(s.teacher), "needs a direction of its own in the source")
     with float64():
-        count = len(seeds)
-        theta0, delta, eps = ready["theta0"], ready["delta"][s.teacher], ready["eps"][s.teacher]
+        count, x, trait, w = len(seeds), start.x, start.trait, start.outputs
+        theta0, student = start.theta0, start.other if s.independent else start.theta0
+        if s.path is not None:
+            student, moved = apart(s.path, start, s.amount, jax.vmap(partial(jax.random.fold_in, data=6))(_keys(seeds)))
+            if type(s.path).teacher is not Path.teacher:  # the teacher starts elsewhere too
+                theta0, ready = moved, follow(moved)
+        delta, eps = ready["delta"][s.teacher], ready["eps"][s.teacher]
         # ε stays below the first kink of a ReLU network, where it is a polynomial in ε.
         if s.relative:
             eps = eps * jnp.minimum(1.0, 0.5 * ready["kink"][s.teacher][:, None] / eps[:, :1])
         reference = trait.x if isinstance(trait, LabelledTrait) else x
         stacked = Distillation(
             theta0=theta0,
-            student=ready["other"] if s.independent else theta0,
+            student=student,
             delta=delta,
             x=x,
             weights=jnp.full(x.shape[:2], 1.0 / x.shape[1]),
-            outputs=jnp.broadcast_to(w, (count, *w.shape)),
+            outputs=w,
             eps=eps,
             trait=trait,
             alpha=jnp.full((count,), s.alpha),
-            shift=jnp.broadcast_to(output_filter(w) if s.filtered else jnp.zeros_like(w), (count, *w.shape)),
-            trainable=_trainable(s, ready, count),
+            shift=jax.vmap(output_filter)(w) if s.filtered else jnp.zeros_like(w),
+            trainable=_trainable(s, theta0, ready, count),
             sign=jnp.full((count,), float(s.sign_step)),
             network=s.network,
             loss=SquaredError(),
@@ -236,12 +262,12 @@ def distillations(setting: Setting, seeds: Sequence[int]) -> tuple[Distillation,
         return stacked, reference
 
 
-def _trainable(s: Setting, ready: dict[str, Any], count: int) -> Params:
+def _trainable(s: Setting, theta0: Params, ready: dict[str, Any], count: int) -> Params:
     """The student's mask: the source's own, a random half, or everything."""
     own = getattr(s.source, "trainable", None)
     if own is not None:
         return _repeat(own, count)
-    return ready["mask"] if s.frozen else optax.tree.ones_like(ready["theta0"])
+    return ready["mask"] if s.frozen else optax.tree.ones_like(theta0)
 
 
 def output_filter(w: Array) -> Array:

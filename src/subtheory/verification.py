@@ -3,11 +3,12 @@
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
-from subtheory.claim import Claim, Control, Evidence, Verdict
-from subtheory.measurement import Measurement, measurements
+from subtheory.claim import Claim, Control, Evidence, Measure, Verdict
+from subtheory.measurement import measurements
 from subtheory.results import ClaimResult, ControlResult, Verification
 from subtheory.setting import Setting
 from subtheory.theory.losses import LOSSES, Loss, SquaredError
@@ -19,7 +20,7 @@ CONTROL_RUNS = 16
 """Runs of a control, shared out among the networks (at least one each)."""
 
 VACUOUS_SHARE = 0.1
-"""A claim with more vacuous runs than this is called vacuous, not holding."""
+"""A claim with more vacuous (undecided) runs than this is called vacuous (undecided), not holding."""
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,11 @@ class Job:
     settings: tuple[Setting, ...]
     control: Control | None = None
 
+    @property
+    def runs(self) -> list["Run"]:
+        """What its settings are measured in."""
+        return [run_of(setting, self.claim.measure) for setting in self.settings]
+
 
 def jobs(claims: Iterable[Claim], grid: Sequence[Setting]) -> list[Job]:
     """What has to be run: every claim on every setting of the grid it speaks of, then its controls.
@@ -38,7 +44,7 @@ def jobs(claims: Iterable[Claim], grid: Sequence[Setting]) -> list[Job]:
     """
     found = []
     for claim in claims:
-        own = claim.settings() if claim.settings else tuple(s for s in grid if claim.applies(s))
+        own = claim.own(grid)
         found.append(Job(claim, own))
         for control in claim.controls:
             found.append(Job(claim, control_settings(control, own), control))
@@ -57,32 +63,44 @@ def control_settings(control: Control, own: Sequence[Setting]) -> tuple[Setting,
     return tuple(dict.fromkeys(setting for setting in broken if setting is not None))
 
 
-def _run_of(setting: Setting) -> tuple[Setting, tuple[Loss, ...]]:
+@dataclass(frozen=True)
+class Run:
+    """A setting that is measured once, for all claims that measure alike."""
+
+    setting: Setting
+    losses: tuple[Loss, ...]
+    measure: Measure | None = None
+
+    def values(self, seeds: Sequence[int]) -> dict[str, Sequence[Any]]:
+        """What is measured for every seed, by the name of the loss."""
+        if self.measure:
+            return {self.setting.loss.name: self.measure(self.setting, seeds)}
+        return dict(measurements(self.setting, seeds, self.losses))
+
+
+def run_of(setting: Setting, measure: Measure | None = None) -> Run:
     """The run that measures a setting: all built-in losses at once, a constructed one by itself."""
-    if setting.loss in LOSSES.values() and setting.source is None:
-        return replace(setting, loss=SquaredError()), tuple(LOSSES.values())
-    return setting, (setting.loss,)
+    if measure is None and setting.loss in LOSSES.values() and setting.source is None:
+        return Run(replace(setting, loss=SquaredError()), tuple(LOSSES.values()))
+    return Run(setting, (setting.loss,), measure)
 
 
-Found = dict[tuple[Setting, tuple[Loss, ...]], dict[str, list[Measurement]]]
+Found = dict[Run, dict[str, Sequence[Any]]]
 
 
-def measure_all(
-    settings: Iterable[Setting], seeds: Sequence[int], progress: Progress | None = None, workers: int = 2
-) -> Found:
-    """Measure every setting once; networks side by side, because compiling is most of the time."""
-    runs = list(dict.fromkeys(_run_of(setting) for setting in settings))
-    groups: dict[object, list[tuple[Setting, tuple[Loss, ...]]]] = {}
+def measure_all(some: Iterable[Run], seeds: Sequence[int], progress: Progress | None = None, workers: int = 2) -> Found:
+    """Measure every run once; networks side by side, because compiling is most of the time."""
+    runs = list(dict.fromkeys(some))
+    groups: dict[object, list[Run]] = {}
     for run in sorted(runs, key=_prepared_with):
-        groups.setdefault(run[0].network, []).append(run)
+        groups.setdefault(run.setting.network, []).append(run)
     found: Found = {}
 
-    def work(group: list[tuple[Setting, tuple[Loss, ...]]]) -> None:
-        for setting, losses in group:
-            result = measurements(setting, _seeds(setting, seeds), losses)
-            found[setting, losses] = result
+    def work(group: list[Run]) -> None:
+        for run in group:
+            found[run] = run.values(_seeds(run.setting, seeds))
             if progress:
-                progress(len(found), len(runs), setting.network.name)
+                progress(len(found), len(runs), run.setting.network.name)
 
     pool = ThreadPoolExecutor(workers)
     try:
@@ -93,9 +111,9 @@ def measure_all(
     return found
 
 
-def _prepared_with(run: tuple[Setting, tuple[Loss, ...]]) -> tuple[str, str]:
+def _prepared_with(run: Run) -> tuple[str, str]:
     """Runs that share prepared arrays come one after the other."""
-    setting = run[0]
+    setting = run.setting
     return (setting.channel.name if setting.channel else "", str(setting.outputs))
 
 
@@ -110,7 +128,7 @@ def verify_settings(
 ) -> Verification:
     """Run claims and controls on a grid of settings."""
     todo = jobs(claims, grid)
-    found = measure_all((s for job in todo for s in job.settings), seeds, progress)
+    found = measure_all((run for job in todo for run in job.runs), seeds, progress)
     results: dict[str, ClaimResult] = {}
     for job in todo:
         rows = judge(job, found)
@@ -133,7 +151,7 @@ def verify_without(
     todo = [
         job for job in jobs(claims, grid) if job.control and job.control.assumption.name == assumption and job.settings
     ]
-    found = measure_all((s for job in todo for s in job.settings), seeds, progress)
+    found = measure_all((run for job in todo for run in job.runs), seeds, progress)
     return Verification(tuple(summarize(job.claim, judge(job, found), len(seeds)) for job in todo))
 
 
@@ -144,7 +162,7 @@ def judge(job: Job, found: Found) -> list[Row]:
     """The evidence of every setting and seed."""
     rows = []
     for setting in job.settings:
-        for seed, measured in enumerate(found[_run_of(setting)][setting.loss.name]):
+        for seed, measured in enumerate(found[run_of(setting, job.claim.measure)][setting.loss.name]):
             with np.errstate(all="ignore"):
                 rows.append((setting, seed, job.claim.check_measurement(measured)))
     return rows
@@ -161,6 +179,9 @@ def summarize(claim: Claim, rows: Sequence[Row], seeds: int) -> ClaimResult:
     elif vacuous > VACUOUS_SHARE:
         verdict = Verdict.VACUOUS
         reasons = reasons or ["no setting of the grid meets the claim's conditions"]
+    elif sum(row[2].verdict is Verdict.UNDECIDED for row in rows) > VACUOUS_SHARE * len(rows):
+        verdict = Verdict.UNDECIDED
+        reasons = sorted({row[2].undecided for row in rows if row[2].undecided})
     else:
         verdict = Verdict.HOLDS
     worst = min(said, key=lambda row: np.nan_to_num(row[2].margin, nan=-np.inf), default=None)

@@ -149,12 +149,26 @@ def students(path: Path, start: Start, amounts: Sequence[float] | Array, keys: A
     What depends on neither (a projection onto null(G)) is computed once. Raises InputError on
     "amount" outside 0 ... `path.largest`, or for a start that the path does not fit.
     """
-    return _inits(path, start, _checked(path, amounts), keys)[0]
+    return _inits(path, start, checked(path, amounts), keys)[0]
 
 
 def teachers(path: Path, start: Start, amounts: Sequence[float] | Array, keys: Array) -> Params:
     """θ0_T for every amount (A) and key (K), as `students` gives θ0_S."""
-    return _inits(path, start, _checked(path, amounts), keys)[1]
+    return _inits(path, start, checked(path, amounts), keys)[1]
+
+
+def apart(path: Path, starts: Start, amount: float, keys: Array) -> tuple[Params, Params]:
+    """θ0_S and θ0_T of every start of a stack (leading axis S) with its own key, (S,). Inside `float64()`.
+
+    Raises InputError as `students` does.
+    """
+    return _apart(path, starts, checked(path, amount), keys)
+
+
+@partial(jax.jit, static_argnames="path")
+def _apart(path: Path, starts: Start, amount: Array, keys: Array) -> tuple[Params, Params]:
+    TRACES[f"init {path.name}"] += 1
+    return jax.vmap(lambda start, key: (path(start, amount, key), path.teacher(start, amount, key)))(starts, keys)
 
 
 def fits(path: Path, start: Start) -> bool:
@@ -181,12 +195,13 @@ def ranks(key: Array, n: int) -> Array:
     return jnp.argsort(jax.random.uniform(key, (n,), jnp.float64))
 
 
-def _checked(path: Path, amounts: Sequence[float] | Array) -> Array:
+def checked(path: Path, amounts: Any) -> np.ndarray:
+    """The amounts as an array; InputError on "amount" outside 0 ... `path.largest`."""
     for amount in np.asarray(amounts, float).ravel():
         if not (np.isfinite(amount) and 0 <= amount <= path.largest):
             upper = "must be a number ≥ 0" if path.largest == inf else f"must lie in 0 ... {path.largest:g}"
             raise InputError("amount", amount, upper)
-    return jnp.asarray(amounts, jnp.float64)
+    return np.asarray(amounts, np.float64)
 
 
 @partial(jax.jit, static_argnames="path")

@@ -81,9 +81,9 @@ class Coefficients(NamedTuple):
     """h″(0)."""
 
 
-def cross_coefficients(d: Distillation) -> Coefficients:
-    """Kernel, scale and h″(0) from one Taylor model of the labels; see the functions of each (P18)."""
-    p = pair(d)
+def cross_coefficients(d: Distillation, known: Pair | None = None) -> Coefficients:
+    """Kernel, scale and h″(0) from one Taylor model of the labels, `pair(d)` unless known; see each (P18)."""
+    p = known or pair(d)
     pulled = _pulled(d, p)
 
     def h(eps: Array) -> Array:
@@ -116,9 +116,9 @@ def cross_second_order(d: Distillation) -> Array:
     return cross_coefficients(d).second
 
 
-def cross_update(d: Distillation) -> Params:
+def cross_update(d: Distillation, known: Pair | None = None) -> Params:
     """E[J_Sᵀ M J_TΔ], the limit of (Δθ_S(ε) − Δθ_S(0))/ε; a pytree like θ0. At a shared init this is GΔ."""
-    p = pair(d)
+    p = known or pair(d)
     _, pullback = jax.vjp(lambda theta: outputs(d.network, theta, d.x), d.student)
     return optax.tree.mul(d.trainable, pullback(averaged(d, _pulled(d, p)))[0])
 

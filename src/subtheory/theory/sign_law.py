@@ -11,6 +11,8 @@ the former. √P c = r*/r with r* = ε√P ΔᵀGΔ/‖GΔ‖. Source: predictio
 error with a linear network nothing is neglected, and both hold at every r and ε.
 """
 
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import jax
@@ -20,6 +22,7 @@ import optax
 from jax import Array
 
 from subtheory.errors import InputError
+from subtheory.numerics import UNIT
 from subtheory.theory.curvature import ggn
 from subtheory.theory.distillation import Distillation, labels, outputs, residual
 from subtheory.theory.network import Params
@@ -34,6 +37,12 @@ covers the truth with probability Φ(2.576 − 0.2) − Φ(−2.576 − 0.2) = 9
 
 CHUNK = 100
 """Students of a cell that take their step at once."""
+
+Directions = Callable[[Array], Params]
+"""Keys (KR, C) ↦ a direction of δ for each, leaves (KR, C, ...); δ has the radius of its cell."""
+
+REACH, SCORINGS = 3.0, 60
+"""A radius is looked for so many units of log r around those drawn, in so many steps; near its end one gains digits."""
 
 
 class FirstOrder(NamedTuple):
@@ -86,16 +95,19 @@ def critical_radius(eps: Any, q: Any, ggn_norm: Any, P: int) -> Array:
     return jnp.asarray(eps) * jnp.sqrt(P) * q / ggn_norm
 
 
-def sign_draws(d: Distillation, r: Any, key: Array, draws: int, law: str = "sphere") -> Array:
-    """D(ε) = Δθ_S · Δ of students at θ0 + δ, (K, R, draws): a new δ for every ε, radius and draw.
+def sign_draws(
+    d: Distillation, r: Any, key: Array, draws: int, law: str = "sphere", directions: Directions | None = None
+) -> Array:
+    """D(ε) = Δθ_S · Δ of students at θ0_S + δ, (K, R, draws): a new δ for every ε, radius and draw.
 
-    r: (R,), the same for every ε, or (K, R). By one jvp a student, D = ⟨r(ε), J(θ0 + δ)Δ⟩, which is exact for
-    plain descent on all parameters; `d.student` is not used. Raises InputError for another student, a filter, a
-    loss whose D is not of first order in ε, an unknown law, or no draw.
+    r: (R,), the same for every ε, or (K, R). By one jvp a student, D = ⟨r(ε), J(θ0_S + δ)Δ⟩, which is exact for
+    plain descent on all parameters. The law speaks of θ0_S = θ0, of no filter, and of isotropic `directions`; what
+    else is given is drawn as well. Raises InputError for a student that does not descend plainly on all parameters,
+    a loss whose D is not of first order in ε, an unknown law, or no draw.
     """
-    _require_plain(d)
+    _require_descent(d)
     _require_law(law, optax.tree.size(d.theta0))
-    return _draws(d, _radii(d, r), jnp.nan, key, draws, law)
+    return _draws(d, _radii(d, r), jnp.nan, key, draws, law, directions)
 
 
 def harmless_draws(d: Distillation, r: Any, key: Array, draws: int) -> Array:
@@ -104,7 +116,7 @@ def harmless_draws(d: Distillation, r: Any, key: Array, draws: int) -> Array:
     The control. null(G) is part of that space, because Gδ = 0 makes ΔᵀGδ vanish.
     """
     _require_plain(d)
-    return _draws(d, _radii(d, r), 0.0, key, draws)
+    return _draws(replace(d, student=d.theta0), _radii(d, r), 0.0, key, draws)
 
 
 def regime(d: Distillation, r: Any, key: Array, draws: int = CHUNK) -> Array:
@@ -122,7 +134,7 @@ def regime(d: Distillation, r: Any, key: Array, draws: int = CHUNK) -> Array:
     signal = jnp.asarray(d.eps)[:, None] * q
     c = signal / (radii * size)
     t = jnp.minimum(c, 1.0)
-    neglected = _draws(d, radii, t, key, draws) - (signal - radii * size * t)[..., None]
+    neglected = _draws(replace(d, student=d.theta0), radii, t, key, draws) - (signal - radii * size * t)[..., None]
     moved = c[..., None] + neglected / (radii * size)[..., None]
     return jnp.mean(jnp.abs(_probability(moved, P, "sphere") - _probability(c, P, "sphere")[..., None]), axis=-1)
 
@@ -133,7 +145,63 @@ def inside(shift: Any, probability: Any, draws: int) -> Array:
     return jnp.asarray(shift) < SHARE * jnp.sqrt(p * (1 - p) / draws)
 
 
-def _probability(c: Array, P: int, law: str) -> Array:
+def fitted_radius(r: Any, successes: Any, draws: int, P: int) -> tuple[Array, Array]:
+    """The most likely r* of counts of D > 0 on spheres of radii r, and its relative standard error; (...) each.
+
+    r and successes are (..., R), draws is the number at every radius. By Fisher scoring in log r*; the error is
+    1/√I, I Fisher's information at the fit. NaN where the counts know no radius: always D > 0, or seldom more often
+    than not. Raises InputError unless r > 0, draws ≥ 1 and P ≥ 2.
+    """
+    _require(r=(r, True), draws=(draws, True))
+    _require_law(LAWS[0], P)
+    r, share = jnp.broadcast_arrays(jnp.asarray(r), jnp.asarray(successes) / draws)
+    return _fit(r, share, draws, P)
+
+
+@jax.jit
+def _fit(r: Array, share: Array, draws: Array, P: Array) -> tuple[Array, Array]:
+    """Fisher scoring from the geometric mean of the radii, by at most half a unit of log r* at once."""
+    lowest, highest = jnp.log(r.min(-1)) - REACH, jnp.log(r.max(-1)) + REACH
+
+    def score(at: Array) -> tuple[Array, Array]:
+        c = jnp.exp(at)[..., None] / (jnp.sqrt(P) * r)
+        p = jnp.clip(_probability(c, P, LAWS[0]), UNIT, 1 - UNIT)
+        slope = c * _density(c, P)  # ∂p/∂log r*
+        weight = draws * slope / (p * (1 - p))
+        return jnp.sum(weight * (share - p), -1), jnp.sum(weight * slope, -1)
+
+    def better(_: int, at: Array) -> Array:
+        gradient, information = score(at)
+        step = gradient / jnp.where(information > 0, information, 1.0)
+        return jnp.clip(at + jnp.clip(step, -0.5, 0.5), lowest, highest)
+
+    at = jax.lax.fori_loop(0, SCORINGS, better, jnp.mean(jnp.log(r), -1))
+    # At an end of the range the likelihood still rises; where D > 0 always it does so forever.
+    found = (at > lowest) & (at < highest) & (jnp.min(share, -1) < 1)
+    return jnp.where(found, jnp.exp(at), jnp.nan), jnp.where(found, score(at)[1] ** -0.5, jnp.nan)
+
+
+def _density(t: Array, P: Array) -> Array:
+    """Γ(P/2)/(√π Γ((P − 1)/2)) (1 − t²)^{(P − 3)/2} on (−1, 1), 0 beyond: of one coordinate of a unit vector."""
+    lgamma = jax.scipy.special.gammaln
+    inside = jnp.abs(t) < 1
+    log = (P - 3) / 2 * jnp.log1p(-(jnp.where(inside, t, 0.0) ** 2))
+    return jnp.where(inside, jnp.exp(lgamma(P / 2) - lgamma((P - 1) / 2) + log) / jnp.sqrt(jnp.pi), 0.0)
+
+
+def log_slope(x: Any, y: Any, relative_error: Any) -> tuple[Array, Array]:
+    """Slope of log y against log x by least squares, weighted by the errors of log y, and its standard error.
+
+    All are (K,); the slope is NaN for K < 2.
+    """
+    x, y = jnp.log(jnp.asarray(x)), jnp.log(jnp.asarray(y))
+    weight = jnp.asarray(relative_error) ** -2.0
+    x = x - jnp.sum(weight * x) / jnp.sum(weight)
+    spread = jnp.sum(weight * x**2)
+    return jnp.sum(weight * x * y) / spread, spread**-0.5
+
+
+def _probability(c: Array, P: int | Array, law: str) -> Array:
     """P(t < c), or Φ(√P c)."""
     if law == "gaussian":
         return jax.scipy.special.ndtr(jnp.sqrt(P) * c)
@@ -141,9 +209,8 @@ def _probability(c: Array, P: int, law: str) -> Array:
     return (1 + jnp.sign(c) * within) / 2
 
 
-def _mismatch(key: Array, r: Array, t: Array, normal: Array, direction: Params) -> Params:
-    """δ = r(t GΔ/‖GΔ‖ + √(1 − t²) s), s uniform and orthogonal to GΔ; the sphere's own t where t is not a number."""
-    drawn = noise(key, direction)
+def _mismatch(drawn: Params, r: Array, t: Array, normal: Array, direction: Params) -> Params:
+    """δ = r(t GΔ/‖GΔ‖ + √(1 − t²) s), with s and t those of what is drawn, or another t if it is a number."""
     size, along = optax.tree.norm(drawn), optax.tree.vdot(drawn, direction)
     across = optax.tree.add_scale(drawn, -along, direction)
     t = jnp.where(jnp.isnan(t), along / size, t)
@@ -152,34 +219,43 @@ def _mismatch(key: Array, r: Array, t: Array, normal: Array, direction: Params) 
     return optax.tree.add_scale(optax.tree.scale(part, across), r * t, direction)
 
 
-def _draws(d: Distillation, r: Array, t: Any, key: Array, draws: int, law: str = "sphere") -> Array:
+@jax.jit
+def _isotropic(keys: Array, like: Params) -> Params:
+    """Standard normal parameters for every key."""
+    return jax.vmap(jax.vmap(lambda key: noise(key, like)))(keys)
+
+
+def _draws(
+    d: Distillation, r: Array, t: Any, key: Array, draws: int, law: str = "sphere", of: Directions | None = None
+) -> Array:
     """D for every ε, radius and draw; r (K, R), t broadcasts to it. Whatever t, law and draws, one program."""
     if draws < 1:
         raise InputError("draws", draws, "must be at least 1")
     keys = jax.random.split(key, (-(-draws // CHUNK), r.size, CHUNK))
     direction = first_order(d).direction
     t, normal = jnp.broadcast_to(jnp.asarray(t, r.dtype), r.shape), jnp.asarray(law == "gaussian")
-    return jnp.concatenate([_chunk(d, direction, r, t, each, normal) for each in keys], axis=-1)[..., :draws]
+    drawn = (of(each) if of else _isotropic(each, d.theta0) for each in keys)
+    return jnp.concatenate([_chunk(d, direction, r, t, each, normal) for each in drawn], axis=-1)[..., :draws]
 
 
 @jax.jit
-def _chunk(d: Distillation, direction: Params, r: Array, t: Array, keys: Array, normal: Array) -> Array:
-    """D of as many students in every cell as it has keys; r and t (K, R), keys (KR, C), result (K, R, C)."""
+def _chunk(d: Distillation, direction: Params, r: Array, t: Array, drawn: Params, normal: Array) -> Array:
+    """D of students in all of the directions drawn, leaves (KR, C, ...); r and t (K, R), result (K, R, C)."""
 
-    def cell(args: tuple[Array, Array, Array, Array]) -> Array:
-        eps, r, t, keys = args
+    def cell(args: tuple[Array, Array, Array, Params]) -> Array:
+        eps, r, t, drawn = args
         y = labels(d, eps)
 
-        def one(key: Array) -> Array:
-            student = optax.tree.add(d.theta0, _mismatch(key, r, t, normal, direction))
+        def one(drawn: Params) -> Array:
+            student = optax.tree.add(d.student, _mismatch(drawn, r, t, normal, direction))
             z, velocity = jax.jvp(lambda theta: outputs(d.network, theta, d.x), (student,), (d.delta,))
             return jnp.sum(residual(d, d.loss, z, y) * velocity)
 
-        return jax.vmap(one)(keys)
+        return jax.vmap(one)(drawn)
 
     eps = jnp.broadcast_to(d.eps[:, None], r.shape)
-    found = jax.lax.map(cell, (eps.ravel(), r.ravel(), t.ravel(), keys))
-    return found.reshape(*r.shape, keys.shape[-1])
+    found = jax.lax.map(cell, (eps.ravel(), r.ravel(), t.ravel(), drawn))
+    return found.reshape(*r.shape, -1)
 
 
 def _radii(d: Distillation, r: Any) -> Array:
@@ -205,12 +281,17 @@ def _require_law(law: str, P: int) -> None:
 
 
 def _require_plain(d: Distillation) -> None:
+    """And InputError for a filter."""
+    _require_descent(d)
+    if np.any(d.shift):
+        raise InputError("shift", np.asarray(d.shift).tolist(), "must be 0")
+
+
+def _require_descent(d: Distillation) -> None:
     """InputError unless students descend plainly on all parameters, and D is of first order in ε."""
     if d.loss.order != 1:
         raise InputError("loss", d.loss.name, "must have an alignment of first order in ε")
     if np.any(d.sign):
         raise InputError("sign", 1, "must be 0")
-    if np.any(d.shift):
-        raise InputError("shift", np.asarray(d.shift).tolist(), "must be 0")
     if not all(np.all(np.asarray(leaf) == 1) for leaf in jax.tree.leaves(d.trainable)):
         raise InputError("trainable", "a mask with zeros", "must be 1 everywhere")
