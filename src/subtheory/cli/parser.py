@@ -95,6 +95,24 @@ def build() -> Parser:
     prove.add_argument("--only", choices=("sympy", "coq"), help="sympy's or Coq's alone")
     prove.add_argument("--mutate", action="store_true", help="change signs, numbers and assumptions: steps must notice")
 
+    ablate = _verb(verbs, "ablate", "ablate", "change what a theorem assumes bit by bit: how alike must the inits be?")
+    ablate.add_argument("subject", choices=("init",), metavar="init", help="what is ablated: the likeness of the inits")
+    ablate.add_argument(
+        "--path", action="append", metavar="NAME", help="a path away from the teacher's init, or all (default noise)"
+    )
+    ablate.add_argument("--network", action="append", metavar="NAME", help="on this network (default mlp)")
+    ablate.add_argument("--seeds", metavar="N", default="20", help="runs at every amount (default 20)")
+    ablate.add_argument("--amounts", metavar="A,A,...", help="how far along the path (default: the path's own)")
+    ablate.add_argument("--loss", action="append", metavar="NAME", help="the student's loss (default squared-error)")
+    ablate.add_argument(
+        "--channel", action="append", metavar="NAME", help="inputs of the student (default: the task's)"
+    )
+    ablate.add_argument("--outputs", choices=("aux", "all", "class"), default="aux", help="what it sees (default aux)")
+    ablate.add_argument("--teacher", metavar="NAME", default="gradient-descent", help="how the teacher moves")
+    ablate.add_argument("--eps", metavar="E", default="1e-3", help="relative change that it makes (default 1e-3)")
+    ablate.add_argument("--out", metavar="DIR", default="results", help="folder for tables and figures")
+    _compiles(ablate)
+
     _verb(verbs, "claims", "theory", "list the claims")
     explain = _verb(verbs, "explain", "theory", "a claim, its assumptions, and how it could fail")
     explain.add_argument("claim", metavar="CLAIM")

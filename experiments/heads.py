@@ -1,0 +1,224 @@
+"""Which parts of an init must teacher and student share: the auxiliary head, the body, the class head?
+
+A teacher learns digits by its class logits; its student imitates the auxiliary logits alone, on noise. Body, auxiliary
+head and class head of the student's init are each the teacher's or an independent draw (`init.ShareParts`): eight
+students of one teacher, with the same noise in the same order. In one step of theory the update that the teacher adds
+to the student lies along the student's own way to the trait, Δ_S, by E[(J_SΔ_S)ᵀ M (J_TΔ)], which needs the auxiliary
+heads to agree on what they read and the class heads on what moved the bodies; many steps can do more, because a
+student that matches enough auxiliary logits on enough inputs has matched the teacher's hidden layer, whatever its own
+body began as. That is the finding of Brockers et al. (arXiv 2605.23645), with m = 10, squared error, and 60,000 fresh
+inputs an epoch: a random body transfers if m is large, a random auxiliary head suppresses, a random class head gives
+chance.
+"""
+
+from dataclasses import replace
+from itertools import product
+from typing import Any
+
+import jax
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from subtheory.experiment import Progress
+from subtheory.figure import WIDTH, style
+from subtheory.imitation import (
+    Images,
+    Workload,
+    accuracy,
+    along,
+    digit_images,
+    digit_network,
+    imitate,
+    mean_interval,
+    one_step,
+    single,
+    starts,
+    teach,
+    teach_all,
+)
+from subtheory.init import ShareParts
+from subtheory.theory.losses import KL, Loss, SquaredError
+
+QUESTION = "Which parts of an init must teacher and student share: the auxiliary head, the body, the class head?"
+COMMAND = "subtheory run heads"
+EXPECTED = (
+    "all shared transfers most; a random class head gives chance for every m; a random auxiliary head suppresses; "
+    "with both heads shared a random body transfers the more, the larger m"
+)
+
+LOSSES: dict[str, Loss] = {"kl": KL(temperature=1.0), "mse": SquaredError()}
+LOGITS = (3, 10, 40)
+"""m, numbers of auxiliary logits; the hidden layer that they read has `WIDTH_HIDDEN` units."""
+WIDTH_HIDDEN = 64
+SEEDS, QUICK_SEEDS = 20, 3
+CHANCE = 0.1
+PARTS = ("aux", "body", "class")
+CELLS = tuple(product((True, False), repeat=3))
+"""Shared or not, in the order of `PARTS`."""
+SEED = 5
+WORKLOAD = Workload()
+QUICK = replace(WORKLOAD, rows=2048, teacher=replace(WORKLOAD.teacher, epochs=4))
+
+Row = dict[str, Any]
+
+
+def tables(quick: bool = False, progress: Progress | None = None) -> dict[str, list[Row]]:
+    """Eight rows for each loss and m, each cell's seeds, and what each setting says about the parts."""
+    images = digit_images()
+    settings = [(m, name) for m in LOGITS for name in LOSSES][: 1 if quick else None]
+    keys = jax.random.split(jax.random.key(SEED), QUICK_SEEDS if quick else SEEDS)
+    cells: list[Row] = []
+    seeds: list[Row] = []
+    for i, (m, name) in enumerate(settings):
+        base = QUICK if quick else WORKLOAD
+        workload = replace(base, network=digit_network(WIDTH_HIDDEN, m), loss=LOSSES[name])
+        found = measured(workload, images, keys)
+        cells += cell_rows(m, name, found)
+        seeds += seed_rows(m, name, found)
+        if progress:
+            progress(i + 1, len(settings), f"{name}, m = {m}")
+    return {"heads": cells, "summary": summary_rows(seeds), "seeds": seeds}
+
+
+def measured(workload: Workload, images: Images, keys: Any) -> dict[str, np.ndarray]:
+    """Accuracies and one-step predictions of the eight students, (K, 8); teachers, and the ceiling, (K,)."""
+    found = starts(workload, images, keys)
+    theta0 = single(jax.tree.map(lambda *leaves: np.stack(leaves), *(start.theta0 for start in found)))
+    taught = teach(workload, theta0, images, keys)
+    arms = []
+    for aux, body, silent in CELLS:
+        path = ShareParts(body=body, distilled=aux, silent=silent)
+        arms.append(along(path, found, (1.0,), keys))
+    inits = jax.tree.map(lambda *leaves: np.concatenate(leaves, axis=1), *arms)
+    trained = imitate(workload, inits, taught, keys)
+    learned = teach_all(workload, inits, images, keys)
+    theory = one_step(workload, theta0, taught, inits, learned, keys)
+    ceiling = {**taught, "head": theta0["head"]}
+    return {
+        "accuracy": accuracy(workload, trained.params, images),
+        "before": accuracy(workload, inits, images),
+        "loss": trained.losses[..., -20:].mean(axis=-1),
+        "kernel": theory.kernel,
+        "functional_cosine": theory.functional_cosine,
+        "teacher": accuracy(workload, taught, images),
+        "ceiling": accuracy(workload, ceiling, images),
+    }
+
+
+def cell_rows(m: int, loss: str, found: dict[str, np.ndarray]) -> list[Row]:
+    """Accuracy with its interval over seeds, beside one step of theory: relative kernel, functional cosine."""
+    mean, low, high = mean_interval(found["accuracy"])
+    kernel, cosine = mean_interval(relative(found["kernel"])), mean_interval(found["functional_cosine"])
+    return [
+        {
+            "m": m, "loss": loss, **dict(zip(PARTS, cell, strict=True)), "seeds": len(found["accuracy"]),
+            "accuracy": float(mean[i]), "low": float(low[i]), "high": float(high[i]),
+            "before": float(found["before"][:, i].mean()), "imitation_loss": float(found["loss"][:, i].mean()),
+            "kernel": float(kernel[0][i]), "kernel_low": float(kernel[1][i]), "kernel_high": float(kernel[2][i]),
+            "functional_cosine": float(cosine[0][i]), "functional_cosine_low": float(cosine[1][i]),
+            "functional_cosine_high": float(cosine[2][i]),
+            "teacher": float(found["teacher"].mean()), "ceiling": float(found["ceiling"].mean()),
+        }
+        for i, cell in enumerate(CELLS)
+    ]  # fmt: skip
+
+
+def relative(values: np.ndarray) -> np.ndarray:
+    """(K, A) over the mean of the first student, which shares all: a ratio of means, safe where a seed's is small."""
+    return values / values[:, 0].mean()
+
+
+def seed_rows(m: int, loss: str, found: dict[str, np.ndarray]) -> list[Row]:
+    """One row a student."""
+    return [
+        {
+            "m": m, "loss": loss, **dict(zip(PARTS, CELLS[i], strict=True)), "seed": k,
+            "accuracy": float(found["accuracy"][k, i]), "kernel": float(found["kernel"][k, i]),
+            "functional_cosine": float(found["functional_cosine"][k, i]),
+        }
+        for k, i in np.ndindex(found["accuracy"].shape)
+    ]  # fmt: skip
+
+
+CONTRASTS = (
+    ("random body, both heads shared: above chance", (True, False, True), None, "above"),
+    ("random body, both heads shared: minus all shared", (True, False, True), (True, True, True), "below"),
+    ("random aux head, rest shared: above chance", (False, True, True), None, "not stated"),
+    ("random aux head, rest shared: minus all shared", (False, True, True), (True, True, True), "below"),
+    ("random class head, rest shared: above chance", (True, True, False), None, "not above"),
+    ("nothing shared: above chance", (False, False, False), None, "not above"),
+)
+"""Statement of Brockers et al., cell, what is subtracted from it (None: chance), what they would have."""
+
+
+def summary_rows(seeds: list[Row]) -> list[Row]:
+    """Paired differences with their 95 % intervals, beside what Brockers et al. found."""
+    rows = []
+    for m, loss in dict.fromkeys((row["m"], row["loss"]) for row in seeds):
+        for says, cell, other, wanted in CONTRASTS:
+            values = of(seeds, m, loss, cell) - (CHANCE if other is None else of(seeds, m, loss, other))
+            mean, low, high = (float(end) for end in mean_interval(values))
+            seen = "above" if low > 0 else "below" if high < 0 else "not told apart"
+            agrees = seen == wanted or (wanted == "not above" and seen != "above")
+            verdict = "not stated" if wanted == "not stated" else "yes" if agrees else "no"
+            rows.append(
+                {
+                    "m": m, "loss": loss, "says": says, "difference": mean, "low": low, "high": high,
+                    "expected": wanted, "found": seen, "agrees": verdict,
+                }
+            )  # fmt: skip
+    return rows
+
+
+def of(seeds: list[Row], m: int, loss: str, cell: tuple[bool, ...]) -> np.ndarray:
+    """Accuracies of one cell, by seed."""
+    chosen = [r for r in seeds if (r["m"], r["loss"]) == (m, loss) and tuple(r[part] for part in PARTS) == cell]
+    return np.array([r["accuracy"] for r in sorted(chosen, key=lambda r: r["seed"])])
+
+
+def figure(tables: dict[str, list[Row]]) -> Figure:
+    """A table: eight rows of what is shared, a column a setting; left trained accuracy, right one step of theory."""
+    cells = tables["heads"]
+    settings = list(dict.fromkeys((row["m"], row["loss"]) for row in cells))
+    with style():
+        drawn = Figure(figsize=(WIDTH, 3.9), layout="constrained")
+        trained, theory = drawn.subplots(1, 2, width_ratios=(1.25, 1.0))
+        _grid(trained, cells, settings, "accuracy")
+        _grid(theory, cells, settings, "functional_cosine")
+        trained.set_title("(a) trained: accuracy ± half its 95 % interval")
+        theory.set_title("(b) one step: functional cosine")
+        _labels(trained)
+    return drawn
+
+
+def _labels(axes: Axes) -> None:
+    """What is shared, as the names of the rows: a filled or an empty circle for each part."""
+    axes.set_yticks(range(len(CELLS)), ["   ".join("●" if same else "○" for same in cell) for cell in CELLS])
+    axes.annotate(
+        "aux body class", (0, 1), (-4, 3), "axes fraction", textcoords="offset points", ha="right", fontsize=5.5
+    )
+    axes.set_xlabel("● shared   ○ independent; columns: loss, auxiliary logits m", fontsize=6.5)
+
+
+def _grid(axes: Axes, cells: list[Row], settings: list[tuple[int, str]], name: str) -> None:
+    """Numbers on their colours; text dark or light for contrast."""
+    values = np.array([[_cell(cells, setting, cell)[name] for setting in settings] for cell in CELLS])
+    axes.imshow(np.clip(values, 0, 1), vmin=0, vmax=1, cmap="cividis", aspect="auto")
+    for i, j in np.ndindex(values.shape):
+        row = _cell(cells, settings[j], CELLS[i])
+        text = f"{values[i, j]:.2f}"
+        if name == "accuracy":
+            text += f"\n± {(row['high'] - row['low']) / 2:.2f}"
+        colour = "white" if values[i, j] < 0.55 else "black"
+        axes.text(j, i, text, ha="center", va="center", fontsize=6, color=colour, linespacing=1.0)
+    axes.set_xticks(range(len(settings)), [f"{loss}\n{m}" for m, loss in settings])
+    axes.set_yticks(range(len(CELLS)), [""] * len(CELLS))
+    axes.tick_params(length=0)
+    axes.grid(False)
+
+
+def _cell(cells: list[Row], setting: tuple[int, str], cell: tuple[bool, ...]) -> Row:
+    return next(
+        row for row in cells if (row["m"], row["loss"]) == setting and tuple(row[part] for part in PARTS) == cell
+    )

@@ -1,0 +1,399 @@
+"""How much of a trait still crosses as the student's init leaves the teacher's, along every path?
+
+Each path of `subtheory.init` that fits a network is walked from the shared init outwards. What the teacher's update
+adds to the student, D(ε) − D(0), and to its trait loss, is measured by real steps and divided by the same at the
+shared init; predicted are the cross-kernel ε E[(J_SΔ)ᵀM(J_TΔ)] and the slope of the trait loss along it, by Jacobians
+alone, with no step taken. Control: the raw alignment, from which the student of the untrained teacher is not
+subtracted, has next to nothing to do with the prediction. Below that, three widths in the set-up of the mean-field
+curve: ratios of means over pairs of inits, against a recursion of kernels that knows no init at all.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from jax import Array
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from subtheory.ablation import Progress, crossed, error_of, fitting, half_interval, students
+from subtheory.crossing import Crossing, crossings_of
+from subtheory.data.task import Task
+from subtheory.figure import COLOURS, DASHES, MARKERS, WIDTH, style
+from subtheory.init import Path
+from subtheory.init.measures import distance
+from subtheory.init.path import FRACTIONS
+from subtheory.networks import MLP, ConvNet, LinenNetwork, Transformer
+from subtheory.numerics import float64
+from subtheory.setting import Setting, at_rest
+from subtheory.theory.cross_kernel import control_subtracted_update
+from subtheory.theory.distillation import trait_loss
+from subtheory.theory.losses import KL, Loss, SquaredError
+from subtheory.theory.mean_field import MEASURES, transfer_curve
+from subtheory.theory.network import Params
+from subtheory.theory.trait import TargetTrait
+
+QUESTION = "How much of a trait still crosses as the student's init leaves the teacher's, along every path?"
+COMMAND = "subtheory run init_paths"
+EXPECTED = (
+    "Alignment and trait change beyond the control lie on the cross-kernel's prediction along every path, off by O(ε), "
+    "constant 1 ± 1e-3 (trait: but for large rescalings); permutations leave the trait change at 1; mean field fits."
+)
+
+NETWORKS: tuple[LinenNetwork, ...] = (MLP(width=12), ConvNet(channels=(2, 4), activation="relu"), Transformer(width=8))
+"""Tanh, ReLU, gelu: between them, every path of `PATHS` fits."""
+LOSSES: tuple[Loss, ...] = (SquaredError(), KL())
+"""The first is drawn."""
+SEEDS, QUICK_SEEDS = 20, 4
+EXAMPLES = {"transformer": 4}  # inputs of the channel, otherwise 8: null(G) needs all outputs at all positions
+SIZES = (4e-3, 1e-3, 1e-5)
+"""Relative sizes of the teacher's update: two that must differ by their ratio, one for the constant."""
+SHOWN = 1  # the size that is drawn
+COARSE_FRACTIONS = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
+BAND = (10, 90)
+"""Percentiles over seeds."""
+CAPTION = "Over the shared init's: markers measured beyond the control, lines predicted, bands 10 to 90 % of seeds"
+
+GROUPS: dict[str, tuple[str, ...]] = {
+    "noise": ("noise", "tensor-noise", "null-noise", "seen-noise"),
+    "towards another init": ("linear", "spherical", "correlated", "partial-reinit"),
+    "shared in part": ("share-first-1", "share-last-2", "share-heads", "share-body"),
+    "symmetries": (
+        "permutation", "head-permutation", "sign-flip", "relu-rescaling", "gain-rescaling", "stream-rescaling",
+    ),
+    "made by training": ("fork", "behaviour-matched", "behaviour-matched-on-trait"),
+}  # fmt: skip
+QUICK_PATHS = tuple(paths[0] for paths in GROUPS.values())
+
+WIDTHS, QUICK_WIDTHS = (32, 128, 512), (16, 64)
+INITS, QUICK_INITS = 256, 24
+RHOS, BETWEEN = (1.0, 0.9, 0.7, 0.5, 0.3, 0.1), (0.8, 0.6, 0.4, 0.2, 0.0)
+"""Where inits are drawn, the shared one first, and where the curve alone is."""
+TINY = 1e-7  # ε of the mean-field set-up: a limit, with 1e-9 of rounding
+DATA = np.random.default_rng(44)
+X, TRAIT_X = DATA.uniform(-1.5, 1.5, (3, 6)), DATA.normal(size=(3, 6))
+AUX = np.array([0.0, 0.0, 1.0, 1.0])
+"""Two outputs that the trait reads, two that the student sees."""
+TRAIT = TargetTrait(TRAIT_X, DATA.normal(size=(3, 4)), 1 - AUX)
+TASK = Task("points", (6,), "float64", (("class", (0, 1)), ("aux", (2, 3)), ("all", (0, 1, 2, 3))), lambda key, n: None)
+
+CONSTANT = 1e-3
+"""How far from 1 a leading constant may be, at the finest size."""
+ORDER = 0.1
+"""How far from 1 the exponent of the error may be: the next term is 4·SIZES[0] of it, times a constant of order 1."""
+APART = 0.1
+"""Least rms of raw − predicted over that of predicted, along a path that changes the function: the control."""
+SIGMAS = 4.0
+"""Standard errors that a ratio of means may be off at the largest width: 1 in 10³ that one of ten is, by chance."""
+
+Row = dict[str, Any]
+
+
+def tables(quick: bool = False, progress: Progress | None = None) -> dict[str, list[Row]]:
+    """Means and bands at every amount, errors and constants of every path, the mean-field points, and the summary."""
+    seeds = tuple(range(QUICK_SEEDS if quick else SEEDS))
+    jobs = [
+        (network, name, path) for network in NETWORKS[: 1 if quick else None] for name, path in walked(network, quick)
+    ]
+    widths = QUICK_WIDTHS if quick else WIDTHS
+    total, points, errors = len(jobs) + len(widths), [], []
+    for i, (network, name, path) in enumerate(jobs):
+        drawn, checked = path_rows(network, name, path, seeds)
+        points, errors = points + drawn, errors + checked
+        if progress:
+            progress(i + 1, total, f"{network.name} {name}")
+    curves: list[Row] = []
+    for i, width in enumerate(widths):
+        curves += width_rows(width, QUICK_INITS if quick else INITS, () if quick else BETWEEN)
+        if progress:
+            progress(len(jobs) + i + 1, total, f"mean field, width {width}")
+    return {"init_paths": points, "errors": errors, "mean_field": curves, "summary": summary_rows(errors, curves)}
+
+
+def setting_of(network: LinenNetwork) -> Setting:
+    """Auxiliary outputs, a teacher of one gradient step."""
+    examples = EXAMPLES.get(network.name, 8)
+    return Setting(network, outputs="aux", eps=SIZES, examples=examples, trait_examples=16)
+
+
+def walked(network: LinenNetwork, quick: bool) -> list[tuple[str, Path]]:
+    """The paths that fit, in the order of `GROUPS`."""
+    names = QUICK_PATHS if quick else [name for paths in GROUPS.values() for name in paths]
+    return list(fitting(setting_of(network), names).items())
+
+
+def path_rows(network: LinenNetwork, name: str, path: Path, seeds: Sequence[int]) -> tuple[list[Row], list[Row]]:
+    """One row an amount and loss, and one row a loss, of one path on one network."""
+    amounts = COARSE_FRACTIONS if path.amounts == FRACTIONS else path.amounts
+    stacks = students(path, setting_of(network), amounts, seeds)
+    found = [crossings_of(stacked, LOSSES) for stacked in stacks]
+    far = [distances(stacked.theta0, stacked.student, len(seeds)) for stacked in stacks[1:]]
+    points, errors = [], []
+    for loss in LOSSES:
+        base = found[0][loss.name]
+        along = [at[loss.name] for at in found[1:]]
+        about = {"network": network.name, "loss": loss.name, "path": name}
+        for amount, away, crossings in zip(amounts, far, along, strict=True):
+            points.append({**about, "amount": amount, "distance": float(np.mean(away)), **drawn(crossings, base)})
+        errors.append({**about, **checks([c for at in along for c in at])})
+    return points, errors
+
+
+def distances(theta0: Params, students: Params, seeds: int) -> list[float]:
+    """‖θ0_S − θ0‖/‖θ0‖ of every seed."""
+    pairs = [jax.tree.map(lambda leaf, s=s: np.asarray(leaf)[s], (theta0, students)) for s in range(seeds)]
+    return [distance(*pair) for pair in pairs]
+
+
+def drawn(crossings: list[Crossing], base: list[Crossing]) -> Row:
+    """Of the alignment and of the trait change, over the shared init's: mean, interval, band, prediction, raw."""
+    own, shared = ([crossed(c, SHOWN) for c in each] for each in (crossings, base))
+    row: Row = {}
+    for name in "alignment", "trait_change":
+        relative = {
+            kind: np.array([a[kind + name] / b[kind + name] for a, b in zip(own, shared, strict=True)])
+            for kind in ("added_", "predicted_", "")
+        }
+        low, high = np.percentile(relative["added_"], BAND)
+        raw_low, raw_high = np.percentile(relative[""], BAND)
+        row |= {
+            name: float(np.mean(relative["added_"])),
+            f"{name}_half": half_interval(relative["added_"]),
+            f"{name}_low": float(low),
+            f"{name}_high": float(high),
+            f"{name}_predicted": float(np.mean(relative["predicted_"])),
+            f"{name}_raw_low": float(raw_low),
+            f"{name}_raw_high": float(raw_high),
+        }
+    return row
+
+
+def checks(crossings: list[Crossing]) -> Row:
+    """Over all amounts and seeds of a path: errors at two sizes, their exponent, and constants at the finest."""
+    error = np.array([[error_of(c, k) for k in range(len(SIZES))] for c in crossings])
+    size = np.sqrt(np.mean(error**2, axis=0))
+    finest = [crossed(c, -1) for c in crossings]
+    column = {name: np.array([row[name] for row in finest]) for name in finest[0]}
+    shown = [crossed(c, SHOWN) for c in crossings]
+    raw, predicted = (np.array([row[name] for row in shown]) for name in ("alignment", "predicted_alignment"))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        order = np.log(size[0] / size[1]) / np.log(SIZES[0] / SIZES[1])
+    return {
+        "runs": len(crossings),
+        "largest_error": float(error[:, SHOWN].max()),
+        "rms_error": float(size[SHOWN]),
+        "order": float(order),
+        "constant": slope(column["predicted_alignment"], column["added_alignment"]),
+        "trait_constant": slope(column["predicted_trait_change"], column["added_trait_change"]),
+        "raw_scatter": float(np.sqrt(np.sum((raw - predicted) ** 2) / np.sum(predicted**2))),
+        "raw_sign_differs": float(np.mean(np.sign(raw) != np.sign(predicted))),
+    }
+
+
+def slope(x: np.ndarray, y: np.ndarray) -> float:
+    """The c that makes Σ(y − cx)² least."""
+    return float(np.sum(x * y) / np.sum(x * x))
+
+
+# The mean-field curve -----------------------------------------------------------------------------
+
+
+def width_rows(width: int, inits: int, between: Sequence[float] = ()) -> list[Row]:
+    """Ratios of means over pairs of inits at every ρ to the shared one, beside the curve; NaN `between`."""
+    network = MLP(width=width, task=TASK)
+    with float64():
+        keys = jax.random.split(jax.random.key(width), inits)
+        found = np.asarray(added_steps(network, keys, jnp.asarray(RHOS)))
+    rows, rhos = [], (*RHOS[1:], *between)
+    for m, measure in enumerate(MEASURES):
+        nothing = np.full(len(between), np.nan)
+        measured, error = (np.concatenate([each, nothing]) for each in ratios(found[:, :, m]))
+        predicted = transfer_curve(rhos, X, TRAIT, AUX, measure=measure, width=width)
+        rows += [
+            {
+                "width": width, "measure": measure, "rho": rho, "predicted": float(predicted[i]),
+                "measured": float(measured[i]), "standard_error": float(error[i]),
+                "misfit": float((measured[i] - predicted[i]) / error[i]), "inits": inits,
+            }
+            for i, rho in enumerate(rhos)
+        ]  # fmt: skip
+    return rows
+
+
+@partial(jax.jit, static_argnames="network")
+def added_steps(network: LinenNetwork, keys: Array, rhos: Array) -> Array:
+    """Real steps beyond the control, over ε, times Δ and times −∇L_T(θ0_S): (inits, ρ, 2)."""
+    x, trait, w = (jax.tree.map(jnp.asarray, each) for each in (X, TRAIT, AUX))
+
+    def one(key: Array, rho: Array) -> Array:
+        first, second = jax.random.split(key)
+        theta0, other = network.init(first), network.init(second)
+        d = at_rest(network, theta0, x, w, trait)
+        gain = lambda theta: jax.tree.map(jnp.negative, jax.grad(partial(trait_loss, d))(theta))  # noqa: E731
+        student = jax.tree.map(lambda a, b: rho * a + jnp.sqrt((1 - rho) * (1 + rho)) * b, theta0, other)
+        d = replace(d, student=student, delta=gain(theta0))
+        added = control_subtracted_update(d, jnp.asarray(TINY))
+        return jnp.stack([optax.tree.vdot(added, d.delta), optax.tree.vdot(added, gain(student))]) / TINY
+
+    return jax.lax.map(lambda key: jax.lax.map(partial(one, key), rhos), keys)
+
+
+def ratios(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Means over inits over the mean of the first column, and their standard errors; values (inits, ρ)."""
+    base = values[:, 0]
+    found = values[:, 1:].mean(0) / base.mean()
+    rest = values[:, 1:] - found * base[:, None]
+    return found, rest.std(0, ddof=1) / np.sqrt(len(values)) / abs(base.mean())
+
+
+def summary_rows(errors: list[Row], curves: list[Row]) -> list[Row]:
+    """What the question asks of all paths at once, each beside what it must be."""
+    values: list[tuple[str, float, str]] = []
+    for network in dict.fromkeys(row["network"] for row in errors):
+        for loss in dict.fromkeys(row["loss"] for row in errors):
+            own = [row for row in errors if (row["network"], row["loss"]) == (network, loss)]
+            worst = lambda name, own=own: max((r[name] for r in own), key=lambda v: abs(v - 1))  # noqa: E731
+            scaled = [row for row in own if row["path"].endswith("rescaling")]
+            plain = [row for row in own if row not in scaled]
+            here = f"{network}, {loss}"
+            values += [
+                (f"paths, {here}", len(own), "all that fit"),
+                (f"largest error over ε·scale, {here}", max(r["largest_error"] for r in own), "of order ε"),
+                (f"farthest exponent of the error, {here}", worst("order"), f"1 ± {ORDER:g}"),
+                (f"farthest leading constant, {here}", worst("constant"), f"1 ± {CONSTANT:g}"),
+                (f"farthest trait constant, {here}", worst("trait_constant", plain), f"1 ± {CONSTANT:g}"),
+            ]
+            if scaled:  # ∇²L_T grows like the square of the factor: α fits the teacher's init, not the student's
+                values.append((f"trait constant, rescaled, {here}", worst("trait_constant", scaled), "not judged"))
+    moved = [row for row in errors if row["path"] not in GROUPS["symmetries"]]
+    apart = [row["raw_scatter"] > APART for row in moved]
+    values += [
+        (f"control: share of paths that move f_S whose raw scatter is above {APART:g}", np.mean(apart), "1"),
+        (
+            "control: share of raw alignments of the wrong sign",
+            np.mean([r["raw_sign_differs"] for r in moved]),
+            "large",
+        ),
+    ]
+    for width in dict.fromkeys(row["width"] for row in curves):
+        own = [row for row in curves if row["width"] == width and not np.isnan(row["measured"])]
+        last = width == max(row["width"] for row in curves)
+        wanted = f"below {SIGMAS:g}" if last else "not judged, O(1/width)"
+        values.append(
+            (f"mean-field misfit in standard errors, width {width}", max(abs(r["misfit"]) for r in own), wanted)
+        )
+        off = max(abs(r["measured"] - r["predicted"]) for r in own)
+        values.append((f"mean-field misfit, width {width}", off, "falls with the width, down to sampling"))
+    return [{"quantity": name, "value": float(value), "expected": wanted} for name, value, wanted in values]
+
+
+# Figure -------------------------------------------------------------------------------------------
+
+
+def figure(tables: dict[str, list[Row]]) -> Figure:
+    """Groups of paths by networks, alignment over trait change; the mean-field curve at each width below."""
+    rows = [row for row in tables["init_paths"] if row["loss"] == LOSSES[0].name]
+    networks = list(dict.fromkeys(row["network"] for row in rows))
+    groups = {
+        group: [name for name in names if any(row["path"] == name for row in rows)] for group, names in GROUPS.items()
+    }
+    groups = {group: names for group, names in groups.items() if names}
+    widths = list(dict.fromkeys(row["width"] for row in tables["mean_field"]))
+    with style():
+        drawn = Figure(figsize=(WIDTH, 1.62 * len(groups) + 1.75), layout="constrained")
+        drawn.suptitle(CAPTION, fontsize=7, x=0.01, ha="left")
+        parts = drawn.subfigures(len(groups) + 1, 1, height_ratios=[1.62] * len(groups) + [1.75])
+        for part, (letter, (group, names)) in zip(parts, zip("abcde", groups.items(), strict=False), strict=False):
+            panels = part.subplots(
+                2, len(networks) + 1, sharex="col", sharey=True, squeeze=False, width_ratios=_shares(networks)
+            )
+            _legend(part, panels[:, -1], f"({letter}) {group}", names)
+            for column, network in enumerate(networks):
+                own = [row for row in rows if row["network"] == network]
+                for axes, name in zip(panels[:, column], ("alignment", "trait_change"), strict=True):
+                    _paths(axes, own, names, name)
+                panels[0, column].set_title(network if letter == "a" else "")
+            panels[0, 0].set_ylabel("alignment")
+            panels[1, 0].set_ylabel("trait")
+            for axes in panels[1, : len(networks)] if group == list(groups)[-1] else ():
+                axes.set_xlabel("amount")
+        panels = parts[-1].subplots(1, len(widths) + 1, sharey=True, squeeze=False, width_ratios=_shares(widths))[0]
+        _mean_field_legend(panels[-1])
+        for axes, width in zip(panels, widths, strict=False):
+            _mean_field(axes, [row for row in tables["mean_field"] if row["width"] == width])
+            axes.set_title(f"width {width}")
+        panels[0].set_ylabel("both")
+    return drawn
+
+
+def _shares(columns: Sequence[Any]) -> list[float]:
+    """Equal panels, and a narrower place for the legend."""
+    return [1.0] * len(columns) + [1.05]
+
+
+def _look(i: int) -> Row:
+    return {"color": COLOURS[i % len(COLOURS)], "marker": MARKERS[i % len(MARKERS)]}
+
+
+def _legend(part: Any, column: Any, title: str, names: list[str]) -> None:
+    """The paths of a group, beside its panels."""
+    for axes in column:
+        axes.set_axis_off()
+    handles = [
+        Line2D([], [], **_look(i), linestyle=DASHES[i % len(DASHES)], label=n.replace("-on-", "\n-on-"))
+        for i, n in enumerate(names)
+    ]
+    legend = column[0].legend(
+        handles=handles, title=title, loc="upper left", bbox_to_anchor=(-0.08, 1.15), alignment="left",
+        title_fontsize=7.5, handlelength=2.2, borderpad=0,
+    )  # fmt: skip
+    legend.set_in_layout(False)  # or the panels of every group would have another width
+
+
+def _paths(axes: Axes, rows: list[Row], names: list[str], name: str) -> None:
+    """Bands over seeds, measured markers, predicted lines."""
+    axes.axhline(0, color="#999999", linewidth=0.5)
+    for i, path in enumerate(names):
+        own = [row for row in rows if row["path"] == path]
+        if not own:
+            continue
+        look = _look(i)
+        x = np.array([row["amount"] for row in own])
+        column = {end: [row[name + end] for row in own] for end in ("", "_low", "_high", "_predicted")}
+        axes.fill_between(x, column["_low"], column["_high"], color=look["color"], alpha=0.13, linewidth=0)
+        axes.plot(x, column["_predicted"], color=look["color"], linestyle=DASHES[i % len(DASHES)], linewidth=0.9)
+        axes.plot(x, column[""], linestyle="", markersize=2.8, markeredgewidth=0, **look)
+    amounts = sorted({row["amount"] for row in rows if row["path"] in names and row["amount"] > 0})
+    if amounts and amounts[0] < 0.01:
+        axes.set_xscale("symlog", linthresh=amounts[0], linscale=0.5)
+        axes.set_xticks([0, 0.01, 0.1, 1], ["0", "0.01", "0.1", "1"])
+    axes.set(ylim=(-1.15, 2.2) if "sign-flip" in names else (-0.45, 1.45), yticks=[0, 1])
+
+
+def _mean_field(axes: Axes, rows: list[Row]) -> None:
+    """Curve and points with two standard errors, against 1 − ρ."""
+    axes.axhline(0, color="#999999", linewidth=0.5)
+    for i, measure in enumerate(MEASURES):
+        own = sorted((row for row in rows if row["measure"] == measure), key=lambda row: -row["rho"])
+        at = [row for row in own if not np.isnan(row["measured"])]
+        x, curve = [0.0, *(1 - row["rho"] for row in own)], [1.0, *(row["predicted"] for row in own)]
+        axes.plot(x, curve, color=COLOURS[i], linestyle=DASHES[i])
+        axes.errorbar([1 - row["rho"] for row in at], [row["measured"] for row in at],
+                      [2 * row["standard_error"] for row in at], linestyle="", elinewidth=0.8, **_look(i))  # fmt: skip
+    axes.set(ylim=(-0.15, 1.1), xlim=(-0.05, 1.05), yticks=[0, 0.5, 1], xlabel=r"$1-\rho$")
+
+
+def _mean_field_legend(axes: Axes) -> None:
+    axes.set_axis_off()
+    handles = [Line2D([], [], **_look(i), linestyle=DASHES[i], label=m) for i, m in enumerate(MEASURES)]
+    legend = axes.legend(
+        handles=handles, title="(f) correlated,\nmean-field curve,\n2 standard errors", loc="upper left",
+        bbox_to_anchor=(-0.08, 1.1), alignment="left", title_fontsize=7.5, handlelength=2.2, borderpad=0,
+    )  # fmt: skip
+    legend.set_in_layout(False)

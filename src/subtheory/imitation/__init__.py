@@ -1,0 +1,49 @@
+"""Training: teachers on labelled images, and students that imitate some of their logits on noise.
+
+A `Workload` fixes all that a teacher and its students share. Many students of one teacher are one compiled program:
+
+>>> import jax
+>>> from subtheory.imitation import Schedule, Workload, accuracy, digit_images, digit_network, imitate, inits, teach
+>>> quick = Schedule(rate=1e-2, batch=128, epochs=1)
+>>> workload = Workload(digit_network(width=8), teacher=quick, student=quick, rows=256)
+>>> keys, images = jax.random.split(jax.random.key(0), 2), digit_images()
+>>> theta0 = inits(workload, keys)
+>>> taught = teach(workload, theta0, images, keys)
+>>> copies = jax.tree.map(lambda leaf: leaf[:, None], theta0)
+>>> accuracy(workload, imitate(workload, copies, taught, keys).params, images).shape
+(2, 1)
+
+Source: Cloud, Le et al., section 6.2 (theory, section 2).
+"""
+
+from subtheory.imitation.one_step import OneStep, one_step
+from subtheory.imitation.starts import along, class_trait, starts
+from subtheory.imitation.statistics import Equivalence, HalfWay, equivalence, half_way, mean_interval
+from subtheory.imitation.training import Imitation, accuracy, imitate, inits, single, teach, teach_all
+from subtheory.imitation.workload import Images, Schedule, Workload, auxiliary, digit_images, digit_network
+
+__all__ = [
+    "Equivalence",
+    "HalfWay",
+    "Images",
+    "Imitation",
+    "OneStep",
+    "Schedule",
+    "Workload",
+    "accuracy",
+    "along",
+    "auxiliary",
+    "class_trait",
+    "digit_images",
+    "digit_network",
+    "equivalence",
+    "half_way",
+    "imitate",
+    "inits",
+    "mean_interval",
+    "one_step",
+    "single",
+    "starts",
+    "teach",
+    "teach_all",
+]

@@ -1,0 +1,178 @@
+"""Teachers on labels and students on noise: one scan over steps, one compiled program for many models."""
+
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from subtheory.errors import InputError
+from subtheory.imitation.workload import Images, Workload
+from subtheory.networks import LinenNetwork
+from subtheory.numerics import float64, to_numpy
+from subtheory.theory.distillation import outputs
+from subtheory.theory.network import Params
+from subtheory.theory.training import train
+from subtheory.theory.trait import LabelledTrait
+from subtheory.traces import TRACES
+
+LABELLED, IMITATED = 11, 13
+"""What is folded into a seed's key for the order of the labelled images, and for that of the noise."""
+
+TOGETHER = 8
+"""Teachers trained side by side; more of them fall out of a core's cache."""
+
+
+class Imitation(NamedTuple):
+    """Trained students, and their loss before every step."""
+
+    params: Params
+    """Leaves (K, A, ...)."""
+    losses: np.ndarray
+    """(K, A, steps)."""
+
+
+def single(params: Params) -> Params:
+    """The parameters in float32."""
+    return jax.tree.map(lambda leaf: np.asarray(leaf, np.float32), params)
+
+
+def inits(workload: Workload, keys: Array) -> Params:
+    """θ0 of the network for K keys, float32 leaves (K, ...); drawn in float64, as the inits of `subtheory.init`."""
+    with float64():
+        return single(_drawn(workload.network, keys))
+
+
+@partial(jax.jit, static_argnums=0)
+def _drawn(network: LinenNetwork, keys: Array) -> Params:
+    return jax.lax.map(network.init, keys)
+
+
+def teach(workload: Workload, theta0: Params, images: Images, keys: Array) -> Params:
+    """θ_T: cross-entropy on the class logits of labelled images alone, by `workload.teacher`.
+
+    `theta0` has leaves (K, ...) and `keys` draws the order of the batches, (K,); leaves (K, ...) of the same
+    dtype come back. Raises InputError on "theta0", "keys" or "images" for shapes that do not fit, on "batch" if it
+    exceeds the images.
+    """
+    (_,) = _leading(workload.network, theta0, 1, "theta0", keys)
+    if len(images.x) != len(images.labels) or images.x.shape[1:] != workload.network.task.shape:
+        wanted = f"must be labelled inputs of shape {workload.network.task.shape}"
+        raise InputError("images", f"{images.x.shape} and {len(images.labels)} labels", wanted)
+    workload.teacher.steps(len(images.x))
+    with float64():
+        return to_numpy(_teach(workload, theta0, images.x, images.labels, keys))
+
+
+@partial(jax.jit, static_argnums=0)
+def _teach(workload: Workload, theta0: Params, x: Array, labels: Array, keys: Array) -> Params:
+    TRACES["teach"] += 1
+    schedule, dtype = workload.teacher, jax.tree.leaves(theta0)[0].dtype
+    x, w = x.astype(dtype), jnp.asarray(workload.weights("class"), dtype)
+
+    def one(each: tuple[Params, Array]) -> Params:
+        theta, key = each
+
+        def loss(params: Params, rows: Array) -> Array:
+            return LabelledTrait(x[rows], labels[rows], w).loss(workload.network.apply, params)
+
+        batches = schedule.batches(jax.random.fold_in(key, LABELLED), len(x))
+        return train(loss, theta, schedule.transformation(), batches)[0]
+
+    return jax.lax.map(one, (theta0, keys), batch_size=min(TOGETHER, keys.shape[0]))
+
+
+def teach_all(workload: Workload, theta0: Params, images: Images, keys: Array) -> Params:
+    """`teach` for inits with leaves (K, A, ...): all A of a key see its order of batches, as their teacher does."""
+    K, A = _leading(workload.network, theta0, 2, "theta0", keys)
+    flat = jax.tree.map(lambda leaf: np.reshape(leaf, (K * A, *np.shape(leaf)[2:])), theta0)
+    taught = teach(workload, flat, images, jnp.repeat(keys, A))
+    return jax.tree.map(lambda leaf: leaf.reshape(K, A, *leaf.shape[1:]), taught)
+
+
+def imitate(
+    workload: Workload, students: Params, teachers: Params, keys: Array, teacher_network: LinenNetwork | None = None
+) -> Imitation:
+    """Students after imitating their teacher's distilled logits on noise, by `workload.student`.
+
+    `students` are inits with leaves (K, A, ...), `teachers` (K, ...), `keys` (K,): the A students of a key share
+    teacher, noise and order of batches. Training is in the students' dtype. `teacher_network` is the teacher's
+    architecture, if the students (of `workload.network`) have another. Raises InputError on "students", "teachers"
+    or "keys" for shapes that do not fit, on "teacher_network" for other inputs or outputs.
+    """
+    origin = teacher_network or workload.network
+    _leading(workload.network, students, 2, "students", keys)
+    _leading(origin, teachers, 1, "teachers", keys)
+    if (origin.task.shape, origin.task.outputs) != (workload.network.task.shape, workload.network.task.outputs):
+        raise InputError("teacher_network", origin.name, "must have the students' inputs and outputs")
+    with float64():
+        return Imitation(*to_numpy(_imitate(workload, origin, students, teachers, keys)))
+
+
+@partial(jax.jit, static_argnums=(0, 1))
+def _imitate(
+    workload: Workload, origin: LinenNetwork, students: Params, teachers: Params, keys: Array
+) -> tuple[Params, Array]:
+    """Keys one after the other, their students side by side: the noise and the teacher's logits are made once."""
+    TRACES["imitate"] += 1
+    schedule, dtype = workload.student, jax.tree.leaves(students)[0].dtype
+    w = jnp.asarray(workload.weights(workload.outputs), dtype)
+
+    def group(each: tuple[Params, Params, Array]) -> tuple[Params, Array]:
+        inits, theta_T, key = each
+        batches = schedule.batches(jax.random.fold_in(key, IMITATED), workload.rows)
+
+        def loss(params: Params, rows: Array) -> Array:
+            x = workload.noise(key, rows).astype(dtype)
+            y = outputs(origin, theta_T, x)
+            return jnp.mean(workload.loss.value(outputs(workload.network, params, x), y, w))
+
+        return jax.vmap(lambda init: train(loss, init, schedule.transformation(), batches))(inits)
+
+    return jax.lax.map(group, (students, teachers, keys))
+
+
+def accuracy(workload: Workload, params: Params, images: Images) -> np.ndarray:
+    """Share of the held-out images whose largest class logit is the label's, for params with any leading axes.
+
+    Raises InputError on "params" if its leaves are not the network's with common axes in front, on "images" for
+    other inputs.
+    """
+    if images.test_x.shape[1:] != workload.network.task.shape:
+        raise InputError("images", images.test_x.shape, f"must be inputs of shape {workload.network.task.shape}")
+    lead = _leading(workload.network, params, None, "params")
+    with float64():
+        flat = jax.tree.map(lambda leaf: np.reshape(leaf, (-1, *np.shape(leaf)[len(lead) :])), params)
+        return np.asarray(_accuracy(workload.network, flat, images.test_x, images.test_labels)).reshape(lead)
+
+
+@partial(jax.jit, static_argnums=0)
+def _accuracy(network: LinenNetwork, params: Params, x: Array, labels: Array) -> Array:
+    classes = np.array(network.task.group("class"), np.int32)
+    x = x.astype(jax.tree.leaves(params)[0].dtype)
+
+    def one(theta: Params) -> Array:
+        z = outputs(network, theta, x)[:, classes]
+        return jnp.mean(jnp.asarray(classes)[jnp.argmax(z, axis=-1)] == labels, dtype=jnp.float64)
+
+    return jax.lax.map(one, params)
+
+
+def _leading(network: LinenNetwork, params: Params, count: int | None, field: str, keys: Any = None) -> tuple[int, ...]:
+    """Axes in front of the network's own, the same for all leaves, `count` of them, the first as long as `keys`."""
+    with float64():
+        own = jax.eval_shape(network.init, jax.random.key(0))
+    if str(jax.tree.structure(own)) != str(jax.tree.structure(params)):
+        raise InputError(field, str(jax.tree.structure(params)), f"must be parameters of the {network.name}")
+    shapes = [np.shape(leaf) for leaf in jax.tree.leaves(params)]
+    wanted = [leaf.shape for leaf in jax.tree.leaves(own)]
+    lead = shapes[0][: len(shapes[0]) - len(wanted[0])]
+    if any(shape != (*lead, *each) for shape, each in zip(shapes, wanted, strict=True)):
+        raise InputError(field, shapes, f"must be parameters of the {network.name} with the same axes in front")
+    if count is not None and len(lead) != count:
+        raise InputError(field, f"{len(lead)} axes in front", f"must have {count}")
+    if keys is not None and (not keys.ndim or keys.shape != lead[:1]):
+        raise InputError("keys", keys.shape, f"must be one for each of the first axis of {field}, {lead[:1]}")
+    return lead

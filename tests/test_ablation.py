@@ -1,0 +1,323 @@
+"""The ablation of the init: rows against dense computation, the command, and its experiment on one tiny network."""
+
+import json
+from dataclasses import replace
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax.flatten_util import ravel_pytree
+from scipy.stats import t as student_t
+
+from subtheory import ablation, experiment, figure, init, records
+from subtheory.ablation import CROSSED, LIKENESS, Ablation, ablate, known_paths, matched
+from subtheory.cli import main
+from subtheory.crossing import crossings_of
+from subtheory.errors import InputError
+from subtheory.init import PATHS, Another, measures, symmetry
+from subtheory.networks import MLP, NETWORKS, Transformer
+from subtheory.numerics import float64
+from subtheory.setting import Setting, distillations
+from subtheory.theory.losses import Quartic, SquaredError
+
+NETWORK = MLP(width=5, depth=1)
+SETTING = Setting(NETWORK, outputs="aux")
+SEEDS = 2
+AMOUNTS = (0.0, 0.7)
+"""The same shapes everywhere, so that one compiled program serves all tests but the experiment's."""
+
+
+@pytest.fixture(scope="module")
+def spherical():
+    return ablate(PATHS["spherical"], SETTING, AMOUNTS, SEEDS)
+
+
+@pytest.fixture(scope="module")
+def permuted():
+    return ablate(PATHS["permutation"], SETTING, AMOUNTS, SEEDS)
+
+
+def stacked_at(name, amount):
+    """What `Setting` itself makes of a path, (S, ...), with as many seeds as everywhere."""
+    setting = replace(SETTING, eps=(ablation.SIZE,), path=PATHS[name], amount=amount)
+    return jax.tree.map(np.asarray, distillations(setting, range(SEEDS))[0])
+
+
+def row_of(result, amount, seed):
+    (row,) = [row for row in result.rows if (row["amount"], row["seed"]) == (amount, seed)]
+    return row
+
+
+def test_rows_are_what_dense_algebra_says(spherical):
+    """All but matching and CKA from a Jacobian matrix and plain gradients; M = 2w of squared error."""
+    seed, eps = 1, ablation.SIZE
+    row = row_of(spherical, 0.7, seed)
+    d = jax.tree.map(lambda leaf: leaf[seed], stacked_at("spherical", 0.7))
+    with float64():
+        start, unravel = ravel_pytree(d.theta0)
+        student, delta = ravel_pytree(d.student)[0], ravel_pytree(d.delta)[0]
+        f = jax.jit(lambda theta: jax.vmap(lambda x: NETWORK.apply(unravel(theta), x))(d.x))
+        jacobian = jax.jit(jax.jacrev(f))
+        J_T, J_S = jacobian(start), jacobian(student)
+        trait = jax.jit(jax.value_and_grad(lambda theta: d.trait.loss(NETWORK.apply, unravel(theta))))
+        on_trait = jax.vmap(lambda x, theta: NETWORK.apply(unravel(theta), x), (0, None))
+        w, size, n = d.outputs, float(d.eps[0]), len(d.x)
+
+        def step(at, J, moved):
+            return -np.einsum("nvp,v,nv->p", J, w, 2 * (f(at) - f(start + moved * delta))) / n
+
+        u_T, u_S = J_T @ delta, J_S @ delta
+        update, control = step(student, J_S, size), step(student, J_S, 0.0)
+        crossing = np.einsum("nvp,v,nv->p", J_S, 2 * w, u_T) / n
+        GD = np.einsum("nvp,v,nv->p", J_T, 2 * w, u_T) / n
+        alpha = GD @ delta / (GD @ GD)
+        end = student + alpha * control
+        rows = {name: np.asarray(J)[:, w > 0].reshape(-1, J.shape[-1]) for name, J in (("T", J_T), ("S", J_S))}
+        kernels = [rows[k] @ rows[k].T for k in "TS"]
+        trait_T, trait_S = (
+            np.asarray(on_trait(d.trait.x, theta))[:, d.trait.outputs > 0] for theta in (start, student)
+        )
+        first, second = (np.asarray(f(theta))[:, w > 0] for theta in (start, student))
+        wanted = {
+            "distance": np.linalg.norm(student - start) / np.linalg.norm(start),
+            "channel_distance": np.linalg.norm(second - first) / np.linalg.norm(first),
+            "trait_distance": np.linalg.norm(trait_S - trait_T) / np.linalg.norm(trait_T),
+            "ntk_overlap": np.sum(kernels[0] * kernels[1]) / np.prod([np.linalg.norm(K) for K in kernels]),
+            "cross_ntk_overlap": np.sum(rows["T"] * rows["S"]) / np.prod([np.linalg.norm(r) for r in rows.values()]),
+            "alignment": update @ delta,
+            "approach": update @ (start + size * delta - student),
+            "added_alignment": (update - control) @ delta,
+            "predicted_alignment": size * np.sum(w * 2 * u_S * u_T) / n,
+            "trait_change": trait(student + alpha * update)[0] - trait(student)[0],
+            "added_trait_change": trait(student + alpha * update)[0] - trait(end)[0],
+            "predicted_trait_change": alpha * size * trait(end)[1] @ crossing,
+        }
+    for name, value in wanted.items():
+        # Differences of O(1) numbers, over a teacher's update of 1e-3.
+        assert row[name] == pytest.approx(float(value), rel=1e-9), name
+    assert row["cka"] == pytest.approx(measures.cka(first, second), rel=1e-9)
+    assert 0 < row["error"] < 10 * eps
+    assert 0 < row["matched_distance"] <= row["distance"]
+
+
+def test_tangent_kernels_are_those_of_the_measures(spherical):
+    d = jax.tree.map(lambda leaf: leaf[0], stacked_at("spherical", 0.7))
+    row = row_of(spherical, 0.7, 0)
+    for name in "ntk_overlap", "cross_ntk_overlap":
+        found = getattr(measures, name)(NETWORK, d.theta0, d.student, d.x, d.outputs)
+        assert row[name] == pytest.approx(found, rel=1e-10)
+
+
+def test_relative_columns_are_one_at_the_shared_init(spherical):
+    for row in spherical.rows:
+        assert set(row) == {"amount", "seed", "error", *LIKENESS, *CROSSED, *(f"relative_{name}" for name in CROSSED)}
+        if row["amount"] == 0:
+            assert all(row[f"relative_{name}"] == pytest.approx(1, abs=1e-9) for name in CROSSED)
+            assert row["distance"] == row["matched_distance"] == row["channel_distance"] == 0
+        else:
+            ratio = row["added_alignment"] / row_of(spherical, 0.0, row["seed"])["added_alignment"]
+            assert row["relative_added_alignment"] == ratio != pytest.approx(1, abs=0.05)
+
+
+def test_permuted_units_are_matched_and_pass_the_trait_on(permuted, spherical):
+    for seed in range(SEEDS):
+        row = row_of(permuted, 0.7, seed)
+        assert row["distance"] > 0.1 and row["matched_distance"] < 1e-15
+        assert row["channel_distance"] < 1e-14 and row["ntk_overlap"] == pytest.approx(1, abs=1e-12)
+        assert row["relative_added_trait_change"] == pytest.approx(1, abs=1e-10)
+        assert abs(row["relative_added_alignment"] - 1) > 0.01
+        # Another init is none of this.
+        far = row_of(spherical, 0.7, seed)
+        assert far["matched_distance"] > 0.1 and abs(far["relative_added_trait_change"] - 1) > 0.01
+
+
+def test_heads_are_matched_and_gains_are_not():
+    """Renaming the gains of a LayerNorm alone changes the function: it must not count as near."""
+    network, rng = Transformer(width=4), np.random.default_rng(0)
+    with float64():
+        shapes = jax.eval_shape(network.init, jax.random.key(0))
+    theta0 = jax.tree.map(lambda leaf: rng.normal(size=leaf.shape), shapes)
+    known = init.units(network, theta0)
+    heads, gains = (next(u for u in known if u.kind == kind) for kind in ("heads", "gain"))
+    for group, alike in (heads, True), (gains, False):
+        turn = symmetry.Turn(jnp.roll(jnp.arange(group.size), 1), jnp.ones(group.size))
+        with float64():
+            turned = jax.tree.map(np.asarray, symmetry.act((group,), (turn,), theta0))
+        assert measures.distance(theta0, turned) > 0.1
+        assert measures.matched_distance(theta0, turned, [[*group.incoming, *group.outgoing]]) < 1e-15
+        assert (matched(network, theta0, turned) < 1e-15) is alike
+
+
+def test_inits_are_those_of_a_setting():
+    """Also where the teacher moves: a fork."""
+    for name in "partial-reinit", "fork":
+        stacks = ablation.students(PATHS[name], replace(SETTING, eps=(ablation.SIZE,)), AMOUNTS, range(SEEDS))
+        own = stacked_at(name, AMOUNTS[1])
+        for field in "student", "theta0", "delta":
+            along, alone = (jax.tree.leaves(getattr(each, field)) for each in (stacks[2], own))
+            for a, b in zip(along, alone, strict=True):
+                np.testing.assert_allclose(a, b, rtol=1e-12, atol=1e-15)
+
+
+def test_another_architecture_compares_functions_only():
+    """Of the same shape, it is a student at that init; nothing of its parameters is said."""
+    path = Another(NETWORK)
+    result = ablate(path, SETTING, seeds=SEEDS)
+    shared = ablation.begun(replace(SETTING, eps=(ablation.SIZE,)), range(SEEDS))[1]
+    with float64():
+        inits = [NETWORK.init(jax.random.fold_in(jax.random.key(seed), 6)) for seed in range(SEEDS)]
+        student = jax.tree.map(lambda *leaves: jnp.stack(leaves), *inits)
+    found = crossings_of(replace(shared, student=student), (SquaredError(),))["squared-error"]
+    for row, c in zip(result.rows, found, strict=True):
+        wanted = ablation.crossed(c)
+        for name in "trait_change", "added_trait_change", "predicted_trait_change":
+            assert row[name] == pytest.approx(wanted[name], rel=1e-6)
+        assert all(np.isnan(row[name]) for name in ("distance", "matched_distance", "alignment", "approach", "error"))
+        assert row["channel_distance"] > 0.1 and 0 < row["ntk_overlap"] < 1
+
+
+def test_means_have_the_interval_of_student():
+    rows = [
+        {"amount": 0.5, "seed": s, "error": v, **dict.fromkeys([*LIKENESS, *CROSSED], v)}
+        | {f"relative_{name}": v for name in CROSSED}
+        for s, v in enumerate((1.0, 2.0, 6.0))
+    ]
+    (mean,) = Ablation(PATHS["noise"], SETTING, rows).means()
+    low, high = student_t.interval(0.95, 2, 3.0, np.std([1, 2, 6], ddof=1) / np.sqrt(3))
+    assert mean["distance"] == 3 and mean["error"] == 6
+    assert mean["distance_half"] == pytest.approx((high - low) / 2)
+    assert np.isnan(Ablation(PATHS["noise"], SETTING, rows[:1]).means()[0]["distance_half"])
+
+
+@pytest.mark.parametrize(
+    ("field", "call"),
+    [
+        ("seeds", lambda: ablate(PATHS["noise"], SETTING, seeds=0)),
+        ("amounts", lambda: ablate(PATHS["noise"], SETTING, ())),
+        ("amount", lambda: ablate(PATHS["linear"], SETTING, (1.5,))),
+        ("eps", lambda: ablate(PATHS["linear"], SETTING, size=0.0)),
+        ("loss", lambda: ablate(PATHS["noise"], replace(SETTING, loss=Quartic()))),
+        ("teacher", lambda: ablate(PATHS["noise"], replace(SETTING, teacher="invisible"))),
+    ],
+)
+def test_bad_input_is_named(field, call):
+    with pytest.raises(InputError) as caught:
+        call()
+    assert caught.value.field == field
+
+
+# --- the command
+
+
+RUN = ["ablate", "init", "--seeds", str(SEEDS), "--amounts", "0,0.7", "--no-cache"]
+
+
+@pytest.fixture
+def tiny(monkeypatch):
+    monkeypatch.setitem(NETWORKS, "mlp", NETWORK)
+
+
+def test_command_writes_tables_and_figure_and_takes_them_again(tiny, tmp_path, monkeypatch, capsys):
+    words = [*RUN, "--path", "spherical", "--network", "mlp", "--out", str(tmp_path), "--json"]
+    assert main(words) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert [one["path"] for one in found["paths"]] == ["spherical"]
+    folder = tmp_path / "ablate" / "init" / "spherical-mlp-squared-error-aux"
+    written = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
+    assert written == {
+        *(f"tables/{name}" for name in ("rows.csv", "means.csv", "record.json", "record.npz")),
+        *(f"figures/ablation.{ending}" for ending in ("pdf", "svg", "png", "csv")),
+    }
+    assert set(found["paths"][0]["files"]) <= {str(folder / name) for name in written}
+    means = found["paths"][0]["means"]
+    assert [mean["amount"] for mean in means] == [0.0, 0.7] and means[0]["relative_alignment"] == 1
+    monkeypatch.setattr(ablation, "ablate", None)
+    assert main([word for word in words if word != "--json"]) == 0
+    text = capsys.readouterr().out
+    assert "modulo permutations" in text and "predicted" in text and str(folder / "figures" / "ablation.svg") in text
+
+
+BAD = [
+    (["ablate", "loss"], "init"),
+    (["ablate", "init", "--path", "nose"], "noise"),
+    (["ablate", "init", "--path", "linear,permutaton"], "permutation"),
+    (["ablate", "init", "--path", "head-permutation"], "path: must fit mlp"),
+    (["ablate", "init", "--network", "mlq"], "mlp"),
+    (["ablate", "init", "--seeds", "0"], "seeds: must be a whole number from 1"),
+    (["ablate", "init", "--seeds", "many"], "many"),
+    (["ablate", "init", "--amounts", "0,far"], "amounts: must be numbers separated by commas, got '0,far'"),
+    (["ablate", "init", "--path", "linear", "--amounts", "0,1.5"], "amounts: must lie in 0 ... 1, got 1.5 for linear"),
+    (["ablate", "init", "--amounts", "nan"], "amounts: must be a number ≥ 0, got nan for noise"),
+    (["ablate", "init", "--eps", "0"], "eps: must be a positive number, got 0"),
+    (["ablate", "init", "--loss", "quartic"], "loss: must be one of"),
+    (["ablate", "init", "--loss", "kl,squared-error"], "loss: must be one name"),
+    (["ablate", "init", "--channel", "unifrom"], "uniform"),
+    (["ablate", "init", "--network", "transformer", "--channel", "uniform"], "channel"),
+    (["ablate", "init", "--teacher", "invisible"], "teacher"),
+    (["ablate", "init", "--outputs", "some"], "some"),
+    (["ablate", "init", "--out", __file__], "out"),
+]
+
+
+@pytest.mark.parametrize(("words", "named"), BAD, ids=lambda value: " ".join(value) if isinstance(value, list) else "")
+def test_bad_input_is_one_line(words, named, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert main(words) == 2
+    out, err = capsys.readouterr()
+    assert out == "" and err.startswith("error: ") and err.count("\n") == 1 and named in err
+
+
+# --- the experiment
+
+
+@pytest.fixture(scope="module")
+def module():
+    return experiment.experiments()["init_paths"].module
+
+
+def test_every_path_has_a_group_and_a_network(module):
+    grouped = [name for names in module.GROUPS.values() for name in names]
+    assert sorted(grouped) == sorted(PATHS)
+    found = [{name for name, _ in module.walked(network, False)} for network in module.NETWORKS]
+    assert set.union(*found) == set(PATHS)
+    assert set(PATHS) - found[0] == {"head-permutation", "relu-rescaling", "gain-rescaling", "stream-rescaling"}
+    assert {"width", "depth", "activation", "family"} <= set(known_paths(SETTING))
+
+
+def test_experiment_on_one_tiny_network(module, monkeypatch):
+    """Constants and orders are 1 where they must be, a planted error shows in both, saved rows draw the figure."""
+    for name, value in {
+        "NETWORKS": (NETWORK,), "LOSSES": (SquaredError(),), "QUICK_PATHS": ("spherical", "permutation"),
+        "QUICK_SEEDS": 2, "COARSE_FRACTIONS": (0.0, 0.5, 1.0), "QUICK_WIDTHS": (8,), "QUICK_INITS": 6,
+    }.items():  # fmt: skip
+        monkeypatch.setattr(module, name, value)
+    kept = []
+    real = module.checks
+    monkeypatch.setattr(module, "checks", lambda crossings: (kept.append(crossings), real(crossings))[1])
+    tables = module.tables(quick=True)
+    summary = {row["quantity"]: row["value"] for row in tables["summary"]}
+    for what in "leading constant", "trait constant":
+        assert summary[f"farthest {what}, mlp, squared-error"] == pytest.approx(1, abs=module.CONSTANT)
+    assert summary["farthest exponent of the error, mlp, squared-error"] == pytest.approx(1, abs=module.ORDER)
+    assert summary[f"control: share of paths that move f_S whose raw scatter is above {module.APART:g}"] == 1
+    for row in tables["init_paths"]:
+        assert row["alignment"] == pytest.approx(row["alignment_predicted"], abs=2e-3)
+        assert row["alignment_low"] <= row["alignment"] <= row["alignment_high"]
+        if row["path"] == "permutation":
+            assert row["trait_change"] == pytest.approx(1, abs=1e-9)
+    planted = real([replace(c, kernel=1.01 * c.kernel) for c in kept[0]])
+    assert abs(planted["constant"] - 1) > module.CONSTANT and abs(planted["order"] - 1) > module.ORDER
+    assert len(tables["mean_field"]) == 2 * (len(module.RHOS) - 1)
+    saved = {title: records.rows(records.columns(rows)) for title, rows in tables.items()}
+    assert figure.drawn(module.figure(saved), "svg")
+
+
+def test_ratios_of_means(module):
+    """Against the mean and the spread of many draws of the same."""
+    rng = np.random.default_rng(0)
+    base = rng.normal(3, 1, size=(400, 50))
+    values = np.stack([base, 0.5 * base + rng.normal(0, 1, size=base.shape)], axis=-1)
+    found = np.array([module.ratios(each) for each in values])[:, :, 0]
+    assert found[:, 0].mean() == pytest.approx(0.5, abs=4 * found[:, 0].std() / np.sqrt(400))
+    assert found[:, 1].mean() == pytest.approx(found[:, 0].std(), rel=0.15)
