@@ -9,10 +9,11 @@ import pytest
 import subtheory as st
 from subtheory import networks
 from subtheory.claim import Verdict
-from subtheory.claims import CLAIMS, witnesses
+from subtheory.claims import CLAIMS, inits, witnesses
 from subtheory.claims import assumptions as every_assumption
 from subtheory.data import Blank
 from subtheory.grid import cells, runs
+from subtheory.init import PATHS
 from subtheory.measurement import measurements
 from subtheory.setting import Setting, ladder
 from subtheory.source import FromTask
@@ -20,6 +21,7 @@ from subtheory.traces import TRACES
 from subtheory.verification import jobs, verify_settings
 
 SMOOTH, KINKED = st.MLP(width=4, depth=1, activation="softplus"), st.MLP(width=6, depth=1, activation="relu")
+FEW = ("noise", "linear", "share-heads", "relu-rescaling", "behaviour-matched")
 GRID = cells([replace(s, examples=6, trait_examples=8) for s in runs([SMOOTH, KINKED])], st.LOSSES.values())
 
 
@@ -28,8 +30,12 @@ def verified():
     """The whole theory on two tiny networks (which are each other's other architecture), and its compilations."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(networks, "NETWORKS", {"smooth": SMOOTH, "kinked": KINKED})
+        # Every path is another program: a whole verification takes them all.
+        patch.setattr(inits, "PATHS", {name: PATHS[name] for name in FEW})
+        inits.paths_of.cache_clear()
         before = Counter(TRACES)
         found = verify_settings(CLAIMS.values(), GRID, range(2))
+        inits.paths_of.cache_clear()
         return found, Counter(TRACES) - before
 
 

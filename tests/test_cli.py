@@ -146,7 +146,8 @@ CHECKED = ["alignment-by-one-jvp", "cosine-limit", "distance-has-a-critical-step
 PLANTED = ["verify", *CHECKED, "--network", "linear", "--seeds", "2", "--channel", "uniform", "--no-cache", "--json"]
 
 
-@pytest.mark.parametrize("name", PLANTS)
+# All plants are tried on the claims themselves, in test_controls; here it is the command that has to say so.
+@pytest.mark.parametrize("name", ["wrong-sign", "permuted-logits"])
 def test_a_planted_error_is_named(
     name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -35,19 +35,18 @@ def test_both_programs_lower_for_every_platform(network):
         relative = jax.ShapeDtypeStruct((), jnp.bool)
         keys = lambda raw: jax.random.wrap_key_data(raw)  # noqa: E731
         x, trait = jax.eval_shape(lambda r: module._data(keys(r), s.origin, s.channel, 2, 2), raw)
-        theta0, other = jax.eval_shape(lambda r: module._starts(keys(r), network, s.origin), raw)
 
-        def prepare(raw, theta0, x, trait, w, eps, relative):
-            return module._prepare(keys(raw), theta0, x, trait, w, eps, relative, network, s.origin, TEACHERS)
+        def prepare(raw, x, trait, w, eps, relative):
+            return module._prepare(keys(raw), x, trait, w, eps, relative, None, network, s.origin, TEACHERS)
 
-        lowered(prepare, raw, theta0, x, trait, w, eps, relative)
-        ready = jax.eval_shape(prepare, raw, theta0, x, trait, w, eps, relative)
+        lowered(prepare, raw, x, trait, w, eps, relative)
+        ready = jax.eval_shape(prepare, raw, x, trait, w, eps, relative)
 
-        def made(theta0, other, x, trait, w, ready):
-            start = Start(theta0, other, x, w[None], trait, network)
+        def made(x, trait, w, ready):
+            start = Start(ready["theta0"], ready["other"], x, w[None], trait, network)
             with patch.object(module, "_prepared", lambda *_: (start, ready, None)):
                 return distillations(s, (0,))
 
-        d, reference = jax.eval_shape(made, theta0, other, x, trait, w, ready)
+        d, reference = jax.eval_shape(made, x, trait, w, ready)
         lowered(lambda *leaves: measure_batch(jax.tree.unflatten(jax.tree.structure(d), leaves[1:]), leaves[0],
                                               tuple(LOSSES.values())), reference, *jax.tree.leaves(d))  # fmt: skip

@@ -119,22 +119,20 @@ def _repeat(tree: Any, times: int) -> Any:
     return jax.tree.map(lambda leaf: np.broadcast_to(np.asarray(leaf), (times, *np.shape(leaf))), tree)
 
 
-@partial(jax.jit, static_argnames=("network", "source"))
-def _starts(keys: Array, network: Network, source: Source) -> tuple[Params, Params]:
-    """θ0 and an independent init for every seed."""
-    return jax.lax.map(lambda key: source.start(network, key), keys)
-
-
 @partial(jax.jit, static_argnames=("network", "source", "teachers"))
 def _prepare(
-    keys: Array, theta0: Params, x: Array, trait: Trait, w: Array, eps: Array, relative: Array,
+    keys: Array, x: Array, trait: Trait, w: Array, eps: Array, relative: Array, moved: Params | None,
     network: Network, source: Source, teachers: tuple[str, ...],
 ) -> dict[str, Any]:  # fmt: skip
-    """Every teacher's direction from θ0, and its ε: the first of a network's two programs."""
+    """Inits, every teacher's direction and its ε: the first of a network's two programs.
+
+    `moved` replaces the teachers' inits, (S, ...), where a path leads them away.
+    """
     TRACES[f"prepare {network.name}"] += 1
 
-    def one(args: tuple[Array, Params, Array, Trait]) -> dict[str, Any]:
-        key, theta0, x, trait = args
+    def one(args: tuple[Array, Array, Trait, Params | None]) -> dict[str, Any]:
+        key, x, trait, moved = args
+        theta0, other = source.start(network, key) if moved is None else (moved, moved)
         blank = at_rest(network, theta0, x, w, trait)
         random, half = noise(jax.random.fold_in(key, 4), (theta0, theta0))
         deltas = directions(blank, random, teachers)
@@ -145,13 +143,15 @@ def _prepare(
         scale, kink = jax.lax.map(lambda delta: scales(blank, delta), stacked)
         scale = jnp.where(relative, scale, 1.0)
         return {
+            "theta0": theta0,
+            "other": other,
             "delta": deltas,
             "eps": {name: eps * scale[i] for i, name in enumerate(deltas)},
             "kink": {name: kink[i] for i, name in enumerate(deltas)},
             "mask": jax.tree.map(lambda draw: (draw > 0).astype(draw.dtype), half),
         }
 
-    return jax.lax.map(one, (keys, theta0, x, trait))
+    return jax.lax.map(one, (keys, x, trait, moved))
 
 
 def at_rest(network: Network, theta0: Params, x: Array, w: Array, trait: Trait) -> Distillation:
@@ -191,8 +191,8 @@ def scales(d: Distillation, delta: Params, beyond: Any = False) -> tuple[Array, 
 def _prepared(
     network: Network, source: Source, channel: Channel | None, distilled: Any, examples: int, trait_examples: int,
     eps: tuple[float, ...], relative: bool, seeds: tuple[int, ...], teachers: tuple[str, ...],
-) -> tuple[Start, dict[str, Any], Callable[[Params], dict[str, Any]]]:  # fmt: skip
-    """What every seed starts from, and what follows from its θ0, or from another: shared by all teachers."""
+) -> tuple[Start, dict[str, Any], Callable[[Params | None], dict[str, Any]]]:  # fmt: skip
+    """What every seed starts from, what follows, and what follows from another θ0: shared by all teachers."""
     with float64():
         keys = _keys(seeds)
         if isinstance(source, Given) and source.deterministic:
@@ -201,14 +201,14 @@ def _prepared(
             x, trait = _data(keys, source, channel, examples, trait_examples)
         w = jnp.asarray(source.weights(distilled), jnp.float64)
         rungs = jnp.asarray(eps, jnp.float64)
-        theta0, other = _starts(keys, network, source)
-        start = Start(theta0, other, x, jnp.broadcast_to(w, (len(seeds), *w.shape)), trait, network)
 
-    def follow(theta0: Params) -> dict[str, Any]:
-        return _prepare(keys, theta0, x, trait, w, rungs, jnp.asarray(relative), network, source, teachers)
+    def follow(moved: Params | None) -> dict[str, Any]:
+        return _prepare(keys, x, trait, w, rungs, jnp.asarray(relative), moved, network, source, teachers)
 
     with float64():
-        return start, follow(theta0), follow
+        ready = follow(None)
+        stacked = jnp.broadcast_to(w, (len(seeds), *w.shape))
+        return Start(ready["theta0"], ready["other"], x, stacked, trait, network), ready, follow
 
 
 def _keys(seeds: Sequence[int]) -> Array:
