@@ -2,12 +2,13 @@
 
 from collections import Counter
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 import subtheory as st
-from subtheory import networks
+from subtheory import networks, verification
 from subtheory.claim import Verdict
 from subtheory.claims import CLAIMS, inits, witnesses
 from subtheory.claims import assumptions as every_assumption
@@ -155,3 +156,14 @@ def test_a_zero_bias_relu_network_turns_away_from_random_teachers(activation, tu
     ends = [m.alignment[-1] / m.eps[-1] for m in measurements(setting, range(24), (setting.loss,))["squared-error"]]
     assert np.all(np.isfinite(ends)) and np.any(np.array(ends) < -1e-2) == turned
     assert np.mean(np.array(ends) < 0) < 0.6
+
+
+def test_compiled_programs_are_dropped_before_the_process_runs_out_of_maps(monkeypatch):
+    """Nothing is dropped below the limit; above it everything is."""
+    dropped = []
+    monkeypatch.setattr(verification.jax, "clear_caches", lambda: dropped.append(True))
+    verification.make_room()
+    assert not dropped
+    monkeypatch.setattr(verification, "MAPPED", 0)
+    verification.make_room()
+    assert dropped == ([True] if Path("/proc/self/maps").exists() else [])

@@ -3,8 +3,10 @@
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
+import jax
 import numpy as np
 
 from subtheory.claim import Claim, Control, Evidence, Measure, Verdict
@@ -85,6 +87,24 @@ def run_of(setting: Setting, measure: Measure | None = None) -> Run:
     return Run(setting, (setting.loss,), measure)
 
 
+MAPPED = 25_000
+"""Memory maps of the process beyond which compiled programs are dropped: Linux allows 65,530 unless told otherwise."""
+
+OFTEN = 8
+"""Runs between two looks at them."""
+
+
+def make_room() -> None:
+    """Drop compiled programs where the process has mapped too many: one more would end it, not raise."""
+    try:
+        with Path("/proc/self/maps").open("rb") as maps:
+            crowded = sum(1 for _ in maps) > MAPPED
+    except OSError:  # not Linux
+        return
+    if crowded:
+        jax.clear_caches()
+
+
 Found = dict[Run, dict[str, Sequence[Any]]]
 
 
@@ -97,7 +117,9 @@ def measure_all(some: Iterable[Run], seeds: Sequence[int], progress: Progress | 
     found: Found = {}
 
     def work(group: list[Run]) -> None:
-        for run in group:
+        for i, run in enumerate(group):
+            if i % OFTEN == 0:
+                make_room()
             found[run] = run.values(_seeds(run.setting, seeds))
             if progress:
                 progress(len(found), len(runs), run.setting.network.name)
