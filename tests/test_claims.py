@@ -60,6 +60,19 @@ def test_every_assumption_is_some_claims():
                for name, value in named.items())  # fmt: skip
 
 
+def test_a_claim_spreads_out_one_setting_of_every_network_and_loss():
+    """Or a task with one network, whose settings take every channel, would be run for many times as long."""
+    claim = CLAIMS["cross-kernel-is-the-trait-part"]
+    spoken_of = [setting for setting in GRID if claim.applies(setting)]
+    twice = [*spoken_of, *(replace(setting, examples=5) for setting in spoken_of)]
+    own = claim.own(twice)
+    assert own == claim.own(spoken_of)
+    assert {(s.network, s.loss, s.path.name) for s in own} == {
+        (s.network, s.loss, name) for s in spoken_of for name in inits.paths_of(s.network, 6, 8)
+    }
+    assert len(own) == len({(s.network, s.loss, s.path) for s in own})
+
+
 @pytest.mark.parametrize("name", CLAIMS)
 def test_a_claim_holds_and_is_seldom_vacuous(verified, name):
     result = verified[0][name]

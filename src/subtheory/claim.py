@@ -114,13 +114,18 @@ class Claim:
     run_tier: str = "measured"
 
     def own(self, grid: Iterable[Setting]) -> tuple[Setting, ...]:
-        """The settings that it runs on: its constructed ones, or those of the grid it speaks of, spread out."""
+        """The settings that it runs on: its constructed ones, or those of the grid it speaks of.
+
+        A claim that spreads a setting out does so with one of every network and loss.
+        """
         if self.settings:
             return self.settings()
-        found = [setting for setting in grid if self.applies(setting)]
-        return tuple(
-            dict.fromkeys(s for setting in found for s in (self.spread(setting) if self.spread else (setting,)))
-        )
+        found = tuple(setting for setting in grid if self.applies(setting))
+        if not self.spread:
+            return found
+        first = {(setting.network, setting.loss): setting for setting in reversed(found)}
+        chosen = [setting for setting in found if first[setting.network, setting.loss] is setting]
+        return tuple(dict.fromkeys(one for setting in chosen for one in self.spread(setting)))
 
     @property
     def tier(self) -> str:

@@ -67,8 +67,6 @@ class Crossing:
     """L_T(θ0_S + αΔθ_S(ε)) − L_T(θ0_S + αΔθ_S(0)), (K,)."""
     trait_slope: float
     """∇L_T(θ0_S + αΔθ_S(0)) · E[J_Sᵀ M J_TΔ]: the added trait change is αε times it, to first order in ε."""
-    start_trait_slope: float
-    """∇L_T(θ0) · GΔ: the same at a shared init, for small α."""
     rounding: np.ndarray
     """Size of the rounding error of what is added, (K,)."""
     by_layer: dict[str, np.ndarray] = field(default_factory=dict)
@@ -86,21 +84,18 @@ def record_of(d: Distillation, losses: tuple[Loss, ...]) -> dict[str, Any]:
     z, pullback = jax.vjp(lambda theta: outputs(d.network, theta, d.x), d.student)
     y = jax.lax.map(partial(labels, d), jnp.concatenate([d.eps, jnp.zeros_like(d.eps[:1])]))
     _, start = jax.vjp(lambda theta: outputs(d.network, theta, d.x), d.theta0)
-    slope0 = jax.grad(partial(trait_loss, d))(d.theta0)
     between = optax.tree.sub(d.theta0, d.student)
     units = jnp.stack([_unit(d, loss, p, start) for loss in losses])
     found = []
     for loss, unit in zip(losses, units, strict=True):
         one = replace(d, loss=loss)
         c = cross_coefficients(one, p)
-        shared = averaged(d, loss.hessian(p.y.z0, p.y.u, d.outputs))
         found.append(
             {
                 **c._asdict(),
                 "at_teacher": core.expectation(d, jnp.sum(p.u * loss.hessian(p.y.z0, p.y.u, d.outputs), axis=-1)),
                 "at_student": core.expectation(d, jnp.sum(p.u * loss.hessian(p.z, p.y.u, d.outputs), axis=-1)),
                 "shared": leading(d, loss, p.y),
-                "start_trait_slope": optax.tree.vdot(slope0, start(shared)[0]),
                 "alpha": d.alpha * unit,
                 "crossed": cross_update(one, p),
                 "r": jax.vmap(partial(residual, d, loss, z))(y),

@@ -112,12 +112,13 @@ def measure_all(some: Iterable[Run], seeds: Sequence[int], progress: Progress | 
     """Measure every run once; networks side by side, because compiling is most of the time."""
     runs = list(dict.fromkeys(some))
     groups: dict[object, list[Run]] = {}
-    for run in sorted(runs, key=_prepared_with):
+    # Networks are listed from small to large: the large ones first, so that no core is idle at the end.
+    for run in reversed(runs):
         groups.setdefault(run.setting.network, []).append(run)
     found: Found = {}
 
     def work(group: list[Run]) -> None:
-        for i, run in enumerate(group):
+        for i, run in enumerate(sorted(group, key=_prepared_with)):
             if i % OFTEN == 0:
                 make_room()
             found[run] = run.values(_seeds(run.setting, seeds))
