@@ -23,6 +23,7 @@ from subtheory.measurement import Measurement
 from subtheory.networks import NETWORKS
 from subtheory.networks.linen import LinenNetwork
 from subtheory.numerics import LADDER_RATIO
+from subtheory.options import counted
 from subtheory.setting import Setting, ladder
 from subtheory.theory.losses import SquaredError
 from subtheory.verification import Progress, measure_all, run_of
@@ -44,10 +45,10 @@ STARTS = tuple(LARGEST * LADDER_RATIO ** (-RUNGS * k) for k in range(3))
 Row = dict[str, Any]
 
 
-def tables(quick: bool = False, progress: Progress | None = None) -> dict[str, list[Row]]:
+def tables(quick: bool = False, progress: Progress | None = None, *, seeds: int | None = None) -> dict[str, list[Row]]:
     """One row per network, init and relative size of the teacher's update."""
     networks = [network for name, network in NETWORKS.items() if not quick or name in QUICK]
-    return {"eps_ladder": ladder_rows(networks, range(QUICK_SEEDS if quick else SEEDS), progress)}
+    return {"eps_ladder": ladder_rows(networks, range(counted(seeds, QUICK_SEEDS if quick else SEEDS)), progress)}
 
 
 def ladder_rows(networks: Iterable[LinenNetwork], seeds: Sequence[int], progress: Progress | None = None) -> list[Row]:

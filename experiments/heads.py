@@ -38,6 +38,7 @@ from subtheory.imitation import (
     teach_all,
 )
 from subtheory.init import ShareParts
+from subtheory.options import counted
 from subtheory.theory.losses import KL, Loss, SquaredError
 
 QUESTION = "Which parts of an init must teacher and student share: the auxiliary head, the body, the class head?"
@@ -63,22 +64,22 @@ QUICK = replace(WORKLOAD, rows=2048, teacher=replace(WORKLOAD.teacher, epochs=4)
 Row = dict[str, Any]
 
 
-def tables(quick: bool = False, progress: Progress | None = None) -> dict[str, list[Row]]:
+def tables(quick: bool = False, progress: Progress | None = None, *, seeds: int | None = None) -> dict[str, list[Row]]:
     """Eight rows for each loss and m, each cell's seeds, and what each setting says about the parts."""
     images = digit_images()
     settings = [(m, name) for m in LOGITS for name in LOSSES][: 1 if quick else None]
-    keys = jax.random.split(jax.random.key(SEED), QUICK_SEEDS if quick else SEEDS)
+    keys = jax.random.split(jax.random.key(SEED), counted(seeds, QUICK_SEEDS if quick else SEEDS, least=2))
     cells: list[Row] = []
-    seeds: list[Row] = []
+    each: list[Row] = []
     for i, (m, name) in enumerate(settings):
         base = QUICK if quick else WORKLOAD
         workload = replace(base, network=digit_network(WIDTH_HIDDEN, m), loss=LOSSES[name])
         found = measured(workload, images, keys)
         cells += cell_rows(m, name, found)
-        seeds += seed_rows(m, name, found)
+        each += seed_rows(m, name, found)
         if progress:
             progress(i + 1, len(settings), f"{name}, m = {m}")
-    return {"heads": cells, "summary": summary_rows(seeds), "seeds": seeds}
+    return {"heads": cells, "summary": summary_rows(each), "seeds": each}
 
 
 def measured(workload: Workload, images: Images, keys: Any) -> dict[str, np.ndarray]:

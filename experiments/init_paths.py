@@ -31,6 +31,7 @@ from subtheory.init.measures import distance
 from subtheory.init.path import FRACTIONS
 from subtheory.networks import MLP, ConvNet, LinenNetwork, Transformer
 from subtheory.numerics import float64
+from subtheory.options import counted
 from subtheory.setting import Setting, at_rest
 from subtheory.theory.cross_kernel import control_subtracted_update
 from subtheory.theory.distillation import trait_loss
@@ -95,16 +96,16 @@ SIGMAS = 4.0
 Row = dict[str, Any]
 
 
-def tables(quick: bool = False, progress: Progress | None = None) -> dict[str, list[Row]]:
+def tables(quick: bool = False, progress: Progress | None = None, *, seeds: int | None = None) -> dict[str, list[Row]]:
     """Means and bands at every amount, errors and constants of every path, the mean-field points, and the summary."""
-    seeds = tuple(range(QUICK_SEEDS if quick else SEEDS))
+    each = tuple(range(counted(seeds, QUICK_SEEDS if quick else SEEDS, least=2)))
     jobs = [
         (network, name, path) for network in NETWORKS[: 1 if quick else None] for name, path in walked(network, quick)
     ]
     widths = QUICK_WIDTHS if quick else WIDTHS
     total, points, errors = len(jobs) + len(widths), [], []
     for i, (network, name, path) in enumerate(jobs):
-        drawn, checked = path_rows(network, name, path, seeds)
+        drawn, checked = path_rows(network, name, path, each)
         points, errors = points + drawn, errors + checked
         if progress:
             progress(i + 1, total, f"{network.name} {name}")

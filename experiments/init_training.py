@@ -40,6 +40,7 @@ from subtheory.imitation import (
 from subtheory.init import PATHS, Fork, Path, Start, fits, others, teachers, units
 from subtheory.init.measures import distance, functional_distance, matched_distance
 from subtheory.numerics import float64
+from subtheory.options import counted
 
 QUESTION = "How far from its teacher's init may a trained student start, along every path, and still inherit?"
 COMMAND = "subtheory run init_training"
@@ -91,27 +92,27 @@ SHARED, SHARED_FORK = "shared", "shared-fork"
 Row = dict[str, Any]
 
 
-def tables(quick: bool = False, progress: Progress | None = None) -> dict[str, list[Row]]:
+def tables(quick: bool = False, progress: Progress | None = None, *, seeds: int | None = None) -> dict[str, list[Row]]:
     """Accuracy and prediction at every point, thresholds, the permutation test, other architectures, every student."""
     workload, images = replace(WORKLOAD, rows=QUICK_ROWS) if quick else WORKLOAD, digit_images()
-    keys = jax.random.split(jax.random.key(SEED), QUICK_SEEDS if quick else SEEDS)
+    keys = jax.random.split(jax.random.key(SEED), counted(seeds, QUICK_SEEDS if quick else SEEDS, least=2))
     done = _counter(progress, 2 if quick else 4)
     found = starts(workload, images, keys)
     with float64():
         chosen = {name: path for name, path in PATHS.items() if fits(path, found[0]) and name != "fork"}
     chosen = {name: path for name, path in chosen.items() if not quick or name in QUICK_PATHS}
-    seeds = group_rows(workload, images, keys, found, chosen, SHARED)
+    rows = group_rows(workload, images, keys, found, chosen, SHARED)
     done("paths")
     if not quick:
-        seeds += group_rows(workload, images, keys, found, {"fork": FORK}, SHARED_FORK)
+        rows += group_rows(workload, images, keys, found, {"fork": FORK}, SHARED_FORK)
         done("fork")
-        seeds += other_rows(workload, images, keys, found)
+        rows += other_rows(workload, images, keys, found)
         done("other architectures")
     pairs = jax.random.split(jax.random.key(SEED + 1), QUICK_PAIRS if quick else PAIRS)
     tested = permutation_rows(workload, images, pairs, precise=0 if quick else PRECISE)
     done("permutation test")
-    points = point_rows(seeds)
-    return {"init_training": points, "thresholds": threshold_rows(seeds, points), "permutation": tested, "seeds": seeds}
+    points = point_rows(rows)
+    return {"init_training": points, "thresholds": threshold_rows(rows, points), "permutation": tested, "seeds": rows}
 
 
 def _counter(progress: Progress | None, total: int) -> Any:

@@ -29,6 +29,7 @@ from subtheory.figure import COLOURS, MARKERS, WIDTH, style
 from subtheory.init.sharing import layers
 from subtheory.networks import MLP, ConvNet, LinenNetwork, Transformer
 from subtheory.numerics import float64, to_numpy
+from subtheory.options import counted
 from subtheory.setting import Setting, distillations
 from subtheory.theory.alignment import alignment, quadratic_form
 from subtheory.theory.cross_kernel import alignment_by_layer, cross_update, predicted_alignment_by_layer
@@ -68,12 +69,12 @@ CLOSE = 0.02
 Row = dict[str, Any]
 
 
-def tables(quick: bool = False, progress: Progress | None = None) -> dict[str, list[Row]]:
+def tables(quick: bool = False, progress: Progress | None = None, *, seeds: int | None = None) -> dict[str, list[Row]]:
     """One row a layer; sums; frozen halves; and the summary."""
-    seeds = tuple(range(QUICK_SEEDS if quick else SEEDS))
+    each = tuple(range(counted(seeds, QUICK_SEEDS if quick else SEEDS, least=2)))
     bars, sums, frozen = list[Row](), list[Row](), list[Row]()
     for i, network in enumerate(NETWORKS):
-        for case, d in cases(network, seeds).items():
+        for case, d in cases(network, each).items():
             with float64():
                 found = to_numpy(measured(d))
                 halves = [to_numpy(halved(each)) for each in (d, narrow(d)) if case in TEACHERS]

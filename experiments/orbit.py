@@ -32,6 +32,7 @@ from subtheory.init.path import Start, begin
 from subtheory.init.symmetry import Rescaling, StreamRescaling, Symmetry, Turn, Units, act
 from subtheory.networks import MLP, ConvNet, LinenNetwork, Transformer
 from subtheory.numerics import ROUNDINGS, UNIT, float64, to_numpy
+from subtheory.options import counted
 from subtheory.setting import at_rest, scales
 from subtheory.theory.alignment import trait_change
 from subtheory.theory.cross_kernel import control_subtracted_trait_change, control_subtracted_update
@@ -92,19 +93,18 @@ def each(function: Callable[..., Any]) -> Callable[..., Any]:
     return jax.jit(lambda *args: jax.lax.map(lambda draw: function(*draw), args))
 
 
-def tables(quick: bool = False, progress: Progress | None = None) -> dict[str, list[Row]]:
+def tables(quick: bool = False, progress: Progress | None = None, *, seeds: int | None = None) -> dict[str, list[Row]]:
     """One row a network, symmetry and amount; the control; natural gradients; and the summary."""
-    cells, control = list[Row](), list[Row]()
-    count = QUICK_DRAWS if quick else DRAWS
+    cells, control, count = list[Row](), list[Row](), counted(seeds, QUICK_DRAWS if quick else DRAWS, least=2)
     with float64():
-        seeds, keys = jnp.arange(count), jax.random.split(jax.random.key(count), count)
+        which, keys = jnp.arange(count), jax.random.split(jax.random.key(count), count)
         for i, (case, (network, paths)) in enumerate(CASES.items()):
-            arrays = pairs(seeds, network)
+            arrays = pairs(which, network)
             cells += [row for path in paths for row in path_rows(case, path, arrays, keys)]
             control += control_rows(case, arrays, keys)
             if progress:
                 progress(i + 1, len(CASES) + 1, case)
-        natural = [natural_row(what, seeds, keys) for what in NATURAL_CASES]
+        natural = [natural_row(what, which, keys) for what in NATURAL_CASES]
     return {"orbit": cells, "control": control, "natural": natural, "summary": summary_rows(cells, control, natural)}
 
 

@@ -49,10 +49,11 @@ Row = dict[str, Any]
 Curve = Callable[[np.ndarray], np.ndarray]
 
 
-def tables(quick: bool = False, progress: Progress | None = None) -> dict[str, list[Row]]:
+def tables(quick: bool = False, progress: Progress | None = None, *, seeds: int | None = None) -> dict[str, list[Row]]:
     """Four numbers a statement and what they come to; some curves; random settings; the control."""
     names = MANY if quick else CASES
-    chosen = [(n, loss, s) for n in names for loss in LOSSES for s in range(FEW if quick else MANY.get(n, FEW))]
+    count = {name: seeds or (FEW if quick else MANY.get(name, FEW)) for name in names}
+    chosen = [(name, loss, s) for name in names for loss in LOSSES for s in range(count[name])]
     steps = len(chosen) + (QUICK_SETTINGS if quick else SETTINGS)
     rows, found = list[Row](), list[Row]()
     for i in range(steps):

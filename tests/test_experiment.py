@@ -47,9 +47,9 @@ def modules(monkeypatch):
     calls = []
     load = experiment.Experiment.tables
 
-    def counted(self, quick=False, progress=None):
+    def counted(self, quick=False, progress=None, **options):
         calls.append(quick)
-        return load(self, quick, progress)
+        return load(self, quick, progress, **options)
 
     monkeypatch.setattr(experiment.Experiment, "tables", counted)
     return calls
@@ -59,14 +59,15 @@ def test_run_writes_tables_figure_and_provenance(fake, tmp_path):
     steps = []
     paths = experiment.run("fake", tmp_path / "out", quick=True, progress=lambda *step: steps.append(step))
     assert steps == [(1, 1, "done")] and all(path.is_file() for path in paths)
-    names = {str(path.relative_to(tmp_path / "out" / "fake")) for path in paths}
-    assert names == {"tables/line.csv", "tables/other.csv"} | {
-        f"figures/fake.{e}" for e in ("pdf", "svg", "png", "csv")
+    folder = tmp_path / "out" / "fake" / "quick"
+    names = {str(path.relative_to(folder)) for path in paths}
+    assert names == {f"tables/{name}.{e}" for name in ("line", "other") for e in ("csv", "tex")} | {
+        f"figures/fake.{e}" for e in ("pdf", "svg", "png", "csv", "tex")
     }
-    assert (tmp_path / "out/fake/tables/line.csv").read_text() == "x,y\n0,0.0\n1,2.0\n"
-    meta = json.loads((tmp_path / "out/fake/tables/record.json").read_text("utf-8"))["meta"]
-    assert meta["provenance"]["command"] == "subtheory run fake" and meta["provenance"]["jax"]
-    assert experiment.saved_tables(tmp_path / "out" / "fake")["other"] == [{"name": "a"}]
+    assert (folder / "tables/line.csv").read_text() == "x,y\n0,0.0\n1,2.0\n"
+    meta = json.loads((folder / "tables/record.json").read_text("utf-8"))["meta"]
+    assert meta["provenance"]["command"] == "subtheory run fake --quick" and meta["provenance"]["jax"]
+    assert experiment.saved_tables(folder)["other"] == [{"name": "a"}]
 
 
 def test_resumes_until_something_that_matters_changes(fake, tmp_path, monkeypatch):
@@ -81,7 +82,8 @@ def test_resumes_until_something_that_matters_changes(fake, tmp_path, monkeypatc
     assert calls == [False, True]
     fake.write_text(FAKE.replace("2.0 *", "3.0 *"))
     run(quick=True)
-    assert calls == [False, True, True] and "1,3.0" in first_csv.read_text()
+    assert calls == [False, True, True] and "1,2.0" in first_csv.read_text()
+    assert "1,3.0" in (tmp_path / "out/fake/quick/tables/line.csv").read_text()
     monkeypatch.setattr(experiment, "__version__", "another")
     run(quick=True)
     assert len(calls) == 4
@@ -164,8 +166,8 @@ def test_ladder_figure_draws_from_saved_rows(rows, ladder, tmp_path):
     saved = {"eps_ladder": records.rows(records.columns(rows))}
     assert saved["eps_ladder"] == rows
     paths = experiment.draw(ladder, saved, tmp_path)
-    assert {path.suffix for path in paths} == {".pdf", ".svg", ".png", ".csv"}
-    lines = ladder.figure(saved).axes[0].get_lines()
+    assert {path.suffix for path in paths} == {".pdf", ".svg", ".png", ".csv", ".tex"}
+    lines = ladder.module.figure(saved).axes[0].get_lines()
     np.testing.assert_array_equal(lines[0].get_ydata(), [max(r["error"], 1e-17) for r in rows if r["init"] == "shared"])
 
 
@@ -218,7 +220,7 @@ def test_four_numbers_beside_each_other(threshold_tables):
 
 def test_thresholds_figure_draws_from_saved_rows(threshold_tables, thresholds):
     saved = {title: records.rows(records.columns(rows)) for title, rows in threshold_tables.items()}
-    drawn = thresholds.figure(saved)
+    drawn = thresholds.module.figure(saved)
     assert figure.drawn(drawn, "svg")
     curve = drawn.axes[0].get_lines()[0]
     np.testing.assert_array_equal(curve.get_ydata(), [row["ratio"] for row in threshold_tables["curves"]])
@@ -252,4 +254,4 @@ def test_phase_diagram_is_what_the_formula_says(phase_tables):
 
 def test_phase_diagram_draws_from_saved_rows(phase_tables, phase_diagram):
     saved = {title: records.rows(records.columns(rows)) for title, rows in phase_tables.items()}
-    assert figure.drawn(phase_diagram.figure(saved), "svg")
+    assert figure.drawn(phase_diagram.module.figure(saved), "svg")

@@ -69,7 +69,7 @@ def test_writes_page_tables_and_figure(tmp_path):
     assert found == (
         {"report.html"}
         | {f"tables/{name}" for name in ("claims.csv", "controls.csv", "claims.tex", "verify.json")}
-        | {f"figures/eps_ladder.{ending}" for ending in ("pdf", "svg", "png", "csv")}
+        | {f"figures/eps_ladder.{ending}" for ending in ("pdf", "svg", "png", "csv", "tex")}
     )
     claims = list(csv.DictReader(io.StringIO((tmp_path / "new/tables/claims.csv").read_text("utf-8"))))
     assert [row["verdict"] for row in claims] == ["holds", "fails", "vacuous", "undecided"]

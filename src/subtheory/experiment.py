@@ -1,9 +1,10 @@
-"""Experiments: one file each, a question and the tables and figure that answer it; run, resumed, redrawn."""
+"""Experiments: one file each, a question and the tables and figures that answer it; run, resumed, redrawn."""
 
 import hashlib
 import importlib.util
+import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -12,20 +13,30 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from subtheory import figure, records, resources, table
+from subtheory import figure, latex, options, parts, records, resources, table
 from subtheory._version import __version__
 from subtheory.errors import InputError, SubtheoryError
+from subtheory.options import Option, Value
+from subtheory.parts import kept
 from subtheory.provenance import provenance
 from subtheory.suggest import choose
 
+__all__ = ["Experiment", "Progress", "Tables", "draw", "experiments", "figures", "kept", "place", "run", "saved_tables"]
+
 Tables = dict[str, table.Rows]
-"""Rows by table name; the first table is the one that the figure shows."""
+"""Rows by table name; the first table is the one that a single figure shows."""
 
 Progress = Callable[[int, int, str], None]
 """Called with steps done, steps in all, and what was just done."""
 
 RECORD = "record"
 """Key of the record that holds all tables of an experiment."""
+
+MOST_ROWS, MOST_COLUMNS, DIGITS = 40, 10, 3
+"""Of a table that is also written in LaTeX, and the significant digits of its numbers."""
+
+DATA = "path"
+"""The option that names a file or folder of data: other bytes at the same place are other data."""
 
 PARTS = ("QUESTION", "COMMAND", "EXPECTED", "tables", "figure")
 """What a file must define to be an experiment."""
@@ -66,19 +77,58 @@ class Experiment:
         """What it ought to find, and how long it takes."""
         return self.module.EXPECTED
 
-    def tables(self, quick: bool = False, progress: Progress | None = None) -> Tables:
+    @property
+    def captions(self) -> dict[str, str]:
+        """What the figure of a table shows, in a sentence or two."""
+        return getattr(self.module, "CAPTIONS", {})
+
+    @cached_property
+    def options(self) -> dict[str, Option]:
+        """What can be set: the keyword-only parameters of `tables`."""
+        return options.options(self.module.tables)
+
+    def caption(self, title: str) -> str:
+        """What the figure of that table shows: its caption, or the question and what is expected."""
+        return self.captions.get(title) or f"{self.question} Expected: {self.expected.rstrip('.')}."
+
+    def tables(self, quick: bool = False, progress: Progress | None = None, **chosen: Value) -> Tables:
         """Compute the tables; nothing is stored."""
-        return self.module.tables(quick, progress)
+        return self.module.tables(quick, progress, **chosen)
 
-    def figure(self, tables: Tables) -> Figure:
-        """Draw the figure of some tables."""
-        return self.module.figure(tables)
+    def figures(self, tables: Tables) -> dict[str, tuple[str, Figure]]:
+        """The figures of some tables by file name, each with the table that it shows.
 
-    def identity(self, quick: bool) -> dict[str, Any]:
-        """What decides whether saved tables still answer the question: the file, and all code of the package."""
-        files = [self.path, *sorted(resources.PACKAGE.rglob("*.py"))]
-        source = hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()
-        return {"experiment": self.name, "quick": quick, "source": source, "subtheory": __version__}
+        One that is returned alone is named like the experiment and shows the first table; those of a dict
+        are named NAME-TABLE. Raises SubtheoryError for a key that is no table.
+        """
+        drawn = self.module.figure(tables)
+        if isinstance(drawn, Figure):
+            return {self.name: (next(iter(tables)), drawn)}
+        if unknown := sorted(set(drawn) - set(tables)):
+            raise SubtheoryError(f"{self.path}: figure {unknown[0]!r} must have the name of a table")
+        return {f"{self.name}-{title}": (title, one) for title, one in drawn.items()}
+
+    def identity(self, quick: bool, chosen: Mapping[str, Value] | None = None) -> dict[str, Any]:
+        """What decides whether saved tables still answer the question: options, data, the file, the package's code."""
+        about = {"experiment": self.name, "quick": quick, "options": dict(chosen or {})}
+        given = str((chosen or {}).get(DATA) or "")
+        source = Path(given).expanduser()
+        data = {DATA: _digest(_files(source))} if given and source.exists() else {}
+        code = _digest([self.path, *sorted(resources.PACKAGE.rglob("*.py"))])
+        return {**about, **data, "source": code, "subtheory": __version__}
+
+
+def _files(source: Path) -> list[Path]:
+    """A file, or the files of a folder."""
+    return sorted(path for path in source.iterdir() if path.is_file()) if source.is_dir() else [source]
+
+
+def _digest(files: Sequence[Path]) -> str:
+    """SHA-256 of the bytes of all of them."""
+    found = hashlib.sha256()
+    for path in files:
+        found.update(path.read_bytes())
+    return found.hexdigest()
 
 
 def experiments() -> dict[str, Experiment]:
@@ -87,45 +137,97 @@ def experiments() -> dict[str, Experiment]:
     return {path.stem: Experiment(path.stem, path) for path in files}
 
 
-def run(name: str, out: Path | str, quick: bool = False, progress: Progress | None = None) -> list[Path]:
-    """Answer one question: compute its tables, or take the saved ones, and draw its figure.
+def place(out: Path | str, name: str, quick: bool, chosen: Mapping[str, Value]) -> Path:
+    """The folder of a run: out/NAME, or one in there for each choice of options and `quick`: none replaces another."""
+    words = ["quick"] * quick + [f"{key}={options.word(value)}" for key, value in chosen.items()]
+    if not words:
+        return Path(out) / name
+    word = ",".join(words)
+    if not re.fullmatch(r"[a-z0-9=,._+-]{1,100}", word):  # not every file system tells A from a
+        word = re.sub(r"[^A-Za-z0-9=,._+-]+", "_", word)[:80] + "-" + records.cell_id({"options": chosen})[:8]
+    return Path(out) / name / word
 
-    Returns the files to read: out/NAME/tables/ (a CSV a table, beside the record of them all with their
-    provenance) and out/NAME/figures/. A corrupt record is put aside and computed again. Raises InputError
-    for an unknown name, or a place that cannot be written to.
+
+def run(
+    name: str,
+    out: Path | str,
+    quick: bool = False,
+    progress: Progress | None = None,
+    given: Mapping[str, Any] | None = None,
+) -> list[Path]:
+    """Answer one question: compute its tables, or take the saved ones, and draw its figures.
+
+    `given` are options, as values or as text. Returns the files to read, in the folder of `place`: tables/ (a
+    CSV a table, beside the record of them all with their provenance) and figures/. A corrupt record is put
+    aside and computed again; a run that was killed goes on with the parts that it had `kept`. Raises InputError
+    for an unknown name, an unusable option, or a place that cannot be written to.
     """
     experiment = choose("experiment", name, experiments())
-    identity = experiment.identity(quick)
-    meta = {"id": records.cell_id(identity), **identity, "provenance": provenance(command=experiment.command)}
-    folder = Path(out) / name
-    arrays, _ = records.computed(folder / "tables", RECORD, meta, lambda: _pack(experiment.tables(quick, progress)))
+    chosen = options.chosen(experiment.options, given or {}, name)
+    words = [experiment.command, *["--quick"] * quick, *(f"--set {key}={options.word(chosen[key])}" for key in chosen)]
+    identity, origin = experiment.identity(quick, chosen), provenance(command=" ".join(words))
+    meta = {"id": records.cell_id(identity), **identity, "provenance": origin}
+    folder = place(out, name, quick, chosen)
+    machine = {key: value for key, value in origin.items() if key not in ("programs", "commit")}
+
+    def compute() -> records.Arrays:
+        with parts.keeping(folder / "parts", {**identity, "machine": machine}):
+            return _pack(experiment.tables(quick, progress, **chosen))
+
+    arrays, _ = records.computed(folder / "tables", RECORD, meta, compute)
+    parts.forget(folder / "parts")
     tables = _unpack(arrays)
-    written = [
-        records.write_atomic(folder / "tables" / f"{title}.csv", table.to_csv(rows)) for title, rows in tables.items()
-    ]
-    return written + draw(experiment, tables, folder / "figures")
+    return _write_tables(name, tables, folder / "tables") + draw(experiment, tables, folder / "figures")
 
 
-def figures(out: Path | str) -> list[Path]:
-    """Draw the figures of all saved experiments again, from their tables and nothing else.
+def figures(out: Path | str, names: Sequence[str] = (), venue: str | None = None) -> list[Path]:
+    """Draw the figures of these, or of all, saved experiments again, from their tables and nothing else.
 
-    Raises InputError if `out` holds none, DataError if a saved one is corrupt.
+    For a venue of `figure.VENUES` they go to figures/VENUE/. Raises InputError for an unknown name, or if `out`
+    holds none of its tables, DataError if they are corrupt.
     """
-    saved = sorted(Path(out).glob(f"*/tables/{RECORD}.json"))
+    known, saved = experiments(), list(_saved(out))
     if not saved:
         raise InputError("out", out, "must hold the tables of an experiment")
+    for name in names:
+        if choose("experiment", name, known).name not in dict(saved):
+            raise InputError("experiment", name, f"must have tables in {out}")
     paths: list[Path] = []
-    for path in saved:
-        folder = path.parents[1]
-        experiment = choose("experiment", folder.name, experiments())
-        paths += draw(experiment, saved_tables(folder), folder / "figures")
+    for name, folder in saved:
+        if not names or name in names:
+            one = choose("experiment", name, known)
+            paths += draw(one, saved_tables(folder), folder / "figures" / (venue or ""), venue)
     return paths
 
 
-def draw(experiment: Experiment, tables: Tables, folder: Path) -> list[Path]:
-    """Draw and save NAME.pdf, .svg, .png and .csv in the folder."""
-    shown = next(iter(tables.values()))
-    return list(figure.save(experiment.figure(tables), folder, experiment.name, shown).values())
+def _saved(out: Path | str) -> Iterator[tuple[str, Path]]:
+    """Experiment and folder of every saved run."""
+    for depth in ("*", "*/*"):
+        for path in sorted(Path(out).glob(f"{depth}/tables/{RECORD}.json")):
+            folder = path.parents[1]
+            yield folder.relative_to(out).parts[0], folder
+
+
+def draw(experiment: Experiment, tables: Tables, folder: Path, venue: str | None = None) -> list[Path]:
+    """Save NAME.pdf, .svg, .png, .csv and .tex in the folder, or NAME-TABLE of each of several figures."""
+    paths: list[Path] = []
+    with figure.drawn_for(venue):
+        for name, (title, drawn) in experiment.figures(tables).items():
+            paths += figure.save(figure.fitted(drawn), folder, name, tables[title]).values()
+            text = latex.figure(f"{name}.pdf", experiment.caption(title), f"fig:{name}", figure.columns() > 1)
+            paths.append(records.write_atomic(folder / f"{name}.tex", text))
+    return paths
+
+
+def _write_tables(name: str, tables: Tables, folder: Path) -> list[Path]:
+    """A CSV of every table, and LaTeX of those that fit on a page."""
+    paths = []
+    for title, rows in tables.items():
+        paths.append(records.write_atomic(folder / f"{title}.csv", table.to_csv(rows)))
+        if len(rows) <= MOST_ROWS and len(rows[0]) <= MOST_COLUMNS:
+            text = table.to_latex(rows, f"{name}: {title}", f"tab:{name}-{title}", DIGITS)
+            paths.append(records.write_atomic(folder / f"{title}.tex", text))
+    return paths
 
 
 def saved_tables(folder: Path | str) -> Tables:

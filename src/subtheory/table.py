@@ -7,6 +7,8 @@ from typing import Any
 
 import jinja2
 
+from subtheory import latex
+
 Rows = Sequence[dict[str, Any]]
 
 VERDICTS = {"holds": "✓ holds", "fails": "✗ fails", "vacuous": "○ vacuous", "undecided": "? undecided"}
@@ -40,40 +42,36 @@ def to_csv(rows: Rows) -> str:
     return out.getvalue()
 
 
-_LATEX = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"} | {
-    c: "\\" + c for c in "&%$#_{}"
-}
-_SIGNS = {"✓ ": "", "✗ ": "", "○ ": "", "? ": ""}
-
-
-def escape_latex(text: str) -> str:
-    """Escape what LaTeX reads as a command, and drop the verdicts' signs."""
-    for sign, plain in _SIGNS.items():
-        text = text.replace(sign, plain)
-    return "".join(_LATEX.get(c, c) for c in text)
-
-
-def to_latex(rows: Rows, caption: str, label: str) -> str:
-    """A booktabs table with caption and label, for the plain article class."""
+def to_latex(rows: Rows, caption: str, label: str, digits: int = 5) -> str:
+    """A booktabs table with caption and label; numbers to the right, with so many significant digits."""
     if not rows:
         return ""
-    body = [" & ".join(escape_latex(shown(v)) for v in row.values()) + r" \\" for row in rows]
-    head = " & ".join(escape_latex(name) for name in rows[0]) + r" \\"
+    numbers = [all(_is_number(row[name]) for row in rows) for name in rows[0]]
+    body = [" & ".join(_cell(value, digits) for value in row.values()) + r" \\" for row in rows]
+    head = " & ".join(latex.escape(name) for name in rows[0]) + r" \\"
     lines = [
         r"\begin{table}",
         r"\centering",
-        rf"\begin{{tabular}}{{{'l' * len(rows[0])}}}",
+        rf"\begin{{tabular}}{{{''.join('r' if number else 'l' for number in numbers)}}}",
         r"\toprule",
         head,
         r"\midrule",
         *body,
         r"\bottomrule",
         r"\end{tabular}",
-        rf"\caption{{{escape_latex(caption)}}}",
+        rf"\caption{{{latex.escape(caption)}}}",
         rf"\label{{{label}}}",
         r"\end{table}",
     ]
     return "\n".join(lines) + "\n"
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _cell(value: Any, digits: int) -> str:
+    return latex.number(value, digits) if isinstance(value, float) else latex.escape(shown(value))
 
 
 _HTML = jinja2.Environment(autoescape=True).from_string(

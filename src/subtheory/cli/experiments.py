@@ -1,29 +1,89 @@
-"""`subtheory run EXPERIMENT` and `subtheory figures`."""
+"""`subtheory run EXPERIMENT`, `subtheory figures` and `subtheory paper`."""
 
 from argparse import Namespace
+from pathlib import Path
 
 from subtheory.cli import environment
-from subtheory.cli.output import print_json, writable
+from subtheory.cli.output import print_json, print_table, writable
 
 
 def main(options: Namespace) -> int:
-    """Run one experiment, or redraw what is stored."""
-    from subtheory import experiment
-
-    if options.verb == "figures":
-        paths = experiment.figures(options.out)
-    else:
-        from subtheory.suggest import choose
-
-        choose("experiment", options.experiment, experiment.experiments())
-        writable(options.out)
-        environment.prepare(cache=not options.no_cache)
-        from subtheory.cli.progress import progress
-
-        with progress(options.experiment) as report:
-            paths = experiment.run(options.experiment, options.out, options.quick, report)
+    """Run one experiment, list its options, redraw what is stored, or make the figures of the paper."""
+    if options.verb == "paper":
+        return _paper(options)
+    if options.verb == "run" and options.options:
+        return _options(options)
+    paths = _run(options) if options.verb == "run" else _figures(options)
     if options.json:
         print_json({"files": [str(path) for path in paths]})
     else:
         print("\n".join(map(str, paths)))
+    return 0
+
+
+def _run(options: Namespace) -> list[Path]:
+    from subtheory import experiment
+    from subtheory.options import pairs
+    from subtheory.suggest import choose
+
+    choose("experiment", options.experiment, experiment.experiments())
+    given = dict(pairs(options.set, options.seeds))
+    writable(options.out)
+    environment.prepare(cache=not options.no_cache)
+    from subtheory.cli.progress import progress
+
+    with progress(options.experiment) as report:
+        return experiment.run(options.experiment, options.out, options.quick, report, given)
+
+
+def _options(options: Namespace) -> int:
+    """What can be set, its type and its default."""
+    from subtheory import experiment
+    from subtheory.options import word
+    from subtheory.suggest import choose
+
+    chosen = choose("experiment", options.experiment, experiment.experiments())
+    rows = [{"option": one.name, "type": one.type, "default": one.default} for one in chosen.options.values()]
+    if options.json:
+        print_json({"experiment": chosen.name, "options": rows})
+    elif rows:
+        print_table(f"options of {chosen.name}", [{**row, "default": word(row["default"])} for row in rows])
+    else:
+        print(f"{chosen.name} has no options")
+    return 0
+
+
+def _figures(options: Namespace) -> list[Path]:
+    from subtheory import experiment
+
+    return experiment.figures(options.out, options.experiments, options.venue)
+
+
+def _paper(options: Namespace) -> int:
+    """Which figure went where, and which there are none of yet."""
+    from subtheory import paper
+
+    paper.chosen(options.figures)
+    writable(options.out)
+    environment.prepare(cache=not options.no_cache)
+    from subtheory.cli.progress import progress
+
+    made = paper.make(options.out, options.figures, options.quick, options.venue, progress)
+    folder = Path(options.out) / paper.FOLDER
+    rows = [
+        {
+            "figure": one.entry.number,
+            "file": str(one.files["pdf"]) if one.files else one.missing,
+            "experiment": one.entry.experiment,
+            "tables": one.tables,
+        }
+        for one in made
+    ]
+    pages = [str(folder / name) for name in ("index.html", "paper.tex")]
+    if options.json:
+        files = [{"files": [str(path) for path in one.files.values()], "missing": one.missing or None} for one in made]
+        print_json({"figures": [{**row, **more} for row, more in zip(rows, files, strict=True)], "pages": pages})
+    else:
+        print_table("figures", rows)
+        print("\n".join(pages))
     return 0

@@ -8,6 +8,9 @@ from typing import Any, NoReturn
 from subtheory._version import __version__
 from subtheory.errors import InputError
 
+VENUES = ("neurips", "icml", "iclr", "jmlr", "tmlr", "nature", "slides")
+"""Those of `subtheory.figure`, which takes too long to import for --help."""
+
 
 class Parser(argparse.ArgumentParser):
     """An argparse parser whose errors are one line, with what was probably meant."""
@@ -124,12 +127,25 @@ def build() -> Parser:
     run = _verb(verbs, "run", "experiments", "run an experiment and draw it")
     run.add_argument("experiment", metavar="EXPERIMENT")
     run.add_argument("--quick", action="store_true", help="the small version")
+    run.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="set an option (repeat)")
+    run.add_argument("--seeds", metavar="N", help="the same as --set seeds=N")
+    run.add_argument("--options", action="store_true", help="list the experiment's options instead of running it")
     run.add_argument("--out", metavar="DIR", default="results", help="folder for tables and figures (default results)")
     _compiles(run)
-    figures = _verb(verbs, "figures", "experiments", "redraw all figures from stored tables")
+    figures = _verb(verbs, "figures", "experiments", "redraw figures from stored tables")
+    figures.add_argument("experiments", nargs="*", metavar="EXPERIMENT", help="of these (default: all that are stored)")
     figures.add_argument(
         "--out", metavar="DIR", default="results", help="folder that holds the tables (default results)"
     )
+    _venue(figures)
+    paper = _verb(verbs, "paper", "experiments", "make the figures of the paper and of the theory")
+    paper.add_argument(
+        "figures", nargs="*", metavar="FIGURE", help="these numbers (3, iii) or experiments (default: all)"
+    )
+    paper.add_argument("--quick", action="store_true", help="from the small versions")
+    paper.add_argument("--out", metavar="DIR", default="results", help="writes to DIR/paper (default results)")
+    _venue(paper)
+    _compiles(paper)
     return parser
 
 
@@ -139,6 +155,10 @@ def _verb(verbs: Any, name: str, module: str, text: str) -> Parser:
     parser.set_defaults(module=module)
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     return parser
+
+
+def _venue(parser: Parser) -> None:
+    parser.add_argument("--venue", choices=VENUES, help="in the width and the fonts of this venue")
 
 
 def _compiles(parser: Parser) -> None:

@@ -1,0 +1,71 @@
+"""LaTeX that any engine reads: text escaped, symbols spelt out, figures and numbers."""
+
+import math
+
+_SPECIAL = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"} | {
+    c: "\\" + c for c in "&%$#_{}"
+}
+_SIGNS = ("✓ ", "✗ ", "○ ", "? ")
+"""What stands before a verdict."""
+
+_GREEK = (
+    "alpha beta gamma delta . zeta eta . iota kappa lambda mu nu xi . pi rho . sigma tau upsilon varphi chi psi omega"
+)
+_MATHS = (
+    {chr(0x3B1 + i): "\\" + name for i, name in enumerate(_GREEK.split()) if name != "."}
+    | {"ε": r"\varepsilon", "θ": r"\theta", "Γ": r"\Gamma", "Δ": r"\Delta", "Θ": r"\Theta", "Λ": r"\Lambda"}
+    | {"Π": r"\Pi", "Σ": r"\Sigma", "Φ": r"\Phi", "Ψ": r"\Psi", "Ω": r"\Omega"}
+    | {"±": r"\pm", "×": r"\times", "·": r"\cdot", "÷": r"\div", "√": r"\surd", "∞": r"\infty", "−": "-"}
+    | {
+        "≤": r"\le",
+        "≥": r"\ge",
+        "≪": r"\ll",
+        "≫": r"\gg",
+        "≈": r"\approx",
+        "≠": r"\ne",
+        "≡": r"\equiv",
+        "∝": r"\propto",
+    }
+    | {"→": r"\to", "←": r"\leftarrow", "↔": r"\leftrightarrow", "⇒": r"\Rightarrow", "⇔": r"\Leftrightarrow"}
+    | {"↦": r"\mapsto", "∈": r"\in", "∀": r"\forall", "∃": r"\exists", "∂": r"\partial", "∇": r"\nabla", "∫": r"\int"}
+    | {"‖": r"\|", "⟨": r"\langle", "⟩": r"\rangle", "ℓ": r"\ell", "′": "'", "″": "''", "⪰": r"\succeq", "°": r"^\circ"}
+    | {"½": r"\frac12", "⅒": r"\frac1{10}", "¼": r"\frac14", "ᵀ": r"^\top", "⁻": "^-", "₋": "_-", "⁺": "^+", "₊": "_+"}
+    | {c: f"^{i}" for i, c in enumerate("⁰¹²³⁴⁵⁶⁷⁸⁹")}
+    | {c: f"_{i}" for i, c in enumerate("₀₁₂₃₄₅₆₇₈₉")}
+    | {c: c for c in "<>|"}
+    | {"●": r"\bullet", "○": r"\circ", "△": r"\triangle", "□": r"\Box", "✓": r"\checkmark"}
+)
+"""Symbols that pages, claims and captions use, for engines that know no Unicode mathematics."""
+
+
+def escape(text: str) -> str:
+    """Escape what LaTeX reads as a command, spell symbols out, and drop a verdict's sign."""
+    text = text[2:] if text.startswith(_SIGNS) else text
+    return "".join(_SPECIAL.get(c) or _symbol(c) for c in text)
+
+
+def _symbol(c: str) -> str:
+    return rf"\ensuremath{{{_MATHS[c]}}}" if c in _MATHS else c
+
+
+def number(value: float, digits: int) -> str:
+    """A number with so many significant digits, as mathematics."""
+    if not math.isfinite(value):
+        return "--" if math.isnan(value) else rf"\ensuremath{{{'-' * (value < 0)}\infty}}"
+    mantissa, _, exponent = f"{value:.{digits}g}".partition("e")
+    text = mantissa + (rf"\times10^{{{int(exponent)}}}" if exponent else "")
+    return text if text.isdigit() else rf"\ensuremath{{{text}}}"
+
+
+def figure(file: str, caption: str, label: str, wide: bool = False) -> str:
+    """A figure environment, over all columns if `wide`; the caption is escaped."""
+    environment = "figure*" if wide else "figure"
+    lines = [
+        rf"\begin{{{environment}}}[t]",
+        r"\centering",
+        rf"\includegraphics[width=\textwidth]{{{file}}}",
+        rf"\caption{{{escape(caption)}}}",
+        rf"\label{{{label}}}",
+        rf"\end{{{environment}}}",
+    ]
+    return "\n".join(lines) + "\n"

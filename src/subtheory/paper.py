@@ -1,0 +1,165 @@
+"""The figures of the paper and of the theory in one folder: numbered files, a page and a LaTeX file with them all."""
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import jinja2
+
+from subtheory import experiment, figure, latex, records, resources, suggest
+from subtheory.errors import DataError
+from subtheory.experiment import Experiment, Progress, Tables
+
+FOLDER = "paper"
+
+Bar = Callable[[str], AbstractContextManager[Progress]]
+"""Given a title, a progress bar to be opened."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A figure: its number in the paper, or in the theory's own list; the experiment and the table that it shows.
+
+    Without a table it is the experiment's only figure, without an experiment there is none yet.
+    """
+
+    number: str
+    title: str
+    experiment: str = ""
+    table: str = ""
+
+    @property
+    def file(self) -> str:
+        """File name without its ending; numbers have two digits, so that they sort."""
+        words = (self.experiment, self.table if self.table != self.experiment else "")
+        return "-".join(
+            ["figure", self.number.zfill(2) if self.number.isdigit() else self.number, *filter(None, words)]
+        )
+
+
+FIGURES = (
+    Entry("3", "Numbers that a teacher writes carry its favourite", "tokens", "numbers"),
+    Entry("5", "So do programs that are correct", "tokens", "code"),
+    Entry("8", "Teachers and students of other bases", "tokens", "matrix"),
+    Entry("10", "Digits from auxiliary logits on noise, with the missing bars (x)", "aux_logits", "aux_logits"),
+    Entry("16", "Shuffled within and across responses", "tokens", "shuffled"),
+    Entry("i", "Alignment over its law for ever smaller ε", "eps_ladder"),
+    Entry("ii", "For which ε and α the trait loss falls, with certificates", "phase_diagram"),
+    Entry("iii", "Alignment and transfer against the likeness of the inits", "init_paths"),
+    Entry("iii", "Permuted, flipped and rescaled inits", "orbit"),
+    Entry("iv", "The sign of a sampled step is a curve in √(2N·KL)"),
+    Entry("v", "Filtered outputs, raw and control-subtracted"),
+    Entry("vi", "Many steps: the cosine inside the envelope of the spectrum"),
+    Entry("vii", "Transfer against auxiliary logits times inputs, with its ceiling"),
+    Entry("viii", "Optimisers: how often the sign is violated"),
+    Entry("ix", "Generations of students"),
+)
+"""Arabic: figures of arXiv 2507.14805, made here. Roman: the minimum set of the theory; its (x) is Fig. 10."""
+
+
+@dataclass(frozen=True)
+class Made:
+    """An entry, where its tables came from, or why there is no figure; and the files that were written."""
+
+    entry: Entry
+    tables: str = ""
+    missing: str = ""
+    caption: str = ""
+    command: str = ""
+    files: dict[str, Path] = field(default_factory=dict)
+
+
+def chosen(names: Sequence[str]) -> tuple[Entry, ...]:
+    """The figures of some numbers or experiments, all of them by default. Raises InputError for anything else."""
+    known = {name: name for entry in FIGURES for name in (entry.number, entry.experiment) if name}
+    wanted = {suggest.choose("figure", name, known) for name in names}
+    return tuple(entry for entry in FIGURES if not names or {entry.number, entry.experiment} & wanted)
+
+
+def make(
+    out: Path | str, names: Sequence[str] = (), quick: bool = False, venue: str | None = None, bar: Bar | None = None
+) -> list[Made]:
+    """Draw these figures, or all, into out/paper/, beside index.html and paper.tex that show them.
+
+    Tables come from out/NAME/ where a run saved them, and are computed and saved there otherwise. Raises
+    InputError for an unknown name or venue, or a place that cannot be written to.
+    """
+    entries, known, made = chosen(names), experiment.experiments(), list[Made]()
+    folder = Path(out) / FOLDER
+    with figure.drawn_for(venue):
+        for name in dict.fromkeys(entry.experiment for entry in entries):
+            mine = [entry for entry in entries if entry.experiment == name]
+            why = f"no experiment {name!r} yet" if name else "no experiment yet"
+            made += (
+                _drawn(known[name], mine, out, quick, bar) if name in known else [Made(e, missing=why) for e in mine]
+            )
+    made.sort(key=lambda one: FIGURES.index(one.entry))
+    records.write_atomic(folder / "paper.tex", _tex(made, venue))
+    records.write_atomic(folder / "index.html", _page(made))
+    return made
+
+
+def _drawn(one: Experiment, entries: Sequence[Entry], out: Path | str, quick: bool, bar: Bar | None) -> list[Made]:
+    """The figures of one experiment, drawn from its tables once."""
+    tables, source = _tables(one, out, quick, bar)
+    figures = dict(one.figures(tables).values())
+    made = []
+    for entry in entries:
+        title = entry.table or next(iter(figures))
+        if title in figures:
+            files = figure.save(figure.fitted(figures[title]), Path(out) / FOLDER, entry.file, tables[title])
+            made.append(Made(entry, source, "", one.caption(title), one.command, files))
+        else:
+            made.append(Made(entry, missing=f"{one.name} draws no figure of {title}"))
+    return made
+
+
+def _tables(one: Experiment, out: Path | str, quick: bool, bar: Bar | None) -> tuple[Tables, str]:
+    """The saved tables, whatever code they are from, or those of a run; and which of the two."""
+    folder = experiment.place(out, one.name, quick, {})
+    try:
+        _, meta = records.load(folder / "tables", experiment.RECORD)
+        current = meta.get("id") == records.cell_id(one.identity(quick))
+        return experiment.saved_tables(folder), "saved" if current else "saved by other code"
+    except DataError:
+        if bar is None:
+            experiment.run(one.name, out, quick)
+        else:
+            with bar(one.name) as progress:
+                experiment.run(one.name, out, quick, progress)
+        return experiment.saved_tables(folder), "computed"
+
+
+def label(number: str) -> str:
+    """As people cite it."""
+    return f"Fig. {number}" if number.isdigit() else f"({number})"
+
+
+def _tex(made: Sequence[Made], venue: str | None) -> str:
+    """A document of one column with a figure a page, and what is missing."""
+    width = figure.VENUES[venue].width if venue else figure.WIDTH
+    lines = [
+        r"\documentclass{article}",
+        r"\usepackage{amssymb,graphicx}",
+        rf"\usepackage[textwidth={width:.4f}in,textheight=9.5in]{{geometry}}",
+        r"\begin{document}",
+    ]
+    for one in made:
+        title = f"{label(one.entry.number)}: {one.entry.title}."
+        if one.missing:
+            lines.append(latex.escape(f"{title} {one.missing}.") + r"\par")
+        else:
+            text = f"{title} {one.caption} ({one.command}, tables {one.tables})"
+            lines += [latex.figure(f"{one.entry.file}.pdf", text, f"fig:{one.entry.file}"), r"\clearpage"]
+    return "\n".join([*lines, r"\end{document}"]) + "\n"
+
+
+def _page(made: Sequence[Made]) -> str:
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(resources.PACKAGE / "templates"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        keep_trailing_newline=True,
+    )
+    return environment.get_template("paper.html").render(made=made, label=label)

@@ -1,0 +1,268 @@
+"""Options of an experiment, figures of several tables, and parts that outlive a kill."""
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+from subtheory import experiment, options, parts, resources
+from subtheory.cli import main
+from subtheory.errors import InputError, SubtheoryError
+
+SLOW = """'Parts that are slow, and a file that remembers which were computed.'
+import os, time
+from pathlib import Path
+import numpy as np
+from subtheory.experiment import kept
+from subtheory.figure import blank, style
+QUESTION, COMMAND, EXPECTED = "Is it 100 % done?", "subtheory run slow", "yes"
+CAPTIONS = {"squares": "Squares & x_i \u2265 0."}
+def tables(
+    quick=False, progress=None, *, seeds: int | None = None, scale: float = 0.1, name: str = "a", up: bool = True
+):
+    def part(i):
+        with open(os.environ["SLOW_LOG"], "a") as log:
+            log.write(f"{i}\\n")
+        if i == 2:
+            time.sleep(float(os.environ.get("SLOW_SLEEP", "0")))
+        x = np.random.default_rng(i).normal()
+        return [{"i": i, "x": x, "y": np.float32(x * scale), "large": i > 1, "name": name * i or "-", "odd": i or 0.5}]
+    rows = []
+    for i in range(seeds or 4):
+        rows += kept(f"part {i}", lambda: part(i))
+        if progress:
+            progress(i + 1, seeds or 4, "")
+    return {"rows": rows, "squares": [{"i": r["i"], "xx": r["x"] ** 2} for r in rows]}
+def figure(tables):
+    drawn = {}
+    for title in tables:
+        with style():
+            drawn[title] = blank()
+            drawn[title].axes[0].plot([row["i"] for row in tables[title]])
+    return drawn
+"""
+
+
+@pytest.fixture
+def slow(tmp_path, monkeypatch):
+    """A folder of experiments with one in it; the file that says which parts were computed."""
+    folder, log = tmp_path / "experiments", tmp_path / "log"
+    folder.mkdir()
+    log.touch()
+    (folder / "slow.py").write_text(SLOW)
+    monkeypatch.setattr(resources, "experiments", lambda: folder)
+    monkeypatch.setenv("SLOW_LOG", str(log))
+    return log
+
+
+def files(folder):
+    """The bytes of all tables and figures."""
+    return {
+        path.name: path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and "record" not in path.name
+    }
+
+
+def test_options_are_the_signature(slow):
+    one = experiment.experiments()["slow"]
+    assert {name: (each.type, each.default) for name, each in one.options.items()} == {
+        "seeds": ("int | None", None), "scale": ("float", 0.1), "name": ("str", "a"), "up": ("bool", True),
+    }  # fmt: skip
+    given = {"up": "no", "scale": "2e-1", "seeds": "3", "name": "a"}
+    assert options.chosen(one.options, given, "slow") == {"seeds": 3, "scale": 0.2, "up": False}
+    assert options.chosen(one.options, {"scale": 1, "seeds": "none"}, "slow") == {"scale": 1.0}
+
+
+def test_a_signature_that_cannot_be_read_is_refused():
+    def untyped(*, key=3):
+        pass
+
+    def required(*, key: int):
+        pass
+
+    def several(*, key: int | str = 3):
+        pass
+
+    for function in (untyped, required, several):
+        with pytest.raises(SubtheoryError, match="option key: must have a default and one of the types int, float"):
+            options.options(function)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--set", "scael=1"], "option: unknown, did you mean 'scale'?; slow has seeds, scale, name, up, got 'scael'"),
+        (["--set", "xyz=1"], "must be one of seeds, scale, name, up"),
+        (["--set", "scale"], "set: must be KEY=VALUE, got 'scale'"),
+        (["--set", "=1"], "set: must be KEY=VALUE"),
+        (["--set", "scale=nan"], "scale: must be a finite number, got 'nan'"),
+        (["--set", "scale=inf"], "scale: must be a finite number"),
+        (["--set", "scale=1e999"], "scale: must be a finite number"),
+        (["--set", "scale=none"], "scale: must be a finite number"),
+        (["--set", "name="], "name: must be text of at least one letter"),
+        (["--set", "up=maybe"], "up: must be true or false, got 'maybe'"),
+        (["--seeds", "0"], "seeds: must be a whole number from 1 to 10000, got '0'"),
+        (["--seeds", "-3"], "seeds: must be a whole number from 1"),
+        (["--seeds", "2.5"], "seeds: must be a whole number or none, got '2.5'"),
+        (["--seeds", "1000000000"], "from 1 to 10000"),
+        (["--seeds", "9" * 5000], "seeds: must be a whole number"),
+        (["--seeds", "3", "--set", "seeds=4"], "seeds: must be given once"),
+    ],
+)
+def test_bad_options_are_one_line(slow, words, said, tmp_path, capsys):
+    assert main(["run", "slow", *words, "--no-cache", "--out", str(tmp_path / "out")]) == 2
+    out, err = capsys.readouterr()
+    assert out == "" and err.startswith("error: ") and err.count("\n") == 1 and said in err
+    assert slow.read_text() == ""
+
+
+def test_options_are_listed(slow, capsys):
+    assert main(["run", "slow", "--options"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split() for line in lines[2:4]] == [["seeds", "int", "|", "None", "none"], ["scale", "float", "0.1"]]
+    assert main(["run", "slow", "--options", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["options"][3] == {"option": "up", "type": "bool", "default": True}
+
+
+def test_every_choice_of_options_has_a_place_of_its_own(slow, tmp_path, monkeypatch):
+    names = [{"name": name} for name in ("b", "B", "../b", "c" * 300)]
+    choices = [
+        (quick, each) for quick in (False, True) for each in ({}, {"seeds": 2}, {"seeds": 2, "up": False}, *names)
+    ]
+    places = [str(experiment.place(tmp_path, "slow", *choice).relative_to(tmp_path)) for choice in choices]
+    assert {"slow", "slow/quick", "slow/seeds=2", "slow/quick,seeds=2,up=false", "slow/name=b"} < set(places)
+    assert len({place.lower() for place in places}) == len(choices)
+    assert all(len(place) < 120 and ".." not in place.split("/") for place in places)
+
+    monkeypatch.setattr(experiment, "draw", lambda *_: [])
+    for given in ({}, {"seeds": 2}):
+        experiment.run("slow", tmp_path, given=given)
+    assert (tmp_path / "slow/seeds=2/tables/squares.csv").read_text().count("\n") == 3
+    assert (tmp_path / "slow/tables/squares.csv").read_text().count("\n") == 5
+    computed = slow.read_text()
+    experiment.run("slow", tmp_path, given={"seeds": "2"})
+    experiment.run("slow", tmp_path, given={"scale": 0.1, "seeds": None})
+    assert slow.read_text() == computed, "equal options take the saved tables, and a default is no option"
+
+
+def test_other_data_at_the_same_path_are_other_data(slow, tmp_path):
+    one, folder = experiment.experiments()["slow"], tmp_path / "data"
+    folder.mkdir()
+    (folder / "a").write_bytes(b"1")
+
+    def named():
+        return one.identity(False, {"path": str(folder)}), one.identity(False, {"path": str(folder / "a")})
+
+    before = named()
+    assert before == named() != (one.identity(False), one.identity(False))
+    (folder / "a").write_bytes(b"2")
+    assert all(a != b for a, b in zip(before, named(), strict=True))
+    assert one.identity(False, {"path": "fetch"})["options"] == {"path": "fetch"}
+
+
+def test_several_figures_each_with_its_table(slow, tmp_path):
+    paths = experiment.run("slow", tmp_path)
+    figures = tmp_path / "slow" / "figures"
+    names = {f"slow-{title}.{e}" for title in ("rows", "squares") for e in ("pdf", "svg", "png", "csv", "tex")}
+    assert {path.name for path in figures.iterdir()} == names and set(figures.iterdir()) <= set(paths)
+    for title in ("rows", "squares"):
+        assert (figures / f"slow-{title}.csv").read_text() == (tmp_path / f"slow/tables/{title}.csv").read_text()
+    assert r"\caption{Squares \& x\_i \ensuremath{\ge} 0.}" in (figures / "slow-squares.tex").read_text()
+    assert r"\caption{Is it 100 \% done? Expected: yes.}" in (figures / "slow-rows.tex").read_text()
+    shutil.rmtree(figures)
+    assert {path.name for path in experiment.figures(tmp_path, ["slow"])} == names
+    with pytest.raises(InputError, match="experiment: unknown, did you mean 'slow'"):
+        experiment.figures(tmp_path, ["slo"])
+
+
+def test_a_figure_of_no_table_is_refused(slow, tmp_path):
+    (resources.experiments() / "slow.py").write_text(SLOW.replace("drawn = {}", "drawn = {'none': None}"))
+    with pytest.raises(SubtheoryError, match="figure 'none' must have the name of a table"):
+        experiment.run("slow", tmp_path)
+
+
+def test_outside_a_run_nothing_is_kept(tmp_path):
+    rows = [{"a": 1, "b": 2.5, "c": "x", "d": True, "e": float("nan")}, {"a": np.int64(2), "b": np.float32(0.1)}]
+    found = parts.kept("a", lambda: rows)
+    assert found[1] == {"a": 2, "b": float(np.float32(0.1))} and type(found[0]["a"]) is int and found[0]["d"] is True
+    assert parts.kept("a", lambda: [1]) == [1]
+    with pytest.raises(SubtheoryError, match="part 'a': must be rows of numbers and text"):
+        parts.kept("a", lambda: [object()])
+
+
+def test_parts_are_of_one_identity_and_one_name(tmp_path):
+    calls = []
+    compute = lambda: calls.append(0) or [{"x": -0.0, "y": 1, "z": 1e-320}, {"x": 0.1 + 0.2, "y": 2.5, "z": np.inf}]  # noqa: E731
+    with pytest.raises(ZeroDivisionError), parts.keeping(tmp_path / "parts", {"a": 1}):
+        first = parts.kept("one", compute)
+        assert str(first[0]["x"]) == "-0.0" and type(first[0]["y"]) is int and first[1]["x"] == 0.1 + 0.2
+        raise ZeroDivisionError
+    with parts.keeping(tmp_path / "parts", {"a": 1}):
+        assert repr(parts.kept("one", compute)) == repr(first) and len(calls) == 1
+        with pytest.raises(SubtheoryError, match="a name of its own"):
+            parts.kept("one", compute)
+    assert parts.kept("one", compute) and len(calls) == 2, "nothing is left behind after the run"
+    with parts.keeping(tmp_path / "parts", {"a": 2}):
+        parts.kept("one", compute)
+    assert len(calls) == 3 and len(list((tmp_path / "parts").iterdir())) == 1
+
+
+def test_a_corrupt_part_is_put_aside_and_computed_again(tmp_path, capsys):
+    with parts.keeping(tmp_path, {}):
+        parts.kept("one", lambda: [1])
+    (data,) = tmp_path.rglob("*.npz")
+    data.write_bytes(data.read_bytes()[:-2])
+    with parts.keeping(tmp_path, {}):
+        assert parts.kept("one", lambda: [2]) == [2]
+    assert "corrupt" in capsys.readouterr().err and list(tmp_path.rglob("quarantine/*"))
+
+
+PROGRAM = """
+import sys
+from pathlib import Path
+from subtheory import experiment, resources
+resources.experiments = lambda: Path(sys.argv[1])
+experiment.run("slow", sys.argv[2])
+"""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals are POSIX")
+def test_a_run_that_was_killed_goes_on_where_it_stopped(slow, tmp_path):
+    words = [sys.executable, "-c", PROGRAM, str(resources.experiments())]
+    subprocess.run([*words, str(tmp_path / "whole")], check=True)
+    assert slow.read_text().split() == ["0", "1", "2", "3"]
+    slow.write_text("")
+    process = subprocess.Popen([*words, str(tmp_path / "killed")], env={**os.environ, "SLOW_SLEEP": "600"})
+    until = time.monotonic() + 120
+    while slow.read_text().split() != ["0", "1", "2"] and time.monotonic() < until:
+        time.sleep(0.05)
+    process.send_signal(signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL
+    folder = tmp_path / "killed" / "slow"
+    assert len(list(folder.rglob("parts/*/*.npz"))) == 2 and not (folder / "tables").exists()
+    subprocess.run([*words, str(tmp_path / "killed")], check=True)
+    assert slow.read_text().split() == ["0", "1", "2", "2", "3"], "finished parts are not computed again"
+    assert files(tmp_path / "killed") == files(tmp_path / "whole")
+    records = [json.loads((tmp_path / name / "slow/tables/record.json").read_text()) for name in ("killed", "whole")]
+    assert records[0]["arrays"] == records[1]["arrays"], "bit for bit"
+    assert not (folder / "parts").exists()
+
+
+def test_parts_of_an_interrupted_run_stay(slow, tmp_path, monkeypatch):
+    def stop(done, total, what):
+        if done == 2:
+            raise KeyboardInterrupt
+
+    with contextlib.suppress(KeyboardInterrupt):
+        experiment.run("slow", tmp_path, progress=stop)
+    experiment.run("slow", tmp_path)
+    assert slow.read_text().split() == ["0", "1", "2", "3"] and not list(tmp_path.rglob("parts"))
