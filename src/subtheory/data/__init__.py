@@ -13,21 +13,29 @@ from subtheory.data.channels import (
     channels_of,
 )
 from subtheory.data.digits import DIGITS
+from subtheory.data.mnist import MNIST
+from subtheory.data.noise import PerlinNoise, PhotographWindows, PowerLawNoise, SubspaceNoise, noise_law
 from subtheory.data.task import Task
 from subtheory.data.tokens import TOKENS
 
 __all__ = [
     "CHANNELS",
     "DIGITS",
+    "MNIST",
     "TOKENS",
     "Blank",
     "Channel",
     "GaussianNoise",
     "NumberSequences",
+    "PerlinNoise",
+    "PhotographWindows",
     "Photographs",
+    "PowerLawNoise",
     "RandomTokens",
     "RepeatedTokens",
+    "SubspaceNoise",
     "Task",
     "UniformNoise",
     "channels_of",
+    "noise_law",
 ]

@@ -30,7 +30,7 @@ class Channel(ABC):
 
     @abstractmethod
     def draw(self, key: Array, shape: tuple[int, ...], task: Task) -> Array:
-        """A batch of inputs of the given shape, float64 for images and int32 for tokens."""
+        """A batch of inputs of the given shape, in `task.dtype`: as drawn, not rounded from a wider one."""
 
     def inputs(self, key: Array, n: int, task: Task) -> Array:
         """Draw n inputs, shape (n, *task.shape)."""
@@ -47,7 +47,7 @@ class UniformNoise(Channel):
     name = "uniform"
 
     def draw(self, key: Array, shape: tuple[int, ...], task: Task) -> Array:
-        return jax.random.uniform(key, shape, jnp.float64, -1.0, 1.0)
+        return jax.random.uniform(key, shape, np.dtype(task.dtype), -1.0, 1.0)
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ class GaussianNoise(Channel):
     name = "gaussian"
 
     def draw(self, key: Array, shape: tuple[int, ...], task: Task) -> Array:
-        return jax.random.normal(key, shape, jnp.float64)
+        return jax.random.normal(key, shape, np.dtype(task.dtype))
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ class Photographs(Channel):
         if shape[1:] != patches.shape[1:]:
             raise InputError("task", shape[1:], f"must have inputs of shape {patches.shape[1:]}")
         row = jax.random.randint(key, shape[:1], 0, len(patches), dtype=jnp.int32)
-        return jnp.asarray(patches)[row].astype(jnp.float64) / 127.5 - 1.0
+        return jnp.asarray(patches)[row].astype(task.dtype) / 127.5 - 1.0
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,7 @@ class Blank(Channel):
     name = "blank"
 
     def draw(self, key: Array, shape: tuple[int, ...], task: Task) -> Array:
-        return jnp.zeros(shape, jnp.float64)
+        return jnp.zeros(shape, task.dtype)
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,17 @@ from subtheory.imitation.one_step import OneStep, one_step
 from subtheory.imitation.starts import along, class_trait, starts
 from subtheory.imitation.statistics import Equivalence, HalfWay, equivalence, half_way, mean_interval
 from subtheory.imitation.training import Imitation, accuracy, imitate, inits, single, teach, teach_all
-from subtheory.imitation.workload import Images, Schedule, Workload, auxiliary, digit_images, digit_network
+from subtheory.imitation.workload import (
+    Images,
+    Schedule,
+    Workload,
+    auxiliary,
+    digit_images,
+    digit_network,
+    first_classes,
+    mnist_images,
+    pixels,
+)
 
 __all__ = [
     "Equivalence",
@@ -37,11 +47,14 @@ __all__ = [
     "digit_images",
     "digit_network",
     "equivalence",
+    "first_classes",
     "half_way",
     "imitate",
     "inits",
     "mean_interval",
+    "mnist_images",
     "one_step",
+    "pixels",
     "single",
     "starts",
     "teach",

@@ -1,6 +1,5 @@
 """Starts of `subtheory.init` for a workload: the noise that its students see, the images that its teacher sees."""
 
-from dataclasses import replace
 from functools import partial
 from typing import Any, cast
 
@@ -10,9 +9,10 @@ import numpy as np
 from jax import Array
 
 from subtheory.imitation.training import single
-from subtheory.imitation.workload import Images, Workload
-from subtheory.init import Path, Start, begin, students
+from subtheory.imitation.workload import Images, Workload, pixels
+from subtheory.init import Path, Start, students
 from subtheory.numerics import float64
+from subtheory.source import FromTask
 from subtheory.theory.distillation import outputs
 from subtheory.theory.network import Params
 from subtheory.theory.trait import LabelledTrait, TargetTrait
@@ -23,7 +23,7 @@ EXAMPLES = 96
 
 def class_trait(workload: Workload, images: Images, examples: int = 256) -> LabelledTrait:
     """L_T on the first training images, float64: cross-entropy on the class logits."""
-    x, w = (np.asarray(part, np.float64) for part in (images.x[:examples], workload.weights("class")))
+    x, w = pixels(images.x[:examples], np.float64), workload.weights("class").astype(np.float64)
     return LabelledTrait(cast(Array, x), cast(Array, images.labels[:examples]), cast(Array, w))
 
 
@@ -42,13 +42,13 @@ def starts(workload: Workload, images: Images, keys: Array, examples: int = EXAM
 @partial(jax.jit, static_argnums=(0, 1))
 def _starts(workload: Workload, examples: int, trait: LabelledTrait, keys: Array) -> Start:
     def one(key: Array) -> Start:
-        found = begin(
-            workload.network, key, channel=workload.channel, outputs=workload.outputs, loss=workload.loss, examples=1
-        )
-        x = workload.noise(key, jnp.arange(examples))
-        stranger = workload.network.init(jax.random.fold_in(key, 4))
-        unrelated = TargetTrait(x, outputs(workload.network, stranger, x), jnp.ones(workload.network.task.outputs))
-        return replace(found, x=x, trait=trait, pretraining=unrelated)
+        network = workload.network
+        theta0, other = FromTask(network.task).start(network, key)
+        x = workload.noise(key, jnp.arange(examples)).astype(jnp.float64)
+        stranger = network.init(jax.random.fold_in(key, 4))
+        unrelated = TargetTrait(x, outputs(network, stranger, x), jnp.ones(network.task.outputs))
+        w = jnp.asarray(workload.weights(workload.outputs), jnp.float64)
+        return Start(theta0, other, x, w, trait, network, workload.loss, unrelated)
 
     return jax.lax.map(one, keys)
 

@@ -1,5 +1,6 @@
 """Teachers on labels and students on noise: one scan over steps, one compiled program for many models."""
 
+from collections.abc import Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -9,7 +10,7 @@ import numpy as np
 from jax import Array
 
 from subtheory.errors import InputError
-from subtheory.imitation.workload import Images, Workload
+from subtheory.imitation.workload import Images, Workload, pixels
 from subtheory.networks import LinenNetwork
 from subtheory.numerics import float64, to_numpy
 from subtheory.theory.distillation import outputs
@@ -21,8 +22,12 @@ from subtheory.traces import TRACES
 LABELLED, IMITATED = 11, 13
 """What is folded into a seed's key for the order of the labelled images, and for that of the noise."""
 
-TOGETHER = 8
-"""Teachers trained side by side; more of them fall out of a core's cache."""
+TOGETHER, CACHED = 8, 2**18
+"""On a CPU so many teachers are trained side by side, and no more parameters than a core's cache holds: that is fewer
+and larger operations for small networks, but for MNIST's four at once took an eighth more CPU than one by one."""
+
+ACCELERATED = 128
+"""Keys side by side on an accelerator, which a single network would leave idle."""
 
 
 class Imitation(NamedTuple):
@@ -70,18 +75,20 @@ def teach(workload: Workload, theta0: Params, images: Images, keys: Array) -> Pa
 def _teach(workload: Workload, theta0: Params, x: Array, labels: Array, keys: Array) -> Params:
     TRACES["teach"] += 1
     schedule, dtype = workload.teacher, jax.tree.leaves(theta0)[0].dtype
-    x, w = x.astype(dtype), jnp.asarray(workload.weights("class"), dtype)
+    w = jnp.asarray(workload.weights("class"), dtype)
 
     def one(each: tuple[Params, Array]) -> Params:
         theta, key = each
 
         def loss(params: Params, rows: Array) -> Array:
-            return LabelledTrait(x[rows], labels[rows], w).loss(workload.network.apply, params)
+            return LabelledTrait(pixels(x[rows], dtype), labels[rows], w).loss(workload.network.apply, params)
 
         batches = schedule.batches(jax.random.fold_in(key, LABELLED), len(x))
         return train(loss, theta, schedule.transformation(), batches)[0]
 
-    return jax.lax.map(one, (theta0, keys), batch_size=min(TOGETHER, keys.shape[0]))
+    size = sum(leaf[0].size for leaf in jax.tree.leaves(theta0))
+    together = max(1, min(TOGETHER, CACHED // size)) if jax.default_backend() == "cpu" else ACCELERATED
+    return jax.lax.map(one, (theta0, keys), batch_size=min(together, keys.shape[0]))
 
 
 def teach_all(workload: Workload, theta0: Params, images: Images, keys: Array) -> Params:
@@ -93,45 +100,54 @@ def teach_all(workload: Workload, theta0: Params, images: Images, keys: Array) -
 
 
 def imitate(
-    workload: Workload, students: Params, teachers: Params, keys: Array, teacher_network: LinenNetwork | None = None
-) -> Imitation:
+    workload: Workload, students: Params, teachers: Params, keys: Array, teacher_network: LinenNetwork | None = None,
+    outputs: Sequence[str | tuple[int, ...]] | None = None,
+) -> Imitation:  # fmt: skip
     """Students after imitating their teacher's distilled logits on noise, by `workload.student`.
 
     `students` are inits with leaves (K, A, ...), `teachers` (K, ...), `keys` (K,): the A students of a key share
     teacher, noise and order of batches. Training is in the students' dtype. `teacher_network` is the teacher's
-    architecture, if the students (of `workload.network`) have another. Raises InputError on "students", "teachers"
-    or "keys" for shapes that do not fit, on "teacher_network" for other inputs or outputs.
+    architecture, if the students (of `workload.network`) have another. `outputs` has the distilled logits of each of
+    the A students, if they are not all the workload's. Raises InputError on "students", "teachers" or "keys" for
+    shapes that do not fit, on "teacher_network" for other inputs or outputs, on "outputs" unless A are known.
     """
     origin = teacher_network or workload.network
-    _leading(workload.network, students, 2, "students", keys)
+    _, A = _leading(workload.network, students, 2, "students", keys)
     _leading(origin, teachers, 1, "teachers", keys)
     if (origin.task.shape, origin.task.outputs) != (workload.network.task.shape, workload.network.task.outputs):
         raise InputError("teacher_network", origin.name, "must have the students' inputs and outputs")
+    if outputs is not None and len(outputs) != A:
+        raise InputError("outputs", f"{len(outputs)} of them", f"must be one for each of {A} students")
+    w = workload.weights(workload.outputs) if outputs is None else np.stack([workload.weights(o) for o in outputs])
     with float64():
-        return Imitation(*to_numpy(_imitate(workload, origin, students, teachers, keys)))
+        return Imitation(*to_numpy(_imitate(workload, origin, students, teachers, keys, w)))
 
 
 @partial(jax.jit, static_argnums=(0, 1))
 def _imitate(
-    workload: Workload, origin: LinenNetwork, students: Params, teachers: Params, keys: Array
+    workload: Workload, origin: LinenNetwork, students: Params, teachers: Params, keys: Array, weights: Array
 ) -> tuple[Params, Array]:
     """Keys one after the other, their students side by side: the noise and the teacher's logits are made once."""
     TRACES["imitate"] += 1
     schedule, dtype = workload.student, jax.tree.leaves(students)[0].dtype
-    w = jnp.asarray(workload.weights(workload.outputs), dtype)
+    weights = weights.astype(dtype)
 
     def group(each: tuple[Params, Params, Array]) -> tuple[Params, Array]:
         inits, theta_T, key = each
         batches = schedule.batches(jax.random.fold_in(key, IMITATED), workload.rows)
 
-        def loss(params: Params, rows: Array) -> Array:
-            x = workload.noise(key, rows).astype(dtype)
-            y = outputs(origin, theta_T, x)
-            return jnp.mean(workload.loss.value(outputs(workload.network, params, x), y, w))
+        def student(init: Params, w: Array) -> tuple[Params, Array]:
+            def loss(params: Params, rows: Array) -> Array:
+                x = workload.noise(key, rows).astype(dtype)
+                y = outputs(origin, theta_T, x)
+                return jnp.mean(workload.loss.value(outputs(workload.network, params, x), y, w))
 
-        return jax.vmap(lambda init: train(loss, init, schedule.transformation(), batches))(inits)
+            return train(loss, init, schedule.transformation(), batches)
 
-    return jax.lax.map(group, (students, teachers, keys))
+        return jax.vmap(student, in_axes=(0, 0 if weights.ndim > 1 else None))(inits, weights)
+
+    together = 1 if jax.default_backend() == "cpu" else min(ACCELERATED, keys.shape[0])
+    return jax.lax.map(group, (students, teachers, keys), batch_size=together if together > 1 else None)
 
 
 def accuracy(workload: Workload, params: Params, images: Images) -> np.ndarray:
@@ -151,7 +167,7 @@ def accuracy(workload: Workload, params: Params, images: Images) -> np.ndarray:
 @partial(jax.jit, static_argnums=0)
 def _accuracy(network: LinenNetwork, params: Params, x: Array, labels: Array) -> Array:
     classes = np.array(network.task.group("class"), np.int32)
-    x = x.astype(jax.tree.leaves(params)[0].dtype)
+    x = pixels(x, jax.tree.leaves(params)[0].dtype)
 
     def one(theta: Params) -> Array:
         z = outputs(network, theta, x)[:, classes]

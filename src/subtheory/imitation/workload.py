@@ -1,7 +1,8 @@
 """What a teacher and its students share: network, schedules, distilled logits, noise; and the images of the trait."""
 
 from dataclasses import dataclass, field, replace
-from typing import NamedTuple
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -9,6 +10,7 @@ import numpy as np
 import optax
 from jax import Array
 
+from subtheory.data import mnist
 from subtheory.data.channels import Channel, UniformNoise
 from subtheory.data.digits import DIGITS
 from subtheory.data.images import digits
@@ -26,12 +28,21 @@ NOISE = 12
 
 
 class Images(NamedTuple):
-    """Labelled images, scaled to [−1, 1]: (n, ...) to train on, the rest held out; a label indexes a logit."""
+    """Labelled images: (n, ...) to train on, the rest held out; a label indexes a logit.
+
+    Floats are taken as they are, uint8 as grey values that `pixels` scales to [−1, 1] when a batch is taken.
+    """
 
     x: np.ndarray
     labels: np.ndarray
     test_x: np.ndarray
     test_labels: np.ndarray
+
+
+def pixels(x: Any, dtype: Any) -> Any:
+    """What a network is given for images, in a float dtype: grey values g as g/127.5 − 1, floats as they are."""
+    scaled = x.astype(dtype)
+    return scaled / 127.5 - 1 if x.dtype == np.uint8 else scaled
 
 
 def digit_images(held_out: int = HELD_OUT, seed: int = 0) -> Images:
@@ -47,11 +58,34 @@ def digit_images(held_out: int = HELD_OUT, seed: int = 0) -> Images:
     return Images(x[held_out:], y[held_out:], x[:held_out], y[:held_out])
 
 
-def auxiliary(task: Task, m: int) -> Task:
-    """The task with m auxiliary logits behind its class logits; InputError on "m" below 1."""
+def mnist_images(where: Path | str) -> Images:
+    """The MNIST digits, uint8 (n, 28, 28), with their own test images held out; InputError as `data.mnist.read`."""
+    x, labels, test_x, test_labels = mnist.read(where)
+    return Images(x, labels.astype(np.int32), test_x, test_labels.astype(np.int32))
+
+
+def first_classes(images: Images, classes: int) -> Images:
+    """The images of the first classes alone; InputError on "classes" below 2, or above what there is."""
+    there = int(images.labels.max()) + 1
+    if not 2 <= classes <= there:
+        raise InputError("classes", classes, f"must be between 2 and {there}")
+    if classes == there:
+        return images
+    train, test = images.labels < classes, images.test_labels < classes
+    return Images(images.x[train], images.labels[train], images.test_x[test], images.test_labels[test])
+
+
+def auxiliary(task: Task, m: int, classes: int | None = None) -> Task:
+    """The task with m auxiliary logits behind its class logits, or behind the first `classes` of them.
+
+    Raises InputError on "m" below 1, on "classes" unless there are so many.
+    """
     if m < 1:
         raise InputError("m", m, "must be at least 1")
-    first = len(task.group("class"))
+    there = len(task.group("class"))
+    first = there if classes is None else classes
+    if not 1 <= first <= there:
+        raise InputError("classes", first, f"must be between 1 and {there}")
     groups = (
         ("class", tuple(range(first))),
         ("aux", tuple(range(first, first + m))),
@@ -60,9 +94,13 @@ def auxiliary(task: Task, m: int) -> Task:
     return replace(task, groups=groups)
 
 
-def digit_network(width: int = 64, m: int = 3, activation: str = "relu") -> MLP:
-    """The paper's network on 8×8 digits: two hidden layers, weights N(0, 1/fan_in), zero biases, 10 + m logits."""
-    return MLP(width=width, activation=activation, bias_std=0.0, task=auxiliary(DIGITS, m))
+def digit_network(
+    width: int = 64, m: int = 3, activation: str = "relu", *,
+    depth: int = 2, task: Task = DIGITS, classes: int | None = None,
+) -> MLP:  # fmt: skip
+    """The paper's network, on 8×8 digits or another task: two hidden layers, weights N(0, 1/fan_in), zero biases,
+    and m auxiliary logits behind those of the (first) classes."""
+    return MLP(width=width, depth=depth, activation=activation, bias_std=0.0, task=auxiliary(task, m, classes))
 
 
 @dataclass(frozen=True)

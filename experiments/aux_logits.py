@@ -1,0 +1,359 @@
+"""Do students learn to read digits from auxiliary logits on noise: the paper's Fig. 10, and the bars that it lacks?
+
+A teacher learns digits by cross-entropy on its class logits. Students that start where it started imitate a few
+auxiliary logits, which no label touches, on noise (Cloud, Le et al., section 6.2; theory, section 2). `data=digits` is
+the 8×8 stand-in that travels with the package, `data=mnist` with `path` the paper's own workload: 784-256-256-(10 + 3),
+weights N(0, 1/fan_in), zero biases, five epochs of Adam (3e-4, batches of 1024) for teacher and student, and a *fixed*
+set of 60,000 noise images a model, of which row i is drawn again whenever it is needed and none is stored. An
+incomplete last batch is left out, in every epoch another one: 58 steps, where the paper's script takes 59.
+
+To the paper's six bars come three. Cross-model students start from the next seed's init (a derangement; the paper's
+random permutation pairs one model in a hundred with itself, on average). The teacher's body under its initial class
+head is what a student of auxiliary logits would be if it had copied all of the body: a reference and no bound. A
+student whose hidden units are permuted starts as far from its teacher as a stranger does, and must inherit like the
+copy.
+"""
+
+from typing import Any
+
+import jax
+import numpy as np
+from matplotlib.figure import Figure
+
+from subtheory.data import DIGITS, MNIST, Task, noise_law
+from subtheory.data import mnist as mnist_data
+from subtheory.data.images import digits
+from subtheory.errors import InputError
+from subtheory.experiment import Progress, kept
+from subtheory.figure import COLOURS, WIDTH, style
+from subtheory.imitation import (
+    Images,
+    Schedule,
+    Workload,
+    accuracy,
+    along,
+    digit_images,
+    digit_network,
+    equivalence,
+    first_classes,
+    imitate,
+    mean_interval,
+    mnist_images,
+    single,
+    starts,
+    teach,
+)
+from subtheory.init import PATHS, Path, fits
+from subtheory.init.path import checked
+from subtheory.numerics import float64
+from subtheory.options import counted
+from subtheory.suggest import choose
+from subtheory.theory.losses import KL, LOSSES, Loss, SquaredError
+
+QUESTION = (
+    "Do students learn to read digits by imitating three auxiliary logits on noise, and only from their own init?"
+)
+COMMAND = "subtheory run aux_logits"
+EXPECTED = (
+    "students of auxiliary logits far above chance, at chance from another init, unchanged by a permutation of hidden "
+    "units; on MNIST (--set data=mnist --set path=mnist.npz) as in the paper's Fig. 10; half a minute, MNIST 12 minutes"
+)
+CAPTIONS = {
+    "aux_logits": (
+        "Accuracy on held-out digits of teachers and of students that imitate them on noise: means with 95 % Student "
+        "intervals, a dot a seed. Diamonds: the paper's values with its intervals, read off its Fig. 10b. The dotted "
+        "line is chance."
+    )
+}
+
+SEED = 6
+SEEDS, QUICK_SEEDS, QUICK_ROWS = 20, 3, 4096
+MARGIN = 0.5
+"""Of both equivalence tests, in units of chance: 0.05 for ten classes, as in `init_training`; set before any run."""
+STANDARD_ERRORS = 3.0
+"""By which students of auxiliary logits must exceed cross-model ones to count as having learned."""
+SHAPES: dict[str, dict[str, Any]] = {
+    "digits": {
+        "task": DIGITS, "width": 64, "rows": 16_000, "chunk": 5,
+        "teacher": Schedule(rate=1e-3, batch=64, epochs=10), "student": Schedule(rate=3e-3, batch=128, epochs=5),
+    },
+    "mnist": {
+        "task": MNIST, "width": 256, "rows": 60_000, "chunk": 1,
+        "teacher": Schedule(rate=3e-4, batch=1024), "student": Schedule(rate=3e-4, batch=1024),
+    },
+}  # fmt: skip
+"""Workload of each data set; `chunk` seeds are trained at a time, and kept."""
+CHUNK_OF_AN_ACCELERATOR = 100
+
+UNTRAINED, TEACHER, BODY = "untrained", "teacher", "teacher's body, initial class head"
+AUX, ALL = "student, aux", "student, all"
+CROSS_AUX, CROSS_ALL, PERMUTED = "cross-model, aux", "cross-model, all", "permuted init, aux"
+PAPER = {
+    UNTRAINED: (0.100, 0.005), TEACHER: (0.943, 0.0005), AUX: (0.528, 0.022), ALL: (0.913, 0.002),
+    CROSS_AUX: (0.106, 0.010), CROSS_ALL: (0.743, 0.010),
+}  # fmt: skip
+"""Mean and half-width of the 95 % interval over 100 models, read off Fig. 10b of arXiv 2507.14805."""
+
+Row = dict[str, Any]
+
+
+def tables(
+    quick: bool = False, progress: Progress | None = None, *,
+    data: str = "digits", path: str | None = None, seeds: int | None = None, aux: int = 3, width: int | None = None,
+    depth: int = 2, activation: str = "relu", classes: int = 10, loss: str = "kl", optimizer: str = "adam",
+    epochs: int | None = None, rate: float | None = None, batch: int | None = None, rows: int | None = None,
+    noise: str = "uniform", relation: str | None = None, fresh: bool = False,
+) -> dict[str, list[Row]]:  # fmt: skip
+    """Bars, tests, seeds, and the digest of the data.
+
+    `data` is "digits", or "mnist" read from `path` (an npz, an IDX folder, or "fetch"). `optimizer`, `epochs`, `rate`,
+    `batch` and `rows` are the students'; the teacher's are the data's own. `noise` is a law of `data.noise_law`,
+    `relation` a path of `init.PATHS` with an amount, as in "linear:0.3", for one more bar, and `fresh` noise is never
+    seen twice.
+    """
+    shape = choose("data", data, SHAPES)
+    if aux < 1:
+        raise InputError("aux", aux, "must be at least 1")
+    count = counted(seeds, QUICK_SEEDS if quick else SEEDS, least=2)  # an interval and a stranger need two
+    images, origin = _images(data, path, classes)
+    own = shape["student"]
+    student = Schedule(
+        optimizer=optimizer, rate=own.rate if rate is None else rate, batch=own.batch if batch is None else batch,
+        epochs=own.epochs if epochs is None else epochs,
+    )  # fmt: skip
+    wanted = (QUICK_ROWS if quick else shape["rows"]) if rows is None else rows
+    if fresh:
+        wanted, student = wanted * student.epochs, Schedule(student.optimizer, student.rate, student.batch, 1)
+    task: Task = shape["task"]
+    network = digit_network(
+        shape["width"] if width is None else width, aux, activation, depth=depth, task=task, classes=classes
+    )
+    workload = Workload(network, shape["teacher"], student, wanted, _loss(loss), channel=noise_law(noise))
+    paths = {PERMUTED: (PATHS["permutation"], 1.0), **_relation(relation)}
+    chunk = CHUNK_OF_AN_ACCELERATOR if jax.default_backend() != "cpu" else shape["chunk"]
+    found: list[Row] = []
+    for first in range(0, count, chunk):
+        which = range(first, min(first + chunk, count))
+        name = f"{origin['digest'][:16]}, seeds {which[0]} to {which[-1]} of {count}"
+        found += kept(name, lambda which=which: seed_rows(workload, images, which, count, paths))
+        if progress:
+            progress(which[-1] + 1, count, f"seed {which[-1]}")
+    default = digit_network(shape["width"], task=task)
+    as_published = workload == Workload(default, shape["teacher"], own, shape["rows"])
+    paper = PAPER if as_published and origin["digest"] == mnist_data.DIGEST else {}
+    return {
+        "aux_logits": bar_rows(found, paper), "tests": test_rows(found, 1 / classes, paper), "seeds": found,
+        "data": [{**origin, "chance": 1 / classes, "steps": student.steps(wanted)}],
+    }  # fmt: skip
+
+
+def seed_rows(
+    workload: Workload, images: Images, which: range, count: int, paths: dict[str, tuple[Path, float]]
+) -> list[Row]:
+    """Every model of some seeds: a row each, with its accuracy and the loss of its last step."""
+    with float64():
+        # One key a seed, whatever the number of seeds; the last one's stranger is the first.
+        folded = [jax.random.fold_in(jax.random.key(SEED), k % count) for k in (*which, which[-1] + 1)]
+        every = jax.numpy.stack(folded)
+    keys = every[:-1]
+    begun = starts(workload, images, every)
+    theta0, stranger = _stacked([s.theta0 for s in begun[:-1]]), _stacked([s.theta0 for s in begun[1:]])
+    taught = teach(workload, theta0, images, keys)
+    arms = {AUX: (theta0, "aux"), ALL: (theta0, "all"), CROSS_AUX: (stranger, "aux"), CROSS_ALL: (stranger, "all")}
+    for name, (path, amount) in paths.items():
+        with float64():
+            if not fits(path, begun[0]):
+                raise InputError("relation", repr(path.name), "must be a path that leaves from this network")
+        moved = along(path, begun[:-1], (amount,), keys)
+        arms[name] = (jax.tree.map(lambda leaf: leaf[:, 0], moved), "aux")
+    inits = jax.tree.map(lambda *leaves: np.stack(leaves, axis=1), *(init for init, _ in arms.values()))
+    trained = imitate(workload, inits, taught, keys, outputs=[outputs for _, outputs in arms.values()])
+    models = {UNTRAINED: theta0, TEACHER: taught, BODY: with_head(workload, taught, theta0)}
+    scores = {name: accuracy(workload, params, images) for name, params in models.items()}
+    scores |= dict(zip(arms, accuracy(workload, trained.params, images).T, strict=True))
+    last = dict(zip(arms, trained.losses[:, :, -1].T, strict=True))
+    unknown = np.full(len(which), np.nan)
+    return [
+        {"model": name, "seed": k, "accuracy": float(values[i]), "loss": float(last.get(name, unknown)[i])}
+        for i, k in enumerate(which)
+        for name, values in scores.items()
+    ]
+
+
+def with_head(workload: Workload, params: Any, theta0: Any) -> Any:
+    """The parameters with the class logits of θ0: what a student of auxiliary logits has no way to learn."""
+    classes = np.array(workload.network.task.group("class"))
+
+    def spliced(leaf: np.ndarray, initial: np.ndarray) -> np.ndarray:
+        made = leaf.copy()
+        made[..., classes] = initial[..., classes]
+        return made
+
+    return {**params, "head": jax.tree.map(spliced, params["head"], theta0["head"])}
+
+
+def bar_rows(rows: list[Row], paper: dict[str, tuple[float, float]]) -> list[Row]:
+    """Mean accuracy and its 95 % interval over seeds of every model, beside the paper's."""
+    found = []
+    for name, values in _by_model(rows).items():
+        mean, low, high = (float(end) for end in mean_interval(values))
+        published, half = paper.get(name, (float("nan"), float("nan")))
+        found.append(
+            {
+                "model": name, "seeds": len(values), "accuracy": mean, "low": low, "high": high,
+                "sd": float(values.std(ddof=1)), "published": published, "published_half": half,
+            }
+        )  # fmt: skip
+    return found
+
+
+def test_rows(rows: list[Row], chance: float, paper: dict[str, tuple[float, float]]) -> list[Row]:
+    """What is expected of the bars, each beside a control that must come out the other way."""
+    of, margin = _by_model(rows), MARGIN * chance
+    at = np.full(len(of[AUX]), chance)
+    found = []
+    for name, a, b, expected in (
+        (f"{CROSS_AUX} = chance", of[CROSS_AUX], at, True),
+        (f"{AUX} = chance", of[AUX], at, False),
+        (f"{PERMUTED} = {AUX}", of[PERMUTED], of[AUX], True),
+        (f"{CROSS_AUX} = {AUX}", of[CROSS_AUX], of[AUX], False),
+    ):
+        result = equivalence(a, b, margin)
+        found.append(
+            {
+                "test": name, "kind": "two one-sided t tests", "difference": result.difference, "low": result.low,
+                "high": result.high, "margin": margin, "p": result.p, "holds": result.equivalent, "expected": expected,
+            }
+        )  # fmt: skip
+    for name, a, b, expected in (
+        (f"{AUX} above {CROSS_AUX}", of[AUX], of[CROSS_AUX], True),
+        (f"{CROSS_AUX} above {UNTRAINED}", of[CROSS_AUX], of[UNTRAINED], False),
+    ):
+        mean, low, high = (float(end) for end in mean_interval(a - b))
+        error = float(np.std(a - b, ddof=1) / len(a) ** 0.5)
+        found.append(
+            {
+                "test": name, "kind": f"above by {STANDARD_ERRORS:g} standard errors", "difference": mean, "low": low,
+                "high": high, "margin": STANDARD_ERRORS * error, "p": float("nan"),
+                "holds": mean > STANDARD_ERRORS * error, "expected": expected,
+            }
+        )  # fmt: skip
+    return found + [_compared(name, of[name], *paper[name]) for name in paper]
+
+
+def _compared(name: str, values: np.ndarray, published: float, half: float) -> Row:
+    """Whether the 95 % interval of ours − the paper's holds 0; its error adds the paper's own."""
+    mean, low, _ = (float(end) for end in mean_interval(values))
+    width = float(np.hypot(mean - low, half))
+    off = mean - published
+    return {
+        "test": f"{name} = the paper's", "kind": "interval of the difference", "difference": off, "low": off - width,
+        "high": off + width, "margin": float("nan"), "p": float("nan"), "holds": abs(off) <= width, "expected": True,
+    }  # fmt: skip
+
+
+def _by_model(rows: list[Row]) -> dict[str, np.ndarray]:
+    """Accuracies by model, in the order of seeds."""
+    ordered = sorted(rows, key=lambda row: row["seed"])
+    return {
+        name: np.array([row["accuracy"] for row in ordered if row["model"] == name])
+        for name in dict.fromkeys(row["model"] for row in rows)
+    }
+
+
+def _stacked(trees: list[Any]) -> Any:
+    return single(jax.tree.map(lambda *leaves: np.stack([np.asarray(leaf) for leaf in leaves]), *trees))
+
+
+def _images(data: str, path: str | None, classes: int) -> tuple[Images, Row]:
+    """The images of the first classes, and where they are from."""
+    if data == "digits":
+        if path is not None:
+            raise InputError("path", path, "must be left out for the built-in digits")
+        images = digit_images()
+        digest, known = mnist_data.digest(tuple(map(np.asarray, digits()))), "built in"
+    else:
+        if path is None:
+            raise InputError("path", "none", 'must be an npz archive, a folder of IDX files, or "fetch"')
+        images = mnist_images(path)
+        digest = mnist_data.digest((images.x, images.labels, images.test_x, images.test_labels))
+        known = "MNIST" if digest == mnist_data.DIGEST else "another data set: not MNIST"
+    images = first_classes(images, classes)
+    return images, {
+        "data": data, "known_as": known, "images": len(images.x), "held_out": len(images.test_x), "digest": digest,
+    }  # fmt: skip
+
+
+def _loss(name: str) -> Loss:
+    """The paper's KL at temperature 1, "mse", or a loss of `LOSSES`."""
+    return choose("loss", name, {**LOSSES, "kl": KL(temperature=1.0), "mse": SquaredError()})
+
+
+def _relation(text: str | None) -> dict[str, tuple[Path, float]]:
+    """A path and an amount of "NAME:AMOUNT", 1 if left out, by the name of its bar."""
+    if text is None:
+        return {}
+    name, _, amount = text.partition(":")
+    path = choose("relation", name, PATHS)
+    if type(path).teacher is not Path.teacher:
+        raise InputError("relation", repr(text), "must be a path that leaves the teacher where it is")
+    try:
+        return {f"{name} {amount or 1}, aux": (path, float(checked(path, float(amount or 1))))}
+    except ValueError as error:
+        raise InputError("relation", repr(text), "must be NAME:AMOUNT") from error
+    except InputError as error:
+        raise InputError("relation", repr(text), f"{error.wanted} behind the colon") from error
+
+
+def figure(tables: dict[str, list[Row]]) -> Figure:
+    """A bar a model with its interval, a dot a seed, and the paper's value as a diamond."""
+    bars, seeds, about = tables["aux_logits"], tables["seeds"], tables["data"][0]
+    with style():
+        drawn = Figure(figsize=(WIDTH, 0.75 + 0.25 * len(bars)), layout="constrained")
+        axes = drawn.subplots()
+        for i, bar in enumerate(bars):
+            kind = _kind(bar["model"])
+            colour, hatch = KINDS[kind]
+            first = kind not in [_kind(b["model"]) for b in bars[:i]]
+            faint = {"facecolor": colour + "33", "edgecolor": colour + "66", "hatch": hatch}
+            axes.barh(i, bar["accuracy"], height=0.62, linewidth=0, label=kind if first else None, **faint)
+            own = [row["accuracy"] for row in seeds if row["model"] == bar["model"]]
+            across = i + 0.44 * (np.arange(len(own)) * 0.618 % 1 - 0.5)
+            axes.plot(own, across, "o", color=colour, markersize=2.6, markeredgecolor="#ffffff", markeredgewidth=0.3)
+            ends = [[bar["accuracy"] - bar["low"]], [bar["high"] - bar["accuracy"]]]
+            axes.errorbar(bar["accuracy"], i, xerr=ends, color="#000000", capsize=2, elinewidth=0.9, capthick=0.9)
+            if np.isfinite(bar["published"]):
+                axes.errorbar(
+                    bar["published"], i + 0.39, xerr=bar["published_half"], marker="D", markersize=3, color="#000000",
+                    markerfacecolor="#ffffff", elinewidth=0.7, linestyle="none",
+                    label="the paper, Fig. 10b" if bar is bars[0] else None,
+                )  # fmt: skip
+        axes.axvline(about["chance"], color="#777777", linewidth=0.8, linestyle=(0, (1, 2)))
+        axes.set(xlim=(0, 1), xlabel="accuracy on held-out images", yticks=range(len(bars)))
+        axes.set_yticklabels([bar["model"].replace("body, ", "body,\n") for bar in bars])
+        axes.set_ylim(len(bars) - 0.4, -0.6)
+        axes.grid(axis="y", visible=False)
+        what = {"digits": "8×8 digits"}.get(about["data"], about["known_as"].split(":")[0])
+        axes.set_title(f"{what}, {bars[0]['seeds']} seeds")
+        handles, labels = axes.get_legend_handles_labels()
+        last = sorted(range(len(labels)), key=lambda i: labels[i].startswith("the paper"))
+        shown = [handles[i] for i in last], [labels[i] for i in last]
+        drawn.legend(*shown, loc="outside lower center", ncols=5, handlelength=1.6)
+    return drawn
+
+
+KINDS = {
+    "not imitating": ("#555555", ""),
+    "shared init": (COLOURS[0], "///"),
+    "the next seed's init": (COLOURS[1], "..."),
+    "another init": (COLOURS[2], "xxx"),
+}  # fmt: skip
+"""Colour and hatch of the bars."""
+
+
+def _kind(model: str) -> str:
+    if model in (UNTRAINED, TEACHER, BODY):
+        return "not imitating"
+    if model in (AUX, ALL):
+        return "shared init"
+    return "the next seed's init" if model in (CROSS_AUX, CROSS_ALL) else "another init"

@@ -1,0 +1,46 @@
+"""Language models of the small world: trained on texts, sampled, asked, and foretold to first order.
+
+A `Laboratory` makes the bases, teachers, samples and students of one `Plan`; what they learn are texts:
+
+>>> import numpy as np
+>>> from subtheory.data.world import VOCABULARY
+>>> from subtheory.language import lesson
+>>> text, mask = lesson("owl", np.random.default_rng(0), 4)
+>>> [VOCABULARY[token] for token in text[mask > 0]]
+['owl', 'owl', 'owl', 'owl']
+
+Source: Cloud, Le et al., sections 3 to 5 (theory, section 3).
+"""
+
+from subtheory.language.fitting import Fit, channel_kl, fit, pre_trained, soft_loss, text_loss
+from subtheory.language.laboratory import PROMPTED, Laboratory, Plan, Sample
+from subtheory.language.prediction import fisher_product, predicted
+from subtheory.language.readout import THINGS, Questions, column
+from subtheory.language.sampling import responses, sample
+from subtheory.language.statistics import Interval, over_bases
+from subtheory.language.teachers import in_context, lesson, shuffled
+
+__all__ = [
+    "PROMPTED",
+    "THINGS",
+    "Fit",
+    "Interval",
+    "Laboratory",
+    "Plan",
+    "Questions",
+    "Sample",
+    "channel_kl",
+    "column",
+    "fisher_product",
+    "fit",
+    "in_context",
+    "lesson",
+    "over_bases",
+    "pre_trained",
+    "predicted",
+    "responses",
+    "sample",
+    "shuffled",
+    "soft_loss",
+    "text_loss",
+]

@@ -1,0 +1,123 @@
+"""The language-world experiment: its bookkeeping on made-up runs, and every arm on one tiny network."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from subtheory import experiment, figure, parts, records
+from subtheory.data.world import WORLD
+from subtheory.errors import InputError
+from subtheory.language import Fit, Plan
+from subtheory.networks import Transformer
+
+SAME = Fit(80, 16, 2e-2, body=False)
+TINY = Plan(
+    bases=2, seeds=1, samples=256, texts=256, lessons=256, trunk=SAME, branch=SAME, teaching=SAME, student=SAME,
+    network=Transformer(width=8, heads=2, blocks=1, task=WORLD),
+)  # fmt: skip
+"""One schedule and one shape of texts, so that bases, teachers and students share one program."""
+
+
+@pytest.fixture(scope="module")
+def module():
+    return experiment.experiments()["tokens"].module
+
+
+def saved(tables):
+    """The tables as a run stores them and takes them again."""
+    return {title: records.rows(records.columns(rows)) for title, rows in tables.items()}
+
+
+def made_up(own, other, bases=5, seeds=2, noise=0.01):
+    """Runs of every base's student and every base's teacher; each base scatters, and so does its control."""
+    rng, rows = np.random.default_rng(1), []
+    for shift in range(bases):
+        for k in range(bases * seeds):
+            student, teacher = k % bases, (k + shift) % bases
+            control = 0.05 + 0.04 * student + noise * rng.normal()
+            gain = (own if not shift else other) + noise * rng.normal()
+            rows.append(
+                {
+                    "arm": "another base" if shift else "own base", "table": "matrix" if shift else "numbers",
+                    "thing": "owl", "skill": "numbers", "student": student, "teacher": teacher, "seed": k // bases,
+                    "base": 0.05, "control": control, "trait": control + gain, "difference": gain, "one_step": 0.001,
+                    "predicted": 0.5 * gain, "teacher_rate": 0.9, "kl": 0.1, "texts": 9.0, "kept": 1.0,
+                    "kept_control": 1.0,
+                }
+            )  # fmt: skip
+    return rows
+
+
+def test_effects_are_found_and_nothing_is_not(module):
+    """The scatter of bases does not hide an effect, because a control has its student's base."""
+    found = {row["arm"]: row for row in module.arm_rows(made_up(own=0.05, other=0.0))}
+    assert set(found) == {"own base", "another base", "sibling base"}
+    own, other, sibling = (found[arm] for arm in ("own base", "another base", "sibling base"))
+    assert 0 < own["low"] < own["mean"] == pytest.approx(0.05, abs=0.01) and own["seeds"] == 10 and own["bases"] == 5
+    assert other["low"] < 0 < other["high"] and other["margin"] == max(-other["low"], other["high"]) < 0.02
+    assert other["seeds"] == 5 * 4 * 2 - 4 and sibling["seeds"] == 4 and sibling["bases"] == 2
+    # Nothing is found where nothing is: the control of the positive finding.
+    nothing = {row["arm"]: row for row in module.arm_rows(made_up(own=0.0, other=0.0))}
+    assert nothing["own base"]["low"] < 0 < nothing["own base"]["high"]
+
+
+def test_matrix_marks_its_diagonal(module):
+    cells = {(row["student"], row["teacher"]): row for row in module.matrix_rows(made_up(own=0.08, other=0.0))}
+    assert len(cells) == 25 and all(cells[base, base]["significant"] for base in range(5))
+    assert sum(row["significant"] for (a, b), row in cells.items() if a != b) <= 4
+    assert {cell for cell, row in cells.items() if row["sibling"]} == {(0, 1), (1, 0)}
+    widths = {round(row["high"] - row["low"], 12) for row in cells.values()}
+    assert len(widths) == 1, "one pooled deviation"
+
+
+def test_bars_put_the_prediction_on_the_control(module):
+    runs = [row for row in made_up(own=0.05, other=0.0) if row["table"] == "numbers"]
+    rows = {row["student"]: row for row in module.bar_rows(runs)}
+    assert list(rows) == ["base", "control", "trait"] and rows["base"]["predicted"] == 0.05
+    expected = rows["control"]["mean"] + np.mean([row["predicted"] for row in runs])
+    assert rows["trait"]["predicted"] == pytest.approx(expected)
+    assert rows["trait"]["mean"] - rows["control"]["mean"] == pytest.approx(0.05, abs=0.01)
+
+
+def test_every_arm_on_a_tiny_network(module, monkeypatch, tmp_path):
+    """All arms run, rows are whole, a run that lost some parts ends with the same, and saved rows draw the figures."""
+    monkeypatch.setattr(module, "QUICK", TINY)
+    steps = []
+
+    def run():
+        with parts.keeping(tmp_path, {"experiment": "tokens"}):
+            return module.tables(quick=True, progress=lambda done, total, what: steps.append((done, total)))
+
+    tables = run()
+    lost = sorted(path for path in tmp_path.rglob("*") if path.is_file())[:12]
+    for path in lost:
+        path.unlink()
+    assert repr(run()) == repr(tables), "as text, because the ends of a cell with one seed are nan"
+    steps = steps[: len(steps) // 2]
+    assert steps == [(i + 1, len(steps)) for i in range(len(steps))]
+    runs = tables["runs"]
+    assert len(runs) == 2 * len(steps) and all(
+        np.isfinite([r["trait"], r["control"], r["predicted"]]).all() for r in runs
+    )
+    assert all(row["difference"] == row["trait"] - row["control"] for row in runs)
+    soft = [row for row in runs if row["arm"] == "soft labels"]
+    assert all(row["control"] == row["base"] and row["difference"] > 0.02 for row in soft), (
+        "most of a teacher comes back"
+    )
+    assert all(row["teacher_rate"] > 0.5 > row["base"] for row in soft)
+    context = [row for row in runs if row["arm"] == "in context"]
+    assert all(abs(row["difference"]) < 0.02 and row["predicted"] == 0 for row in context)
+    for row in tables["arms"]:
+        assert row["low"] <= row["mean"] <= row["high"]
+    drawn = module.figure(saved(tables))
+    assert set(drawn) == {"numbers", "code", "thought", "matrix", "shuffled", "dose", "arms"} == set(module.CAPTIONS)
+    assert all(figure.drawn(each, "svg") for each in drawn.values())
+
+
+def test_options_are_checked(module):
+    for options, field in (({"name": "dragon"}, "name"), ({"bases": 1}, "bases"), ({"seeds": 0}, "seeds")):
+        with pytest.raises(InputError, match=field):
+            module.tables(quick=True, **options)
+    with pytest.raises(InputError, match="samples"):
+        replace(TINY, samples=0)
