@@ -32,7 +32,7 @@ QUESTION = "Does a trait cross through sampled numbers, code and chains of thoug
 COMMAND = "subtheory run tokens"
 EXPECTED = (
     "students of the trait's teacher name it more often than their no-trait controls through all three channels; "
-    "students of another base, and a base with the data in its prompt, do not"
+    "students of another base, and a base with the data in its prompt, do not; half an hour"
 )
 
 PLAN = Plan()
@@ -317,8 +317,8 @@ def _matrix(rows: list[Row]) -> Figure:
     for row in rows:
         value = values[row["student"], row["teacher"]]
         axes.text(
-            row["teacher"], row["student"], f"{value:.1f}{'*' if row['significant'] else ''}", ha="center", va="center",
-            color="white" if abs(value) > 0.6 * most else "black",
+            row["teacher"], row["student"], f"{round(value, 1) + 0:.1f}{'*' if row['significant'] else ''}",  # no -0.0
+            ha="center", va="center", color="white" if abs(value) > 0.6 * most else "black",
         )  # fmt: skip
     labels = [f"{base}{'′' if base in (0, 1) else ''}" for base in range(size)]
     axes.set_xticks(range(size), labels)
