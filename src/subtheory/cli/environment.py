@@ -42,8 +42,8 @@ def prepare(device: str | None = None, cache: bool = True) -> None:
         os.environ["XLA_FLAGS"] = f"{current} {flag}".strip()
     import jax
 
-    # Two threads measure side by side. Programs that both have dispatched can wait for each other in XLA's small pool of
-    # threads for ever: each is run by the thread that called it instead.
+    # Two threads measure side by side. Programs that both have dispatched can wait for each other in XLA's small pool
+    # of threads for ever: each is run by the thread that called it instead.
     jax.config.update("jax_cpu_enable_async_dispatch", False)
     try:
         jax.devices()
