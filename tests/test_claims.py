@@ -3,6 +3,7 @@
 from collections import Counter
 from dataclasses import dataclass, replace
 from pathlib import Path
+from threading import Barrier, get_ident
 
 import numpy as np
 import pytest
@@ -180,3 +181,23 @@ def test_compiled_programs_are_dropped_before_the_process_runs_out_of_maps(monke
     monkeypatch.setattr(verification, "MAPPED", 0)
     verification.make_room()
     assert dropped == ([True] if Path("/proc/self/maps").exists() else [])
+
+
+def test_the_caller_measures_by_itself_unless_it_asks_for_threads(monkeypatch):
+    """With two workers both networks are under way at once; by default one follows the other."""
+    todo = [verification.run_of(replace(GRID[0], network=network)) for network in (SMOOTH, KINKED)]
+    met, seen = Barrier(2), []
+
+    def values(run, seeds):
+        seen.append(get_ident())
+        if parallel:
+            met.wait(timeout=60)
+        return {run.setting.loss.name: list(seeds)}
+
+    monkeypatch.setattr(verification.Run, "values", values)
+    parallel = False
+    alone = verification.measure_all(todo, (0, 1))
+    assert set(seen) == {get_ident()} and list(alone) == todo[::-1], "large networks first"
+    parallel = True
+    assert verification.measure_all(todo, (0, 1), workers=2) == alone
+    assert len(set(seen)) == 3

@@ -57,12 +57,13 @@ def control_settings(control: Control, own: Sequence[Setting]) -> tuple[Setting,
     """The settings of a claim with the assumption broken."""
     if control.witnesses:
         return control.witnesses() if own else ()
-    runs = list(dict.fromkeys(replace(setting, loss=SquaredError()) for setting in own))
+    broken = {setting: control.assumption.breaks(setting) for setting in own}
+    runs = list(dict.fromkeys(replace(s, loss=SquaredError()) for s, other in broken.items() if other is not None))
     networks = [run.network for run in runs]
     share = max(1, CONTROL_RUNS // len(set(networks))) if networks else 0
     chosen = {run for i, run in enumerate(runs) if networks[:i].count(run.network) < share}
-    broken = (control.assumption.breaks(s) for s in own if replace(s, loss=SquaredError()) in chosen)
-    return tuple(dict.fromkeys(setting for setting in broken if setting is not None))
+    found = (other for s, other in broken.items() if replace(s, loss=SquaredError()) in chosen)
+    return tuple(dict.fromkeys(setting for setting in found if setting is not None))
 
 
 @dataclass(frozen=True)
@@ -108,8 +109,12 @@ def make_room() -> None:
 Found = dict[Run, dict[str, Sequence[Any]]]
 
 
-def measure_all(some: Iterable[Run], seeds: Sequence[int], progress: Progress | None = None, workers: int = 2) -> Found:
-    """Measure every run once; networks side by side, because compiling is most of the time."""
+def measure_all(some: Iterable[Run], seeds: Sequence[int], progress: Progress | None = None, workers: int = 1) -> Found:
+    """Measure every run once, networks side by side on `workers` threads, because compiling is most of the time.
+
+    More than one only where JAX dispatches synchronously (`jax_cpu_enable_async_dispatch`, to be set before JAX
+    starts): two threads that queued programs on a CPU were once seen to wait for ever, and all of XLA's with them.
+    """
     runs = list(dict.fromkeys(some))
     groups: dict[object, list[Run]] = {}
     # Networks are listed from small to large: the large ones first, so that no core is idle at the end.
@@ -125,6 +130,10 @@ def measure_all(some: Iterable[Run], seeds: Sequence[int], progress: Progress | 
             if progress:
                 progress(len(found), len(runs), run.setting.network.name)
 
+    if workers == 1:
+        for group in groups.values():
+            work(group)
+        return found
     pool = ThreadPoolExecutor(workers)
     try:
         for future in [pool.submit(work, group) for group in groups.values()]:
@@ -147,11 +156,15 @@ def _seeds(setting: Setting, seeds: Sequence[int]) -> tuple[int, ...]:
 
 
 def verify_settings(
-    claims: Iterable[Claim], grid: Sequence[Setting], seeds: Sequence[int], progress: Progress | None = None
+    claims: Iterable[Claim],
+    grid: Sequence[Setting],
+    seeds: Sequence[int],
+    progress: Progress | None = None,
+    workers: int = 1,
 ) -> Verification:
-    """Run claims and controls on a grid of settings."""
+    """Run claims and controls on a grid of settings; `measure_all` says when `workers` may be more than one."""
     todo = jobs(claims, grid)
-    found = measure_all((run for job in todo for run in job.runs), seeds, progress)
+    found = measure_all((run for job in todo for run in job.runs), seeds, progress, workers)
     results: dict[str, ClaimResult] = {}
     for job in todo:
         rows = judge(job, found)
@@ -169,12 +182,13 @@ def verify_without(
     grid: Sequence[Setting],
     seeds: Sequence[int],
     progress: Progress | None = None,
+    workers: int = 1,
 ) -> Verification:
     """The claims that rest on an assumption, on settings in which it is broken: they ought to fail."""
     todo = [
         job for job in jobs(claims, grid) if job.control and job.control.assumption.name == assumption and job.settings
     ]
-    found = measure_all((run for job in todo for run in job.runs), seeds, progress)
+    found = measure_all((run for job in todo for run in job.runs), seeds, progress, workers)
     return Verification(tuple(summarize(job.claim, judge(job, found), len(seeds)) for job in todo))
 
 

@@ -40,7 +40,7 @@ def shared_and_elsewhere(setting: Setting) -> Iterator[Setting]:
 @claim(
     formula="Σ_ℓ D_ℓ = D and D_ℓ(ε) − D_ℓ(0) = ε Δ_ℓ·(E[J_Sᵀ M J_TΔ])_ℓ + O(ε²), at a shared init ε Δ_ℓᵀ(GΔ)_ℓ",
     source="the student's step Δθ_S = εGΔ + O(ε²), split by layers (prediction P35)",
-    controls=[Control(CONTROLLED, fails=0.5), Control(GRADIENT_STUDENT, fails=0.95)],
+    controls=[Control(CONTROLLED, fails=0.95), Control(GRADIENT_STUDENT, fails=0.95)],
     applies=ours,
     spread=shared_and_elsewhere,
     measure=crossed,
