@@ -191,6 +191,19 @@ def test_paper_draws_from_saved_tables_at_a_venue(some, monkeypatch, capsys):
     assert "figure-10-aux_logits.pdf" in capsys.readouterr().out
 
 
+def test_paper_prefers_the_data_of_the_paper_where_a_run_has_them(some):
+    """Of the same kind, whole or quick; else the default's tables are computed."""
+    file = resources.experiments() / "aux_logits.py"
+    file.write_text(file.read_text().replace("progress=None)", "progress=None, *, data: str = 'digits', n: int = 1)"))
+    for given in ({"n": 2}, {"data": "mnist", "n": 3}):
+        experiment.run("aux_logits", some, given=given)
+    (made,) = paper.make(some, ["10"])
+    assert made.tables == "saved" and made.command == "subtheory run aux_logits --set data=mnist --set n=3"
+    assert "data=mnist" in (some / "paper/index.html").read_text()
+    (quick,) = paper.make(some, ["10"], quick=True)
+    assert quick.tables == "computed" and quick.command == "subtheory run aux_logits"
+
+
 def test_figures_for_a_venue_do_not_replace_the_others(some):
     experiment.run("aux_logits", some)
     before = (some / "aux_logits/figures/aux_logits.pdf").read_bytes()

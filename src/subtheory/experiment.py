@@ -186,7 +186,7 @@ def figures(out: Path | str, names: Sequence[str] = (), venue: str | None = None
     For a venue of `figure.VENUES` they go to figures/VENUE/. Raises InputError for an unknown name, or if `out`
     holds none of its tables, DataError if they are corrupt.
     """
-    known, saved = experiments(), list(_saved(out))
+    known, saved = experiments(), list(stored(out))
     if not saved:
         raise InputError("out", out, "must hold the tables of an experiment")
     for name in names:
@@ -200,7 +200,7 @@ def figures(out: Path | str, names: Sequence[str] = (), venue: str | None = None
     return paths
 
 
-def _saved(out: Path | str) -> Iterator[tuple[str, Path]]:
+def stored(out: Path | str) -> Iterator[tuple[str, Path]]:
     """Experiment and folder of every saved run."""
     for depth in ("*", "*/*"):
         for path in sorted(Path(out).glob(f"{depth}/tables/{RECORD}.json")):

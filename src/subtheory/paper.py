@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import jinja2
 
@@ -21,13 +22,15 @@ Bar = Callable[[str], AbstractContextManager[Progress]]
 class Entry:
     """A figure: its number in the paper, or in the theory's own list; the experiment and the table that it shows.
 
-    Without a table it is the experiment's only figure, without an experiment there is none yet.
+    Without a table it is the experiment's only figure, without an experiment there is none yet. A saved run with
+    the `options` is taken before the default one: the paper's own data.
     """
 
     number: str
     title: str
     experiment: str = ""
     table: str = ""
+    options: tuple[tuple[str, str], ...] = ()
 
     @property
     def file(self) -> str:
@@ -42,7 +45,10 @@ FIGURES = (
     Entry("3", "Numbers that a teacher writes carry its favourite", "tokens", "numbers"),
     Entry("5", "So do programs that are correct", "tokens", "code"),
     Entry("8", "Teachers and students of other bases", "tokens", "matrix"),
-    Entry("10", "Digits from auxiliary logits on noise, with the missing bars (x)", "aux_logits", "aux_logits"),
+    Entry(
+        "10", "Digits from auxiliary logits on noise, with the missing bars (x)", "aux_logits", "aux_logits",
+        (("data", "mnist"),),
+    ),
     Entry("16", "Shuffled within and across responses", "tokens", "shuffled"),
     Entry("i", "Alignment over its law for ever smaller ε", "eps_ladder"),
     Entry("ii", "For which ε and α the trait loss falls, with certificates", "phase_diagram"),
@@ -54,7 +60,7 @@ FIGURES = (
     Entry("vii", "Transfer against auxiliary logits times inputs, with its ceiling"),
     Entry("viii", "Optimisers: how often the sign is violated"),
     Entry("ix", "Generations of students"),
-)
+)  # fmt: skip
 """Arabic: figures of arXiv 2507.14805, made here. Roman: the minimum set of the theory; its (x) is Fig. 10."""
 
 
@@ -102,33 +108,47 @@ def make(
 
 def _drawn(one: Experiment, entries: Sequence[Entry], out: Path | str, quick: bool, bar: Bar | None) -> list[Made]:
     """The figures of one experiment, drawn from its tables once."""
-    tables, source = _tables(one, out, quick, bar)
+    tables, source, command = _tables(one, dict(entries[0].options), out, quick, bar)
     figures = dict(one.figures(tables).values())
     made = []
     for entry in entries:
         title = entry.table or next(iter(figures))
         if title in figures:
             files = figure.save(figure.fitted(figures[title]), Path(out) / FOLDER, entry.file, tables[title])
-            made.append(Made(entry, source, "", one.caption(title), one.command, files))
+            made.append(Made(entry, source, "", one.caption(title), command, files))
         else:
             made.append(Made(entry, missing=f"{one.name} draws no figure of {title}"))
     return made
 
 
-def _tables(one: Experiment, out: Path | str, quick: bool, bar: Bar | None) -> tuple[Tables, str]:
-    """The saved tables, whatever code they are from, or those of a run; and which of the two."""
-    folder = experiment.place(out, one.name, quick, {})
-    try:
-        _, meta = records.load(folder / "tables", experiment.RECORD)
-        current = meta.get("id") == records.cell_id(one.identity(quick))
-        return experiment.saved_tables(folder), "saved" if current else "saved by other code"
-    except DataError:
-        if bar is None:
-            experiment.run(one.name, out, quick)
-        else:
-            with bar(one.name) as progress:
-                experiment.run(one.name, out, quick, progress)
-        return experiment.saved_tables(folder), "computed"
+def _tables(
+    one: Experiment, wanted: dict[str, str], out: Path | str, quick: bool, bar: Bar | None
+) -> tuple[Tables, str, str]:
+    """The saved tables, whatever code they are from, or those of a run; which of the two, and their command."""
+    folder, meta = _saved(one, wanted, out, quick)
+    if meta:
+        current = meta["id"] == records.cell_id(one.identity(quick, meta["options"]))
+        command = str(meta["provenance"]["command"])
+        return experiment.saved_tables(folder), "saved" if current else "saved by other code", command
+    if bar is None:
+        experiment.run(one.name, out, quick)
+    else:
+        with bar(one.name) as progress:
+            experiment.run(one.name, out, quick, progress)
+    return experiment.saved_tables(folder), "computed", one.command
+
+
+def _saved(one: Experiment, wanted: dict[str, str], out: Path | str, quick: bool) -> tuple[Path, dict[str, Any]]:
+    """Folder and record of the saved run with the wanted options, or of the default run; {} if there is none."""
+    default = experiment.place(out, one.name, quick, {})
+    for folder in [*(folder for name, folder in experiment.stored(out) if wanted and name == one.name), default]:
+        try:
+            _, meta = records.load(folder / "tables", experiment.RECORD)
+        except DataError:
+            continue
+        if folder == default or (meta["quick"] == quick and wanted.items() <= meta["options"].items()):
+            return folder, meta
+    return default, {}
 
 
 def label(number: str) -> str:
