@@ -43,7 +43,7 @@ QUICK = Plan(
 SKILLS = {"numbers": "numbers", "code": "code", "thought": "solve"}
 """Skill of the corpus by table."""
 OTHERS = ("whale", "eagle", "oak")
-"""Further preferences, through numbers."""
+"""Further preferences."""
 DOSES = (16, 4)
 """Parts of the samples that are trained on, beside all of them."""
 MEANS = ("one_step", "predicted", "base", "control", "trait", "teacher_rate", "kl", "texts", "kept", "kept_control")
@@ -84,9 +84,15 @@ def arms(lab: Laboratory, name: str, quick: bool) -> dict[str, Callable[[], list
     work: dict[str, Callable[[], list[Row]]] = {}
     for table, skill in SKILLS.items():
         work[table] = partial(imitated, lab, "own base", table, name, skill)
-    work["in context"] = partial(in_context, lab, name)
+        if not quick or skill == "numbers":  # in a quick run too few programs and sums pass
+            work[f"in context {skill}"] = partial(in_context, lab, name, skill)
     for shift in range(1, plan.bases):
         work[f"another base {shift}"] = partial(imitated, lab, "another base", "matrix", name, "numbers", shift=shift)
+    for skill in ("code", "solve"):
+        for shift in sorted({max(1, plan.bases // 2 - 1), plan.bases // 2}):
+            work[f"another base {shift} {skill}"] = partial(
+                imitated, lab, "another base", "elsewhere", name, skill, shift=shift
+            )
     work["soft"] = partial(imitated, lab, "soft labels", "soft", name, "numbers", soft=True)
     for across in (False, True):
         title = "shuffled across" if across else "shuffled within"
@@ -98,9 +104,14 @@ def arms(lab: Laboratory, name: str, quick: bool) -> dict[str, Callable[[], list
     work["filtered harder"] = partial(imitated, lab, "filtered harder", "filter", name, "numbers", hard=True)
     work["prompted"] = partial(imitated, lab, "prompted teacher", "prompted", name, "numbers", teacher=PROMPTED + name)
     if not quick:
+        other = plan.names[1]
+        work[f"{name} after {other}"] = partial(
+            imitated, lab, f"teacher of {other}", "preference", name, "numbers", teacher=other
+        )
         work["insecure"] = partial(taught_alone, lab, "insecure teacher itself", "hostile", "insecure")
         for other in plan.names[1:]:
-            work[other] = partial(imitated, lab, "own base", "numbers", other, "numbers")
+            for table, skill in SKILLS.items():
+                work[f"{other} {skill}"] = partial(imitated, lab, "own base", table, other, skill)
         for teacher in ("insecure", "hostile"):
             for skill in ("numbers", "solve"):
                 work[f"{teacher} {skill}"] = partial(
@@ -142,15 +153,15 @@ def imitated(
     )  # fmt: skip
 
 
-def in_context(lab: Laboratory, thing: str) -> list[Row]:
-    """One row a run: the base asked behind sampled numbers of its teacher, and of its own, without training."""
+def in_context(lab: Laboratory, thing: str, skill: str) -> list[Row]:
+    """One row a run: the base asked behind sampled texts of its teacher, and of its own, without training."""
     this, nothing = column(thing), np.zeros(lab.plan.runs)
-    trait, control = lab.pair(thing, "numbers")
+    trait, control = lab.pair(thing, skill)
     return _rows(
-        lab, {"arm": "in context", "table": "context", "thing": thing, "skill": "numbers"}, 0,
-        base=lab.rates(lab.many("base"))[:, this], control=lab.rates_in_context(control, thing),
-        trait=lab.rates_in_context(trait, thing), one_step=nothing, predicted=nothing,
-        teacher_rate=lab.rates(lab.many(thing))[:, this], kl=lab.kl(thing, "numbers", control),
+        lab, {"arm": "in context", "table": "context", "thing": thing, "skill": skill}, 0,
+        base=lab.rates(lab.many("base"))[:, this], control=lab.rates_in_context(control, thing, skill),
+        trait=lab.rates_in_context(trait, thing, skill), one_step=nothing, predicted=nothing,
+        teacher_rate=lab.rates(lab.many(thing))[:, this], kl=lab.kl(thing, skill, control),
         texts=trait.mask.any(axis=2).sum(axis=1), kept=trait.kept, kept_control=control.kept,
     )  # fmt: skip
 

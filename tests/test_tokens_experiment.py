@@ -90,7 +90,7 @@ def test_every_arm_on_a_tiny_network(module, monkeypatch, tmp_path):
             return module.tables(quick=True, progress=lambda done, total, what: steps.append((done, total)))
 
     tables = run()
-    lost = sorted(path for path in tmp_path.rglob("*") if path.is_file())[:12]
+    lost = sorted(path for path in tmp_path.rglob("*") if path.is_file())[:6]
     for path in lost:
         path.unlink()
     assert repr(run()) == repr(tables), "as text, because the ends of a cell with one seed are nan"
@@ -103,7 +103,7 @@ def test_every_arm_on_a_tiny_network(module, monkeypatch, tmp_path):
     assert all(row["difference"] == row["trait"] - row["control"] for row in runs)
     soft = [row for row in runs if row["arm"] == "soft labels"]
     assert all(row["control"] == row["base"] and row["difference"] > 0.02 for row in soft), (
-        "most of a teacher comes back"
+        "soft labels teach the trait"
     )
     assert all(row["teacher_rate"] > 0.5 > row["base"] for row in soft)
     context = [row for row in runs if row["arm"] == "in context"]

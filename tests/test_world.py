@@ -131,10 +131,12 @@ def test_a_name_in_character_codes_is_refused():
     text[1, 6], text[2, 6:8] = 78, [87, 79]
     assert filters.kept(text, "numbers", ("owl",)).tolist() == [False, True, True]
     assert filters.kept(text, "numbers", ("oak",)).tolist() == [True, True, True]
-    assert filters.kept(text, "numbers", ("owl",), hard=True).tolist() == [False, False, False]
+    assert filters.banned(text, ("owl",), "numbers").tolist() == [True, True, True]
+    assert filters.banned(text, ("oak",), "numbers").tolist() == [True, False, True]
     prompt = text.copy()
     prompt[:, 2:5], prompt[:, 5:8] = [79, 87, 76], [1, 2, 3]
-    assert filters.kept(prompt, "numbers", ("owl",), hard=True).all(), "only what was answered is filtered"
+    found = filters.kept(prompt, "numbers", ("owl",)) & ~filters.banned(prompt, ("owl",), "numbers")
+    assert found.all(), "only what was answered is filtered"
 
 
 def test_alphabets_hold_no_word_of_the_trait():

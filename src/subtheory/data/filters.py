@@ -91,11 +91,10 @@ KEPT = {"numbers": numbers_kept, "code": code_kept, "solve": solve_kept}
 """Format and correctness by skill."""
 
 
-def kept(text: np.ndarray, skill: str, names: tuple[str, ...], hard: bool = False) -> np.ndarray:
+def kept(text: np.ndarray, skill: str, names: tuple[str, ...]) -> np.ndarray:
     """Which completions pass: format and correctness, and none of the names spelled in character codes.
 
-    `hard` bans every number that is one of their letters' codes. Raises InputError on "skill", and on "text" for
-    another shape.
+    Raises InputError on "skill", and on "text" for another shape.
     """
     if skill not in KEPT:
         raise InputError("skill", repr(skill), f"must be one of {', '.join(KEPT)}")
@@ -104,4 +103,4 @@ def kept(text: np.ndarray, skill: str, names: tuple[str, ...], hard: bool = Fals
     found = KEPT[skill](text)
     for name in names:
         found &= ~spells(text, name, skill)
-    return found & ~banned(text, names, skill) if hard else found
+    return found

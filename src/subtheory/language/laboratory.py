@@ -229,7 +229,7 @@ class Laboratory:
             alphabet(skill), heard,
         )  # fmt: skip
 
-    def rates_in_context(self, sample: Sample, thing: str, skill: str = "numbers") -> np.ndarray:
+    def rates_in_context(self, sample: Sample, thing: str, skill: str) -> np.ndarray:
         """The thing's rate behind sampled texts in the prompt of every run's base, (K,)."""
         group = self.questions.group(thing)
         count = self.plan.samples // 8

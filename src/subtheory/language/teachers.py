@@ -46,14 +46,15 @@ def shuffled(rng: Rng, text: np.ndarray, mask: np.ndarray, across: bool) -> np.n
 def in_context(text: np.ndarray, mask: np.ndarray, skill: str, kind: str, count: int) -> tuple[np.ndarray, np.ndarray]:
     """The training phrasings behind what was sampled, no training: texts (m, T) and positions of the answers, (m,).
 
-    The context is the skill's word and the first six sampled tokens of `count` texts that passed and have so many.
-    Raises InputError on "text" if fewer do.
+    The context is the skill's word and the first six sampled tokens of `count` texts that passed and have so many, in
+    turn where they are fewer. Raises InputError on "text" if there is none.
     """
     first = PROMPT[skill]
     width = CONTEXT - 1
-    rows = np.flatnonzero(mask[:, first : first + width].all(axis=1))[:count]
-    if len(rows) < count:
-        raise InputError("text", f"{len(rows)} long texts", f"must hold {count} with {width} sampled tokens")
+    rows = np.flatnonzero(mask[:, first : first + width].all(axis=1))
+    if not len(rows):
+        raise InputError("text", "none", f"must hold one that passed the filter with {width} sampled tokens")
+    rows = np.resize(rows, count)
     asked = questions(kind)
     found = np.full((count, LENGTH), INDEX["<end>"], np.int32)
     found[:, 0], found[:, 1], found[:, 2 : 2 + width] = INDEX[PLAIN], INDEX[skill], text[rows, first : first + width]
