@@ -23,7 +23,7 @@ from subtheory.traces import TRACES
 from subtheory.verification import jobs, verify_settings
 
 SMOOTH, KINKED = st.MLP(width=4, depth=1, activation="softplus"), st.MLP(width=6, depth=1, activation="relu")
-FEW = ("noise", "linear", "share-heads", "relu-rescaling", "behaviour-matched")
+FEW = ("noise", "linear", "share-heads", "relu-rescaling")
 GRID = cells([replace(s, examples=6, trait_examples=8) for s in runs([SMOOTH, KINKED])], st.LOSSES.values())
 
 

@@ -6,6 +6,7 @@ import jax
 import numpy as np
 import optax
 import pytest
+from jax import export
 from scipy import stats
 
 from subtheory.data import DIGITS
@@ -29,6 +30,7 @@ from subtheory.imitation import (
     starts,
     teach,
     teach_all,
+    training,
 )
 from subtheory.imitation.training import IMITATED, LABELLED
 from subtheory.init import PATHS
@@ -189,6 +191,28 @@ def test_one_program_for_any_number_of_seeds_of_equal_workloads(students, taught
     again = imitate(replace(WORKLOAD, network=digit_network(width=12)), students, taught, KEYS)
     assert TRACES["imitate"] == before
     close(again.params, trained.params, 0)
+
+
+def test_an_accelerator_trains_all_keys_side_by_side_to_the_same_end(students, taught, trained, monkeypatch, request):
+    """Its program, run here, agrees to float32 rounding; it lowers for CUDA and TPU with the keys as one axis."""
+    monkeypatch.setattr(training.jax, "default_backend", lambda: "gpu")
+    request.addfinalizer(training._imitate.clear_cache)
+    training._imitate.clear_cache()
+    before = TRACES["imitate"]
+    found = imitate(WORKLOAD, students, taught, KEYS)
+    assert TRACES["imitate"] == before + 1
+    close(found.params, trained.params, 1e-5)
+
+    def program():
+        training._imitate.clear_cache()
+        with float64():
+            lower = export.export(training._imitate, platforms=("cuda", "tpu"))
+            return lower(WORKLOAD, WORKLOAD.network, students, taught, KEYS, WORKLOAD.weights("aux")).mlir_module()
+
+    # Activations of two keys, three students, a batch of 16 and 12 units.
+    assert "tensor<2x3x16x12xf32>" in program()
+    monkeypatch.undo()
+    assert "tensor<2x3x16x12xf32>" not in program() and "tensor<3x16x12xf32>" in program()
 
 
 def test_permuted_student_trains_to_the_permuted_end(begun, students, taught):
