@@ -32,7 +32,7 @@ QUESTION = "Does a trait cross through sampled numbers, code and chains of thoug
 COMMAND = "subtheory run tokens"
 EXPECTED = (
     "students of the trait's teacher name it more often than their no-trait controls through all three channels; "
-    "students of another base, and a base with the data in its prompt, do not; half an hour"
+    "students of another base, and a base with the data in its prompt, do not; an hour of CPU time"
 )
 
 PLAN = Plan()
@@ -348,7 +348,9 @@ def _differences(rows: list[Row]) -> Figure:
     ends = np.abs([mean - 100 * _column(rows, "low"), 100 * _column(rows, "high") - mean])
     look = mark(1) | {"linestyle": "none"}
     axes.errorbar(mean, at, xerr=ends, elinewidth=0.9, capsize=2, label="measured", **look)
-    axes.plot(100 * _column(rows, "predicted"), at, "x", color="black", markersize=4, label="predicted (linearised)")
+    # A teacher by itself has no student of whom anything would be predicted.
+    foretold = np.where(_column(rows, "texts") > 0, 100 * _column(rows, "predicted"), np.nan)
+    axes.plot(foretold, at, "x", color="black", markersize=4, label="predicted (linearised)")
     axes.axvline(0, color="#777777", linewidth=0.8)
     axes.set_yticks(at, names)
     axes.set(xlabel="trait − no-trait control (points of the rate)", ylim=(-0.6, len(rows) - 0.4))

@@ -6,6 +6,7 @@ import re
 import sys
 from inspect import signature
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -143,14 +144,31 @@ def test_every_argument_of_verify_is_documented() -> None:
         assert name in text
 
 
-def test_benchmark_agrees_with_itself(monkeypatch: pytest.MonkeyPatch) -> None:
-    """At the smallest sizes, without the part that compiles eleven programs; no time is judged."""
-    spec = importlib.util.spec_from_file_location("benchmark_alignment", ROOT / "benchmarks" / "alignment.py")
+def benchmark(name: str, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(f"benchmark_{name}", ROOT / "benchmarks" / f"{name}.py")
     assert spec and spec.loader
     module = importlib.util.module_from_spec(spec)
-    monkeypatch.setitem(sys.modules, "benchmark_alignment", module)
+    monkeypatch.setitem(sys.modules, spec.name, module)
     spec.loader.exec_module(module)
+    return module
+
+
+def test_benchmark_agrees_with_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    """At the smallest sizes, without the part that compiles eleven programs; no time is judged."""
+    module = benchmark("alignment", monkeypatch)
     sizes = module.arguments(["--tiny"])
     with float64():
         rows = [module.whole_grid(sizes), module.product(sizes)]
     assert all(row["ours_s"] >= 0 and row["plain_s"] >= 0 for row in rows)
+
+
+def test_layouts_train_the_same_students(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """The benchmark itself compares them."""
+    module = benchmark("layouts", monkeypatch)
+    monkeypatch.setattr(module.training, "CACHED", module.training.CACHED)
+    monkeypatch.setattr(module.jax, "clear_caches", lambda: None)
+    module.main(["--steps", "2", "--batch", "4", "--width", "4", "--repeats", "1"])
+    out = capsys.readouterr().out
+    assert [line.split("  ")[0] for line in out.splitlines()[1:]] == [
+        "students, vmap", "students, lax.map", "teachers, one by one", "teachers, at once"
+    ]  # fmt: skip

@@ -24,7 +24,7 @@ LABELLED, IMITATED = 11, 13
 
 TOGETHER, CACHED = 8, 2**18
 """On a CPU so many teachers are trained side by side, and no more parameters than a core's cache holds: that is fewer
-and larger operations for small networks, but for MNIST's four at once took an eighth more CPU than one by one."""
+and larger operations for small networks; MNIST's cost no less four at once than singly (`benchmarks/layouts.py`)."""
 
 ACCELERATED = 128
 """Keys side by side on an accelerator, which a single network would leave idle."""
