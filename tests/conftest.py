@@ -17,9 +17,6 @@ import jax  # noqa: E402
 import pytest  # noqa: E402
 from hypothesis import HealthCheck, settings  # noqa: E402
 
-# As the command line sets it, which some tests run in this process, with its threads.
-jax.config.update("jax_cpu_enable_async_dispatch", False)
-
 # Neither rank promotion nor dtype promotion is made an error here: biases are added to batches on purpose,
 # and Flax's own normalisation layers mix dtypes. Where the theory wants either, its test says so locally.
 

@@ -168,27 +168,6 @@ def test_without_a_planted_error_the_same_command_passes(capsys: pytest.CaptureF
     assert json.loads(capsys.readouterr().out)["ok"] is True
 
 
-def test_threads_measure_only_behind_synchronous_dispatch():
-    """What is prepared for is done when its call returns; without preparation this program is still under way."""
-    code = """if 1:
-        import jax, jax.numpy as jnp
-        from subtheory.cli import environment
-        assert environment.WORKERS > 1
-        if {prepared}:
-            environment.prepare(cache=False)
-        x = jnp.eye(512)
-        run = jax.jit(lambda x: jax.lax.fori_loop(0, 100, lambda i, y: jnp.tanh(y @ x), x)).lower(x).compile()
-        print(run(x).is_ready())
-    """
-    found = {
-        prepared: subprocess.run(
-            [sys.executable, "-c", code.format(prepared=prepared)], capture_output=True, text=True, check=True
-        ).stdout.strip()
-        for prepared in (True, False)
-    }
-    assert found == {True: "True", False: "False"}
-
-
 def _start(*words: str) -> subprocess.Popen[str]:
     return subprocess.Popen([*PROGRAM, *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 

@@ -1,7 +1,6 @@
 """Claim × setting × seeds: run the claims, break every assumption, and say what held."""
 
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -109,37 +108,24 @@ def make_room() -> None:
 Found = dict[Run, dict[str, Sequence[Any]]]
 
 
-def measure_all(some: Iterable[Run], seeds: Sequence[int], progress: Progress | None = None, workers: int = 1) -> Found:
-    """Measure every run once, networks side by side on `workers` threads, because compiling is most of the time.
+def measure_all(some: Iterable[Run], seeds: Sequence[int], progress: Progress | None = None) -> Found:
+    """Measure every run once, network after network.
 
-    More than one only where JAX dispatches synchronously (`jax_cpu_enable_async_dispatch`, to be set before JAX
-    starts): two threads that queued programs on a CPU were once seen to wait for ever, and all of XLA's with them.
+    On one thread: two that run programs at once can wait for each other for ever in XLA's pool of threads for a CPU,
+    which both share (seen with JAX 0.10 on two cores, with asynchronous and with synchronous dispatch).
     """
     runs = list(dict.fromkeys(some))
     groups: dict[object, list[Run]] = {}
-    # Networks are listed from small to large: the large ones first, so that no core is idle at the end.
-    for run in reversed(runs):
+    for run in runs:
         groups.setdefault(run.setting.network, []).append(run)
     found: Found = {}
-
-    def work(group: list[Run]) -> None:
+    for group in groups.values():
         for i, run in enumerate(sorted(group, key=_prepared_with)):
             if i % OFTEN == 0:
                 make_room()
             found[run] = run.values(_seeds(run.setting, seeds))
             if progress:
                 progress(len(found), len(runs), run.setting.network.name)
-
-    if workers == 1:
-        for group in groups.values():
-            work(group)
-        return found
-    pool = ThreadPoolExecutor(workers)
-    try:
-        for future in [pool.submit(work, group) for group in groups.values()]:
-            future.result()
-    finally:
-        pool.shutdown(wait=False, cancel_futures=True)
     return found
 
 
@@ -160,11 +146,10 @@ def verify_settings(
     grid: Sequence[Setting],
     seeds: Sequence[int],
     progress: Progress | None = None,
-    workers: int = 1,
 ) -> Verification:
-    """Run claims and controls on a grid of settings; `measure_all` says when `workers` may be more than one."""
+    """Run claims and controls on a grid of settings."""
     todo = jobs(claims, grid)
-    found = measure_all((run for job in todo for run in job.runs), seeds, progress, workers)
+    found = measure_all((run for job in todo for run in job.runs), seeds, progress)
     results: dict[str, ClaimResult] = {}
     for job in todo:
         rows = judge(job, found)
@@ -182,13 +167,12 @@ def verify_without(
     grid: Sequence[Setting],
     seeds: Sequence[int],
     progress: Progress | None = None,
-    workers: int = 1,
 ) -> Verification:
     """The claims that rest on an assumption, on settings in which it is broken: they ought to fail."""
     todo = [
         job for job in jobs(claims, grid) if job.control and job.control.assumption.name == assumption and job.settings
     ]
-    found = measure_all((run for job in todo for run in job.runs), seeds, progress, workers)
+    found = measure_all((run for job in todo for run in job.runs), seeds, progress)
     return Verification(tuple(summarize(job.claim, judge(job, found), len(seeds)) for job in todo))
 
 

@@ -16,9 +16,6 @@ FLAGS = {
     "tpu": "",
 }
 
-WORKERS = 2
-"""Threads that measure side by side: `prepare` makes that safe."""
-
 
 def cache_folder() -> Path:
     """The user's cache directory for compiled programs, by the platform's convention."""
@@ -32,7 +29,7 @@ def cache_folder() -> Path:
 
 
 def prepare(device: str | None = None, cache: bool = True) -> None:
-    """Choose the device, set XLA's flags, synchronous dispatch and the persistent compilation cache.
+    """Choose the device, set XLA's flags and the persistent compilation cache.
 
     Raises InputError on "device" where JAX finds no such hardware. A cache that cannot be written
     is not used.
@@ -45,8 +42,6 @@ def prepare(device: str | None = None, cache: bool = True) -> None:
         os.environ["XLA_FLAGS"] = f"{current} {flag}".strip()
     import jax
 
-    # Each program is run by the thread that calls it: two threads with queued programs were seen to wait for ever.
-    jax.config.update("jax_cpu_enable_async_dispatch", False)
     try:
         jax.devices()
     except RuntimeError as error:

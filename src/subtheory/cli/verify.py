@@ -57,9 +57,9 @@ def main(options: Namespace) -> int:
     numbers = tuple(range(seeds))
     with progress("verify") as report:
         if options.without:
-            found = verify_without(options.without, claims, settings, numbers, report, environment.WORKERS)
+            found = verify_without(options.without, claims, settings, numbers, report)
         else:
-            found = verify_settings(claims, settings, numbers, report, environment.WORKERS)
+            found = verify_settings(claims, settings, numbers, report)
     if not found.claims:
         raise InputError("without", options.without, "cannot be broken on the chosen settings")
     command = " ".join(["subtheory", *sys.argv[1:]]) if sys.argv else ""
