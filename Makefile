@@ -44,12 +44,12 @@ docs: $(READY)
 	else $(BIN)/sphinx-build -W -b html docs build/docs; fi
 
 clean:
-	rm -rf $(VENV) build dist results .coverage .coverage.* \
-	  .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) build dist results .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # Two stamps, each touched last: an interrupted install starts over, and an edit of pyproject.toml
-# repeats only the quick step. A candidate is run before it is taken, because a version manager's
+# repeats only the quick step. The lock is complete, so pip's resolver, which asks the index for newer releases
+# even then, stays out; `pip check` says whether the pins fit together. A candidate is run before it is taken, because a version manager's
 # shim can be on PATH and still fail.
 $(LOCKED): requirements.lock
 	@set -e; python=; \
@@ -64,10 +64,11 @@ $(LOCKED): requirements.lock
 	"$$python" -m venv --clear $(VENV)
 	@echo "[2/3] installing $$(grep -c '==' requirements.lock) pinned packages, hashes checked: a few minutes"
 	$(BIN)/python -m pip install --disable-pip-version-check --progress-bar off \
-	  --only-binary :all: --require-hashes -r requirements.lock
+	  --no-deps --only-binary :all: --require-hashes -r requirements.lock
 	@touch $@
 
 $(READY): $(LOCKED) pyproject.toml
 	@echo "[3/3] installing subtheory itself, editable"
 	$(BIN)/python -m pip install --disable-pip-version-check --quiet --no-deps --no-build-isolation -e .
+	@$(BIN)/python -m pip --disable-pip-version-check check
 	@touch $@

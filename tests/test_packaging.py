@@ -1,6 +1,7 @@
 """What is shipped: a current and hashed lock, a whole wheel, sources that load nothing unsafe."""
 
 import ast
+import hashlib
 import importlib.util
 import re
 import subprocess
@@ -95,6 +96,45 @@ def test_the_oldest_python_of_the_lock_is_the_oldest_that_is_supported():
     [python] = lock_script.tables()["python"]
     assert SpecifierSet(python).contains(f"{lock_script.OLDEST}.0")
     assert not SpecifierSet(python).contains("3.10.99")
+
+
+def _installing() -> list[str]:
+    """How the Makefile installs the lock: the words after `pip install`."""
+    told = _run("make", "--dry-run", "--always-make", ".venv/.locked").stdout.replace("\\\n", " ")
+    [line] = [line for line in told.splitlines() if "requirements.lock" in line and "pip install" in line]
+    return line.split("pip install")[1].split()
+
+
+def _wheel(folder: Path, name: str, version: str, requires: tuple[str, ...] = ()) -> Path:
+    """An empty package."""
+    info, path = f"{name}-{version}.dist-info", folder / f"{name}-{version}-py3-none-any.whl"
+    needs = [f"Requires-Dist: {one}" for one in requires]
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr(f"{info}/METADATA", "\n".join(["Metadata-Version: 2.1", f"Name: {name}", f"Version: {version}",
+                                                        "Provides-Extra: more", *needs, ""]))  # fmt: skip
+        archive.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+        archive.writestr(f"{info}/RECORD", "")
+    return path
+
+
+def test_a_newer_release_of_a_package_that_another_wants_with_an_extra_leaves_the_lock_alone(tmp_path):
+    index = tmp_path / "index"
+    index.mkdir()
+    pinned = [_wheel(index, "base", "1.0"), _wheel(index, "user", "1.0", ("base[more]>=1",))]
+    _wheel(index, "base", "2.0")
+    hashes = [hashlib.sha256(path.read_bytes()).hexdigest() for path in pinned]
+    lock = tmp_path / "requirements.lock"
+    lock.write_text("".join(f"{n}==1.0 --hash=sha256:{h}\n" for n, h in zip(("base", "user"), hashes, strict=True)))
+    words = ["--no-index", "--find-links", index, "--target", tmp_path / "site", *_installing()]
+    _run(sys.executable, "-m", "pip", "install", *words, cwd=tmp_path)
+    assert {path.name for path in (tmp_path / "site").iterdir()} >= {"base-1.0.dist-info", "user-1.0.dist-info"}
+
+
+def test_pip_never_resolves_and_says_whether_the_pins_fit_together():
+    assert "--no-deps" in _installing() and "--require-hashes" in _installing()
+    told = _run("make", "--dry-run", "--always-make", ".venv/.ready").stdout.splitlines()
+    [check] = [i for i, line in enumerate(told) if line.endswith("check")]
+    assert check > max(i for i, line in enumerate(told) if "pip install" in line)
 
 
 # The files

@@ -11,6 +11,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from subtheory import known_answers
 from subtheory._version import __version__
 from subtheory.traces import TRACES
 
@@ -30,6 +31,7 @@ def provenance(seeds: Sequence[int] = (), command: str = "") -> dict[str, Any]:
         "devices": jax.device_count(),
         "cores": os.cpu_count(),
         "precision": "float64, matmul highest",
+        "known answers": {name: "right" if right else "wrong" for name, right in known_answers.answers().items()},
         "environment": {name: os.environ[name] for name in VARIABLES if name in os.environ},
         "programs": sum(TRACES.values()),
         "seeds": list(seeds),

@@ -8,6 +8,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from subtheory import known_answers
 from subtheory.claim import Claim, Control, Evidence, Measure, Verdict
 from subtheory.measurement import measurements
 from subtheory.results import ClaimResult, ControlResult, Verification
@@ -147,7 +148,8 @@ def verify_settings(
     seeds: Sequence[int],
     progress: Progress | None = None,
 ) -> Verification:
-    """Run claims and controls on a grid of settings."""
+    """Run claims and controls on a grid of settings. Raises WrongNumbers where JAX fails a known answer."""
+    known_answers.require()
     todo = jobs(claims, grid)
     found = measure_all((run for job in todo for run in job.runs), seeds, progress)
     results: dict[str, ClaimResult] = {}
@@ -168,7 +170,11 @@ def verify_without(
     seeds: Sequence[int],
     progress: Progress | None = None,
 ) -> Verification:
-    """The claims that rest on an assumption, on settings in which it is broken: they ought to fail."""
+    """The claims that rest on an assumption, on settings in which it is broken: they ought to fail.
+
+    Raises WrongNumbers where JAX fails a known answer.
+    """
+    known_answers.require()
     todo = [
         job for job in jobs(claims, grid) if job.control and job.control.assumption.name == assumption and job.settings
     ]

@@ -1,7 +1,7 @@
 """The command line: parse, dispatch to one verb, and turn errors into one line and an exit code.
 
 Exit codes: 0 all hold; 1 some fail; 2 wrong input; 3 with --strict, none fails but some are vacuous or
-undecided; 4 corrupt or incomplete data; 130 interrupted. Only this module is imported for --help.
+undecided; 4 corrupt or incomplete data, or wrong numbers; 130 interrupted. Only this module is imported for --help.
 """
 
 import os

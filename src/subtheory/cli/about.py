@@ -45,12 +45,15 @@ def main(options: Namespace) -> int:
             print("\n\n".join(bibtex(key, entry) for key, entry in REFERENCES.items()))
         return 0
     found = examine(options)
+    from subtheory import known_answers
+
     if options.json:
         print_json(found)
     else:
         rows = [{"item": key, "value": _text(value)} for key, value in found.items() if key != "warnings"]
         print_table("doctor", rows)
         print("\n".join(f"warning: {text}" for text in found["warnings"]) or "no warnings")
+    known_answers.require()
     return 0
 
 
