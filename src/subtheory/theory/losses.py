@@ -8,13 +8,15 @@ Each states its output Hessian at the match, M = ∂²l/∂z² at z = y (which e
 wherever z = y is an interior minimum), in closed form; what leads the alignment,
 D(ε) = ε^order · E[leading] + ...; and whether the null-space clause holds: Mc = 0 implies
 c · ∂l/∂z(z, y) = 0 for *every* y, without which a zero slope need not mean an exact zero.
+Hessians and leading terms take NumPy and JAX arrays alike, and give back what they were given.
 """
 
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
 
 OFF = -1e30
@@ -63,17 +65,32 @@ class _Regular:
         raise NotImplementedError
 
     def leading(self, y: Array, u: Array, w: Array) -> Array:
-        return jnp.sum(u * self.hessian(y, u, w), axis=-1)
+        return (u * self.hessian(y, u, w)).sum(axis=-1)
+
+
+def namespace(*arrays: Any) -> Any:
+    """jax.numpy if one of the arrays is JAX's, else NumPy."""
+    return jnp if any(isinstance(a, jax.Array) for a in arrays) else np
 
 
 def log_softmax(z: Array, w: Array) -> Array:
     """log σ(z) over the outputs with w > 0; about −1e30 elsewhere."""
-    return jax.nn.log_softmax(jnp.where(w > 0, z, OFF), axis=-1)
+    xp = namespace(z, w)
+    masked = xp.where(w > 0, z, OFF)
+    if xp is jnp:
+        return jax.nn.log_softmax(masked, axis=-1)
+    shifted = masked - np.max(masked, axis=-1, keepdims=True)
+    return shifted - np.log(np.sum(np.exp(shifted), axis=-1, keepdims=True))  # type: ignore[no-any-return]
+
+
+def softmax(z: Array, w: Array) -> Array:
+    """σ(z) over the outputs with w > 0; 0 elsewhere."""
+    return namespace(z, w).exp(log_softmax(z, w))  # type: ignore[no-any-return]
 
 
 def covariance(p: Array, v: Array) -> Array:
     """(diag(p) − ppᵀ) v, the covariance of a one-hot draw from p applied to v."""
-    return p * (v - jnp.sum(p * v, axis=-1, keepdims=True))
+    return p * (v - (p * v).sum(axis=-1, keepdims=True))
 
 
 @dataclass(frozen=True)
@@ -99,7 +116,7 @@ class CrossEntropy(_Regular):
         return -jnp.sum(jnp.exp(log_softmax(y, w)) * log_softmax(z, w), axis=-1)
 
     def hessian(self, y: Array, v: Array, w: Array) -> Array:
-        return covariance(jnp.exp(log_softmax(y, w)), v)
+        return covariance(softmax(y, w), v)
 
 
 @dataclass(frozen=True)
@@ -114,7 +131,7 @@ class KL(_Regular):
         return jnp.sum(jnp.exp(log_p) * (log_p - log_q), axis=-1)
 
     def hessian(self, y: Array, v: Array, w: Array) -> Array:
-        return covariance(jnp.exp(log_softmax(y / self.temperature, w)), v) / self.temperature**2
+        return covariance(softmax(y / self.temperature, w), v) / self.temperature**2
 
 
 @dataclass(frozen=True)
@@ -128,7 +145,7 @@ class ReverseKL(_Regular):
         return jnp.sum(jnp.exp(log_q) * (log_q - log_p), axis=-1)
 
     def hessian(self, y: Array, v: Array, w: Array) -> Array:
-        return covariance(jnp.exp(log_softmax(y, w)), v)
+        return covariance(softmax(y, w), v)
 
 
 @dataclass(frozen=True)
@@ -144,7 +161,7 @@ class JensenShannon(_Regular):
         return 0.5 * jnp.sum(halves, axis=-1)
 
     def hessian(self, y: Array, v: Array, w: Array) -> Array:
-        return covariance(jnp.exp(log_softmax(y, w)), v) / 4
+        return covariance(softmax(y, w), v) / 4
 
 
 @runtime_checkable
@@ -173,7 +190,8 @@ class Logistic:
         return jnp.sum(w * jax.nn.softplus(z), axis=-1)
 
     def hessian(self, z: Array, v: Array, w: Array) -> Array:
-        return w * jax.nn.sigmoid(z) * jax.nn.sigmoid(-z) * v
+        xp = namespace(z, v)
+        return w * xp.exp(-xp.logaddexp(z, 0.0) - xp.logaddexp(-z, 0.0)) * v  # type: ignore[no-any-return]
 
 
 @dataclass(frozen=True)
@@ -187,7 +205,7 @@ class HyperbolicCosine:
         return jnp.sum(w * jnp.cosh(z), axis=-1)
 
     def hessian(self, z: Array, v: Array, w: Array) -> Array:
-        return w * jnp.cosh(z) * v
+        return w * namespace(z).cosh(z) * v  # type: ignore[no-any-return]
 
 
 @dataclass(frozen=True)
@@ -228,10 +246,10 @@ class L1:
         return jnp.sum(w * jnp.abs(z - y), axis=-1)
 
     def hessian(self, y: Array, v: Array, w: Array) -> Array:
-        return jnp.zeros_like(v)
+        return namespace(v).zeros_like(v)  # type: ignore[no-any-return]
 
     def leading(self, y: Array, u: Array, w: Array) -> Array:
-        return jnp.sum(w * jnp.abs(u), axis=-1)
+        return (w * abs(u)).sum(axis=-1)
 
 
 @dataclass(frozen=True)
@@ -246,10 +264,10 @@ class Quartic:
         return jnp.sum(w * (z - y) ** 4, axis=-1)
 
     def hessian(self, y: Array, v: Array, w: Array) -> Array:
-        return jnp.zeros_like(v)
+        return namespace(v).zeros_like(v)  # type: ignore[no-any-return]
 
     def leading(self, y: Array, u: Array, w: Array) -> Array:
-        return jnp.sum(4 * w * u**4, axis=-1)
+        return (4 * w * u**4).sum(axis=-1)
 
 
 @dataclass(frozen=True)
@@ -270,25 +288,27 @@ class TopK(_Regular):
 
     def kept(self, y: Array, w: Array) -> Array:
         """1 where the teacher's logit is among its k largest, 0 elsewhere."""
-        masked = jnp.where(w > 0, y, OFF)
-        k = min(self.k, y.shape[-1])
-        threshold = jax.lax.top_k(masked, k)[0][..., -1:]
-        return jnp.where(masked >= threshold, w, 0.0)
+        xp = namespace(y, w)
+        masked = xp.where(w > 0, y, OFF)
+        threshold = xp.sort(masked, axis=-1)[..., -min(self.k, y.shape[-1])][..., None]
+        return xp.where(masked >= threshold, w, 0.0)  # type: ignore[no-any-return]
 
     def value(self, z: Array, y: Array, w: Array) -> Array:
         return CrossEntropy().value(z, y, self.kept(y, w))
 
     def tied(self, y: Array, w: Array) -> Array:
         """Whether the k-th largest logit equals the next, shape y.shape[:-1] + (1,)."""
-        masked = jnp.where(w > 0, y, OFF)
+        xp = namespace(y, w)
+        masked = xp.where(w > 0, y, OFF)
         if self.k >= y.shape[-1]:
-            return jnp.zeros((*y.shape[:-1], 1), bool)
-        top = jax.lax.top_k(masked, self.k + 1)[0]
-        return (top[..., -2:-1] == top[..., -1:]) & (top[..., -1:] > OFF)
+            return xp.zeros((*y.shape[:-1], 1), bool)  # type: ignore[no-any-return]
+        ordered = xp.sort(masked, axis=-1)
+        last, beyond = ordered[..., -self.k], ordered[..., -self.k - 1]
+        return ((last == beyond) & (beyond > OFF))[..., None]  # type: ignore[no-any-return]
 
     def hessian(self, y: Array, v: Array, w: Array) -> Array:
         product = CrossEntropy().hessian(y, v, self.kept(y, w))
-        return jnp.where(self.tied(y, w), jnp.nan, product)
+        return namespace(y, v).where(self.tied(y, w), np.nan, product)  # type: ignore[no-any-return]
 
 
 LOSSES: dict[str, Loss] = {

@@ -1,0 +1,46 @@
+"""Where the parameters of a network lie in one vector: in the theory θ is a vector, in a network a pytree."""
+
+from dataclasses import dataclass
+from math import prod
+from typing import Any
+
+import jax
+import numpy as np
+
+from subtheory.theory.network import Params
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The leaves of a pytree one after the other, each row by row; hashable, P = `size` numbers in all."""
+
+    tree: Any
+    shapes: tuple[tuple[int, ...], ...]
+
+    @classmethod
+    def of(cls, params: Params) -> "Layout":
+        """The layout of these parameters, or of their shapes."""
+        leaves, tree = jax.tree.flatten(params)
+        return cls(tree, tuple(tuple(np.shape(leaf)) for leaf in leaves))
+
+    @property
+    def size(self) -> int:
+        """P."""
+        return sum(prod(shape) for shape in self.shapes)
+
+    def flatten(self, params: Params) -> Any:
+        """(..., P) of a pytree whose leaves have the same axes in front; NumPy and JAX alike."""
+        leaves = self.tree.flatten_up_to(params)
+        lead = np.ndim(leaves[0]) - len(self.shapes[0]) if leaves else 0
+        flat = [leaf.reshape((*leaf.shape[:lead], -1)) for leaf in leaves]
+        xp: Any = flat[0].__array_namespace__()
+        return xp.concatenate(flat, axis=-1)
+
+    def unflatten(self, theta: Any) -> Params:
+        """The pytree of a vector (..., P), with the same axes in front of every leaf."""
+        ends = np.cumsum([0, *(prod(shape) for shape in self.shapes)])
+        parts = [
+            theta[..., a:b].reshape((*theta.shape[:-1], *shape))
+            for a, b, shape in zip(ends, ends[1:], self.shapes, strict=False)
+        ]
+        return jax.tree.unflatten(self.tree, parts)
