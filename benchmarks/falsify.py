@@ -20,7 +20,7 @@ import jax
 
 from subtheory import counterexample, strategies, table
 from subtheory.claims import CLAIMS, OVER_READINGS
-from subtheory.falsification import Search, search
+from subtheory.falsification import Search, search, searchable
 
 
 def row(found: Search) -> dict[str, object]:
@@ -53,9 +53,7 @@ def main() -> int:
     options = parser.parse_args()
     known = OVER_READINGS if options.over_readings else CLAIMS
     names = (
-        options.claims.split(",")
-        if options.claims
-        else [name for name, claim in known.items() if claim.of or not claim.measure]
+        options.claims.split(",") if options.claims else [name for name, claim in known.items() if searchable(claim)]
     )
     rows = []
     for name in names:

@@ -158,14 +158,14 @@ def seed_rows(
         every = jax.numpy.stack(folded)
     keys = every[:-1]
     begun = starts(workload, images, every)
-    theta0, stranger = _stacked([s.theta0 for s in begun[:-1]]), _stacked([s.theta0 for s in begun[1:]])
+    drawn = single(begun.layout.unflatten(begun.theta0))
+    theta0, stranger = (jax.tree.map(lambda leaf, rows=rows: leaf[rows], drawn) for rows in (slice(-1), slice(1, None)))
     taught = teach(workload, theta0, images, keys)
     arms = {AUX: (theta0, "aux"), ALL: (theta0, "all"), CROSS_AUX: (stranger, "aux"), CROSS_ALL: (stranger, "all")}
     for name, (path, amount) in paths.items():
-        with float64():
-            if not fits(path, begun[0]):
-                raise InputError("relation", repr(path.name), "must be a path that leaves from this network")
-        moved = along(path, begun[:-1], (amount,), keys)
+        if not fits(path, begun):
+            raise InputError("relation", repr(path.name), "must be a path that leaves from this network")
+        moved = along(path, begun.take(slice(-1)), (amount,), keys)
         arms[name] = (jax.tree.map(lambda leaf: leaf[:, 0], moved), "aux")
     inits = jax.tree.map(lambda *leaves: np.stack(leaves, axis=1), *(init for init, _ in arms.values()))
     trained = imitate(workload, inits, taught, keys, outputs=[outputs for _, outputs in arms.values()])
@@ -260,10 +260,6 @@ def _by_model(rows: list[Row]) -> dict[str, np.ndarray]:
         name: np.array([row["accuracy"] for row in ordered if row["model"] == name])
         for name in dict.fromkeys(row["model"] for row in rows)
     }
-
-
-def _stacked(trees: list[Any]) -> Any:
-    return single(jax.tree.map(lambda *leaves: np.stack([np.asarray(leaf) for leaf in leaves]), *trees))
 
 
 def _images(data: str, path: str | None, classes: int) -> tuple[Images, Row]:

@@ -3,12 +3,11 @@
 The teacher takes a step εΔ away from θ0; the student imitates its outputs for one step of gradient
 descent, and D(ε) is that step's inner product with Δ. The first-order law says D(ε) = εq + O(ε²) with
 q = ΔᵀGΔ, so |D/(εq) − 1| falls like ε until rounding, which grows like 1/ε, takes over. A student with
-an init of its own has D(0) ≠ 0, so its |D|/(εq) grows like 1/ε. Takes minutes, nearly all of them
-compiling; seconds after `subtheory verify` in the same process, whose programs it shares.
+an init of its own has D(0) ≠ 0, so its |D|/(εq) grows like 1/ε. Nearly all of its time goes into compiling the
+kernels of its networks, which it shares with `subtheory verify`.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -19,14 +18,15 @@ from matplotlib.lines import Line2D
 from subtheory.data.channels import channels_of
 from subtheory.figure import blank, mark, style
 from subtheory.grid import QUICK
-from subtheory.measurement import Measurement
+from subtheory.instruments.first_order import FirstOrder, Measurement
 from subtheory.networks import NETWORKS
 from subtheory.networks.linen import LinenNetwork
 from subtheory.numerics import LADDER_RATIO
 from subtheory.options import counted
+from subtheory.plan import Progress
 from subtheory.setting import Setting, ladder
+from subtheory.student import Init, Redrawn, Shared
 from subtheory.theory.losses import SquaredError
-from subtheory.verification import Progress, measure_all, run_of
 
 QUESTION = "Is alignment ε ΔᵀGΔ for a small teacher update, and does a student with its own init lack it?"
 COMMAND = "subtheory run eps_ladder"
@@ -40,7 +40,8 @@ SEEDS, QUICK_SEEDS = 8, 2
 RUNGS = 6
 LARGEST = 0.1
 STARTS = tuple(LARGEST * LADDER_RATIO ** (-RUNGS * k) for k in range(3))
-"""Three ladders end to end, relative sizes 10⁻¹ to 6·10⁻¹²; of one length, so that one program runs them all."""
+"""Three ladders end to end, relative sizes 10⁻¹ to 6·10⁻¹²: each starts below the first kink of a ReLU network."""
+INITS: dict[str, Init] = {"shared": Shared(), "independent": Redrawn()}
 
 Row = dict[str, Any]
 
@@ -52,22 +53,19 @@ def tables(quick: bool = False, progress: Progress | None = None, *, seeds: int 
 
 
 def ladder_rows(networks: Iterable[LinenNetwork], seeds: Sequence[int], progress: Progress | None = None) -> list[Row]:
-    """The rows of some networks. All losses are measured, to share the programs of `subtheory verify`."""
-    bases = [
-        Setting(network, LOSS, channels_of(network.task)[0], independent=independent)
-        for network in networks
-        for independent in (False, True)
-    ]
-    settings = {base: [replace(base, eps=ladder(start, RUNGS)) for start in STARTS] for base in bases}
-    found = measure_all((run_of(one) for several in settings.values() for one in several), seeds, progress)
-    return [
-        row
-        for base, several in settings.items()
-        for row in _rows(base, [found[run_of(one)][LOSS.name] for one in several])
-    ]
+    """The rows of some networks."""
+    chosen, rows = list(networks), list[Row]()
+    for i, network in enumerate(chosen):
+        for name, init in INITS.items():
+            setting = Setting(network, LOSS, channels_of(network.task)[0]).but(init=init)
+            several = [setting.but(eps=ladder(start, RUNGS)) for start in STARTS]
+            rows += _rows(network, name, [FirstOrder().records(one, seeds, (LOSS,))[LOSS.name] for one in several])
+        if progress:
+            progress(i + 1, len(chosen), network.name)
+    return rows
 
 
-def _rows(base: Setting, ladders: list[list[Measurement]]) -> list[Row]:
+def _rows(network: LinenNetwork, init: str, ladders: Sequence[Sequence[Measurement]]) -> list[Row]:
     """Median and range over all runs at one size, largest first."""
     # ε starts below the first kink of a ReLU network; the last ladder starts below every kink, so
     # that it tells the ε at which the relative size is 1.
@@ -80,8 +78,8 @@ def _rows(base: Setting, ladders: list[list[Measurement]]) -> list[Row]:
     rung = np.round(np.log(LARGEST / relative) / np.log(LADDER_RATIO))
     return [
         {
-            "network": base.network.name,
-            "init": "independent" if base.independent else "shared",
+            "network": network.name,
+            "init": init,
             "relative_size": float(np.median(relative[here])),
             "eps": float(np.median(eps[here])),
             "predicted": 1.0,

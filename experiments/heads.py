@@ -85,7 +85,7 @@ def tables(quick: bool = False, progress: Progress | None = None, *, seeds: int 
 def measured(workload: Workload, images: Images, keys: Any) -> dict[str, np.ndarray]:
     """Accuracies and one-step predictions of the eight students, (K, 8); teachers, and the ceiling, (K,)."""
     found = starts(workload, images, keys)
-    theta0 = single(jax.tree.map(lambda *leaves: np.stack(leaves), *(start.theta0 for start in found)))
+    theta0 = single(found.layout.unflatten(found.theta0))
     taught = teach(workload, theta0, images, keys)
     arms = []
     for aux, body, silent in CELLS:

@@ -14,27 +14,26 @@ from functools import partial
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
-import optax
 from jax import Array
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from subtheory.ablation import Progress, crossed, error_of, fitting, half_interval, students
-from subtheory.crossing import Crossing, crossings_of
+from subtheory.ablation import Progress, crossed, error_of, fitting, half_interval, shared
 from subtheory.data.task import Task
 from subtheory.figure import COLOURS, DASHES, MARKERS, WIDTH, style
-from subtheory.init import Path
-from subtheory.init.measures import distance
+from subtheory.init import PATHS, Path, Start
 from subtheory.init.path import FRACTIONS
+from subtheory.instruments.two_inits import Crossing, TwoInits
+from subtheory.kernels import Kernels
 from subtheory.networks import MLP, ConvNet, LinenNetwork, Transformer
 from subtheory.numerics import float64
 from subtheory.options import counted
-from subtheory.setting import Setting, at_rest
-from subtheory.theory.cross_kernel import control_subtracted_update
-from subtheory.theory.distillation import trait_loss
+from subtheory.preparation import stack
+from subtheory.setting import Setting
+from subtheory.stack import Stack, inner, labels, moved, norm, pull
+from subtheory.student import Along
 from subtheory.theory.losses import KL, Loss, SquaredError
 from subtheory.theory.mean_field import MEASURES, transfer_curve
 from subtheory.theory.network import Params
@@ -73,7 +72,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
 QUICK_PATHS = tuple(paths[0] for paths in GROUPS.values())
 
 WIDTHS, QUICK_WIDTHS = (32, 128, 512), (16, 64)
-INITS, QUICK_INITS = 256, 24
+INITS, QUICK_INITS, AT_ONCE = 256, 24, 16
 RHOS, BETWEEN = (1.0, 0.9, 0.7, 0.5, 0.3, 0.1), (0.8, 0.6, 0.4, 0.2, 0.0)
 """Where inits are drawn, the shared one first, and where the curve alone is."""
 TINY = 1e-7  # ε of the mean-field set-up: a limit, with 1e-9 of rounding
@@ -131,14 +130,14 @@ def walked(network: LinenNetwork, quick: bool) -> list[tuple[str, Path]]:
 
 def path_rows(network: LinenNetwork, name: str, path: Path, seeds: Sequence[int]) -> tuple[list[Row], list[Row]]:
     """One row an amount and loss, and one row a loss, of one path on one network."""
+    setting = setting_of(network)
     amounts = COARSE_FRACTIONS if path.amounts == FRACTIONS else path.amounts
-    stacks = students(path, setting_of(network), amounts, seeds)
-    found = [crossings_of(stacked, LOSSES) for stacked in stacks]
-    far = [distances(stacked.theta0, stacked.student, len(seeds)) for stacked in stacks[1:]]
+    settings = [shared(path, setting), *(setting.but(init=Along(path, amount)) for amount in amounts)]
+    found = [TwoInits().records(one, seeds, LOSSES) for one in settings]
+    far = [distances(stack(one, tuple(seeds))) for one in settings[1:]]
     points, errors = [], []
     for loss in LOSSES:
-        base = found[0][loss.name]
-        along = [at[loss.name] for at in found[1:]]
+        base, *along = (at[loss.name] for at in found)
         about = {"network": network.name, "loss": loss.name, "path": name}
         for amount, away, crossings in zip(amounts, far, along, strict=True):
             points.append({**about, "amount": amount, "distance": float(np.mean(away)), **drawn(crossings, base)})
@@ -146,19 +145,18 @@ def path_rows(network: LinenNetwork, name: str, path: Path, seeds: Sequence[int]
     return points, errors
 
 
-def distances(theta0: Params, students: Params, seeds: int) -> list[float]:
+def distances(s: Stack) -> np.ndarray:
     """‖θ0_S − θ0‖/‖θ0‖ of every seed."""
-    pairs = [jax.tree.map(lambda leaf, s=s: np.asarray(leaf)[s], (theta0, students)) for s in range(seeds)]
-    return [distance(*pair) for pair in pairs]
+    return norm(s.student - s.theta0) / norm(s.theta0)
 
 
-def drawn(crossings: list[Crossing], base: list[Crossing]) -> Row:
+def drawn(crossings: Sequence[Crossing], base: Sequence[Crossing]) -> Row:
     """Of the alignment and of the trait change, over the shared init's: mean, interval, band, prediction, raw."""
-    own, shared = ([crossed(c, SHOWN) for c in each] for each in (crossings, base))
+    own, first = ([crossed(c, SHOWN) for c in each] for each in (crossings, base))
     row: Row = {}
     for name in "alignment", "trait_change":
         relative = {
-            kind: np.array([a[kind + name] / b[kind + name] for a, b in zip(own, shared, strict=True)])
+            kind: np.array([a[kind + name] / b[kind + name] for a, b in zip(own, first, strict=True)])
             for kind in ("added_", "predicted_", "")
         }
         low, high = np.percentile(relative["added_"], BAND)
@@ -210,7 +208,7 @@ def width_rows(width: int, inits: int, between: Sequence[float] = ()) -> list[Ro
     network = MLP(width=width, task=TASK)
     with float64():
         keys = jax.random.split(jax.random.key(width), inits)
-        found = np.asarray(added_steps(network, keys, jnp.asarray(RHOS)))
+    found = np.concatenate([added_steps(network, keys[i : i + AT_ONCE]) for i in range(0, inits, AT_ONCE)])
     rows, rhos = [], (*RHOS[1:], *between)
     for m, measure in enumerate(MEASURES):
         nothing = np.full(len(between), np.nan)
@@ -228,21 +226,29 @@ def width_rows(width: int, inits: int, between: Sequence[float] = ()) -> list[Ro
 
 
 @partial(jax.jit, static_argnames="network")
-def added_steps(network: LinenNetwork, keys: Array, rhos: Array) -> Array:
-    """Real steps beyond the control, over ε, times Δ and times −∇L_T(θ0_S): (inits, ρ, 2)."""
-    x, trait, w = (jax.tree.map(jnp.asarray, each) for each in (X, TRAIT, AUX))
+def pairs(network: LinenNetwork, keys: Array) -> Params:
+    """θ0 and an independent init of every key, leaves (2, S, ...)."""
+    both = jax.vmap(jax.random.split, out_axes=1)(keys)
+    return jax.lax.map(lambda each: jax.lax.map(network.init, each), both)
 
-    def one(key: Array, rho: Array) -> Array:
-        first, second = jax.random.split(key)
-        theta0, other = network.init(first), network.init(second)
-        d = at_rest(network, theta0, x, w, trait)
-        gain = lambda theta: jax.tree.map(jnp.negative, jax.grad(partial(trait_loss, d))(theta))  # noqa: E731
-        student = jax.tree.map(lambda a, b: rho * a + jnp.sqrt((1 - rho) * (1 + rho)) * b, theta0, other)
-        d = replace(d, student=student, delta=gain(theta0))
-        added = control_subtracted_update(d, jnp.asarray(TINY))
-        return jnp.stack([optax.tree.vdot(added, d.delta), optax.tree.vdot(added, gain(student))]) / TINY
 
-    return jax.lax.map(lambda key: jax.lax.map(partial(one, key), rhos), keys)
+def added_steps(network: LinenNetwork, keys: Array, rhos: Sequence[float] = RHOS) -> np.ndarray:
+    """Real steps beyond the control, over ε, times Δ and times −∇L_T(θ0_S), of a pair of inits a key: (S, ρ, 2)."""
+    with float64():
+        params = jax.tree.map(np.asarray, pairs(network, keys))
+    f = Kernels.of(network, jax.tree.map(lambda leaf: leaf[0, 0], params), X[0])
+    theta0, other = f.layout.flatten(params)
+    x, trait = jax.tree.map(lambda leaf: np.broadcast_to(leaf, (len(keys), *leaf.shape)), (X, TRAIT))
+    start, path, weights = Start(theta0, other, x, AUX, trait, f), PATHS["correlated"], np.full(x.shape[:2], 1 / len(X))
+    eps, delta = np.full((len(keys), 1), TINY), -trait.gradient(f, theta0)
+    s = Stack(theta0, theta0, delta, x, weights, AUX, eps, trait, 1.0, functions=f)
+    y, found = labels(s, np.pad(eps, ((0, 0), (0, 1)))), []
+    for rho in rhos:
+        s = replace(s, student=path(start, 1 - rho, range(len(keys))))
+        r = pull(s, LOSSES[0], f.values(s.student, x)[:, None], y)
+        added = moved(s, r[:, :1] - r[:, 1:])[:, 0] / TINY
+        found.append([inner(added, delta), inner(added, -trait.gradient(f, s.student))])
+    return np.moveaxis(np.array(found), -1, 0)
 
 
 def ratios(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -274,14 +280,9 @@ def summary_rows(errors: list[Row], curves: list[Row]) -> list[Row]:
                 values.append((f"trait constant, rescaled, {here}", worst("trait_constant", scaled), "not judged"))
     moved = [row for row in errors if row["path"] not in GROUPS["symmetries"]]
     apart = [row["raw_scatter"] > APART for row in moved]
-    values += [
-        (f"control: share of paths that move f_S whose raw scatter is above {APART:g}", np.mean(apart), "1"),
-        (
-            "control: share of raw alignments of the wrong sign",
-            np.mean([r["raw_sign_differs"] for r in moved]),
-            "large",
-        ),
-    ]
+    wrong = np.mean([row["raw_sign_differs"] for row in moved])
+    values.append((f"control: share of paths that move f_S whose raw scatter is above {APART:g}", np.mean(apart), "1"))
+    values.append(("control: share of raw alignments of the wrong sign", wrong, "large"))
     for width in dict.fromkeys(row["width"] for row in curves):
         own = [row for row in curves if row["width"] == width and not np.isnan(row["measured"])]
         last = width == max(row["width"] for row in curves)
@@ -301,10 +302,8 @@ def figure(tables: dict[str, list[Row]]) -> Figure:
     """Groups of paths by networks, alignment over trait change; the mean-field curve at each width below."""
     rows = [row for row in tables["init_paths"] if row["loss"] == LOSSES[0].name]
     networks = list(dict.fromkeys(row["network"] for row in rows))
-    groups = {
-        group: [name for name in names if any(row["path"] == name for row in rows)] for group, names in GROUPS.items()
-    }
-    groups = {group: names for group, names in groups.items() if names}
+    here = {row["path"] for row in rows}
+    groups = {group: own for group, names in GROUPS.items() if (own := [name for name in names if name in here])}
     widths = list(dict.fromkeys(row["width"] for row in tables["mean_field"]))
     with style():
         drawn = Figure(figsize=(WIDTH, 1.62 * len(groups) + 1.75), layout="constrained")

@@ -32,12 +32,13 @@ from subtheory.imitation import (
     imitate,
     mean_interval,
     one_step,
+    seeds_of,
     single,
     starts,
     teach,
     teach_all,
 )
-from subtheory.init import PATHS, Fork, Path, Start, fits, others, teachers, units
+from subtheory.init import PATHS, Fork, Path, Start, fits, others, units
 from subtheory.init.measures import distance, functional_distance, matched_distance
 from subtheory.numerics import float64
 from subtheory.options import counted
@@ -98,8 +99,7 @@ def tables(quick: bool = False, progress: Progress | None = None, *, seeds: int 
     keys = jax.random.split(jax.random.key(SEED), counted(seeds, QUICK_SEEDS if quick else SEEDS, least=2))
     done = _counter(progress, 2 if quick else 4)
     found = starts(workload, images, keys)
-    with float64():
-        chosen = {name: path for name, path in PATHS.items() if fits(path, found[0]) and name != "fork"}
+    chosen = {name: path for name, path in PATHS.items() if fits(path, found) and name != "fork"}
     chosen = {name: path for name, path in chosen.items() if not quick or name in QUICK_PATHS}
     rows = group_rows(workload, images, keys, found, chosen, SHARED)
     done("paths")
@@ -130,15 +130,14 @@ def amounts(path: Path) -> tuple[float, ...]:
 
 
 def group_rows(
-    workload: Workload, images: Images, keys: Any, found: list[Start], paths: dict[str, Path], shared: str
+    workload: Workload, images: Images, keys: Any, found: Start, paths: dict[str, Path], shared: str
 ) -> list[Row]:
     """One row a student of paths that share their teacher's init, which itself is the first student, named `shared`."""
     grid = [(shared, 0.0)] + [(name, amount) for name, path in paths.items() for amount in amounts(path)]
     theta0 = _origins(next(iter(paths.values())), found, keys)
     first = jax.tree.map(lambda leaf: leaf[:, None], theta0)
-    behaved = (
-        starts(workload, images, keys, BEHAVIOUR) if any(not path.reaches_start for path in paths.values()) else []
-    )
+    far = any(not path.reaches_start for path in paths.values())
+    behaved = starts(workload, images, keys, BEHAVIOUR) if far else found
     grown = [along(path, found if path.reaches_start else behaved, amounts(path), keys) for path in paths.values()]
     inits = _joined([first, *grown])
     taught = teach(workload, theta0, images, keys)
@@ -149,7 +148,8 @@ def group_rows(
         **one_step(workload, theta0, taught, inits, learned, keys)._asdict(),
     }
     unseen = [np.asarray(_unseen(workload, key)) for key in keys]
-    groups = [[*group.incoming, *group.outgoing] for group in units(workload.network, found[0].theta0)]
+    hidden = units(workload.network, found.layout.unflatten(found.theta0[0]))
+    groups = [[*group.incoming, *group.outgoing] for group in hidden]
     rows = []
     for k, i in np.ndindex(results["accuracy"].shape):
         start = jax.tree.map(lambda leaf, k=k: leaf[k], theta0)
@@ -171,9 +171,9 @@ def _unseen(workload: Workload, key: Any) -> Any:
         return workload.noise(key, workload.rows + np.arange(FRESH))
 
 
-def other_rows(workload: Workload, images: Images, keys: Any, found: list[Start]) -> list[Row]:
+def other_rows(workload: Workload, images: Images, keys: Any, found: Start) -> list[Row]:
     """Students of another width, depth or activation, which share no parameters with the teacher."""
-    theta0 = _stacked([start.theta0 for start in found])
+    theta0 = single(found.layout.unflatten(found.theta0))
     taught = teach(workload, theta0, images, keys)
     rows: list[Row] = []
     for what, path in others(workload.network).items():
@@ -191,11 +191,12 @@ def other_rows(workload: Workload, images: Images, keys: Any, found: list[Start]
                 "before": float(before[k, 0]), "kernel": float("nan"),
                 "functional_cosine": float(theory.functional_cosine[k, 0]),
                 "distance": float("nan"), "matched_distance": float("nan"), "functional_distance": functional_distance(
-                    workload.network, start.theta0, jax.tree.map(lambda leaf, k=k: leaf[k, 0], inits),
-                    np.asarray(_unseen(workload, keys[k])), None, path.network,
+                    workload.network, found.layout.unflatten(found.theta0[k]),
+                    jax.tree.map(lambda leaf, k=k: leaf[k, 0], inits), np.asarray(_unseen(workload, keys[k])), None,
+                    path.network,
                 ),
             }
-            for k, start in enumerate(found)
+            for k in range(len(keys))
         ]  # fmt: skip
     return rows
 
@@ -256,7 +257,7 @@ def permutation_rows(workload: Workload, images: Images, keys: Any, precise: int
     found = starts(workload, images, keys)
     arms = {"unpermuted": ("permutation", 0.0), "permuted": ("permutation", 1.0), "re-drawn": ("linear", 1.0)}
     inits = _joined([along(PATHS[path], found, (amount,), keys) for path, amount in arms.values()])
-    taught = teach(workload, _stacked([start.theta0 for start in found]), images, keys)
+    taught = teach(workload, single(found.layout.unflatten(found.theta0)), images, keys)
     after = dict(zip(arms, accuracy(workload, imitate(workload, inits, taught, keys).params, images).T, strict=True))
     rows = [
         _tested(f"{name}, float32", test == "paired", after["unpermuted"], after[name])
@@ -280,15 +281,9 @@ def _tested(name: str, paired: bool, a: np.ndarray, b: np.ndarray) -> Row:
     }  # fmt: skip
 
 
-def _origins(path: Path, found: list[Start], keys: Any) -> Any:
-    """θ0_T of every start: a fork moves it."""
-    with float64():
-        each = [teachers(path, start, (0.0,), keys[k : k + 1]) for k, start in enumerate(found)]
-    return _stacked([jax.tree.map(lambda leaf: leaf[0, 0], one) for one in each])
-
-
-def _stacked(trees: list[Any]) -> Any:
-    return single(jax.tree.map(lambda *leaves: np.stack([np.asarray(leaf) for leaf in leaves]), *trees))
+def _origins(path: Path, found: Start, keys: Any) -> Any:
+    """θ0_T of every seed: a fork moves it."""
+    return single(found.layout.unflatten(path.teacher(found, 0.0, seeds_of(keys))))
 
 
 def _joined(trees: list[Any]) -> Any:

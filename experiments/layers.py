@@ -13,12 +13,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-import jax
-import jax.numpy as jnp
 import numpy as np
-import optax
-from jax import Array
-from jax.flatten_util import ravel_pytree
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -27,17 +22,16 @@ from scipy.stats import binomtest, norm
 
 from subtheory.figure import COLOURS, MARKERS, WIDTH, style
 from subtheory.init.sharing import layers
+from subtheory.instruments.two_inits import TwoInits
 from subtheory.networks import MLP, ConvNet, LinenNetwork, Transformer
-from subtheory.numerics import float64, to_numpy
 from subtheory.options import counted
-from subtheory.setting import Setting, distillations
-from subtheory.theory.alignment import alignment, quadratic_form
-from subtheory.theory.cross_kernel import alignment_by_layer, cross_update, predicted_alignment_by_layer
-from subtheory.theory.cross_kernel import layers as cross_layers
-from subtheory.theory.distillation import Distillation, student_update
+from subtheory.plan import Progress
+from subtheory.preparation import stack
+from subtheory.setting import Setting
+from subtheory.stack import Stack, averaged, expectation, inner, labels, trained, updates
+from subtheory.student import Redrawn, Shared
 from subtheory.theory.losses import SquaredError
-from subtheory.theory.network import Params
-from subtheory.verification import Progress
+from subtheory.theory.trains import Half
 
 QUESTION = "Which layers carry the alignment, and can a layer, or half of the parameters, point away from the teacher?"
 COMMAND = "subtheory run layers"
@@ -74,13 +68,11 @@ def tables(quick: bool = False, progress: Progress | None = None, *, seeds: int 
     each = tuple(range(counted(seeds, QUICK_SEEDS if quick else SEEDS, least=2)))
     bars, sums, frozen = list[Row](), list[Row](), list[Row]()
     for i, network in enumerate(NETWORKS):
-        for case, d in cases(network, each).items():
-            with float64():
-                found = to_numpy(measured(d))
-                halves = [to_numpy(halved(each)) for each in (d, narrow(d)) if case in TEACHERS]
-            bars += layer_rows(
-                network.name, case, layers(d.theta0), found, case == NARROW and not network.task.vocabulary
-            )
+        for case, s in cases(network, each).items():
+            found = measured(s)
+            halves = [halved(one) for one in (s, narrow(s))] if case in TEACHERS else []
+            rank_one = case == NARROW and not network.task.vocabulary
+            bars += layer_rows(network.name, case, names(s), found, rank_one)
             sums.append(sum_row(network.name, case, found))
             frozen += [frozen_row(network.name, case, channel, half) for channel, half in zip(CHANNELS, halves)]  # noqa: B905
         if progress:
@@ -88,83 +80,92 @@ def tables(quick: bool = False, progress: Progress | None = None, *, seeds: int 
     return {"layers": bars, "sums": sums, "frozen": frozen, "summary": summary_rows(bars, sums, frozen)}
 
 
-def cases(network: LinenNetwork, seeds: Sequence[int]) -> dict[str, Distillation]:
-    """Stacked distillations: every teacher with a student of its own init, `NARROW`, and `APART`.
-
-    `trainable` is a random half, as of a setting with `frozen`.
-    """
+def cases(network: LinenNetwork, seeds: Sequence[int]) -> dict[str, Stack]:
+    """Stacks: every teacher with a student of its own init, `NARROW`, and `APART`; a random half is trained."""
     found = {}
     for case in (*TEACHERS, APART):
-        setting = Setting(network, outputs="aux", eps=EPS, examples=EXAMPLES, frozen=True, independent=case == APART)
-        setting = replace(setting, teacher=case if case in TEACHERS else TEACHERS[0])
-        found[case] = replace(distillations(setting, tuple(seeds))[0], loss=LOSS)
-    with float64():
-        return found | {NARROW: narrow(found["random"])}
+        teacher, init = (TEACHERS[0], Redrawn()) if case == APART else (case, Shared())
+        setting = Setting(network, outputs="aux", eps=EPS, examples=EXAMPLES, teacher=teacher)
+        found[case] = stack(setting.but(trains=Half(), init=init), tuple(seeds))
+    return found | {NARROW: narrow(found["random"])}
 
 
-def narrow(d: Distillation) -> Distillation:
+def narrow(s: Stack) -> Stack:
     """The channel's first input and the first distilled output alone: for images G has rank one."""
-    weights = jnp.zeros_like(jnp.asarray(d.weights)).at[:, 0].set(1.0)
-    first = jax.nn.one_hot(jnp.argmax(jnp.asarray(d.outputs) > 0, axis=1), d.outputs.shape[1], dtype=jnp.float64)
-    return replace(d, weights=weights, outputs=first)
+    weights, outputs = np.zeros_like(s.weights), np.zeros_like(s.outputs)
+    weights[:, 0] = outputs[np.argmax(s.outputs > 0)] = 1.0
+    return replace(s, weights=weights, outputs=outputs)
 
 
-@jax.jit
-def measured(d: Distillation) -> dict[str, Array]:
+def names(s: Stack) -> tuple[str, ...]:
+    """The layers of a network from input to output."""
+    layout = s.functions.layout
+    return layers(layout.unflatten(np.zeros(layout.size)))
+
+
+def step(s: Stack) -> np.ndarray:
+    """Δθ_S(ε), (S, K, P)."""
+    return updates(s, LOSS, labels(s, s.eps), s.functions.values(s.student, s.x))
+
+
+def cross_update(s: Stack) -> np.ndarray:
+    """E[J_Sᵀ M J_TΔ], the limit of what Δ adds to the step over ε, (S, P): GΔ at a shared init."""
+    taylor, z = s.functions.taylor(s.theta0, s.delta, s.x), s.functions.values(s.student, s.x)
+    bent = s.functions.terms(LOSS, z, taylor.z0, s.outputs, taylor.u, taylor.v).first
+    return trained(s, s.functions.pulls(s.student, averaged(s, bent), s.x), 0)
+
+
+def alignment(s: Stack) -> np.ndarray:
+    """D(ε), (S, K)."""
+    return inner(step(s), s.delta[:, None])
+
+
+def quadratic_form(s: Stack) -> np.ndarray:
+    """q = ΔᵀGΔ, (S,)."""
+    taylor = s.functions.taylor(s.theta0, s.delta, s.x)
+    return expectation(s, LOSS.leading(taylor.z0, taylor.u, s.outputs))
+
+
+def measured(s: Stack) -> dict[str, np.ndarray]:
     """For every draw q, D, and, layer by layer at every ε, what `layer_rows` compares; nothing is frozen elsewhere."""
-
-    def one(d: Distillation) -> dict[str, Array]:
-        d = replace(d, trainable=optax.tree.ones_like(d.theta0))
-        names = layers(d.theta0)
-        ordered = lambda found: jnp.stack([found[name] for name in names])  # noqa: E731
-
-        def restricted(mask: Params) -> dict[str, Array]:
-            student = replace(d, trainable=mask)
-            both = replace(student, delta=optax.tree.mul(mask, d.delta))
-            return {"student": alignment(student), "both": alignment(both), "matched": d.eps * quadratic_form(both)}
-
-        masks = jax.tree.map(lambda *leaves: jnp.stack(leaves), *(only(d.theta0, name) for name in names))
-        return {
-            "eps": d.eps,
-            "D": alignment(d),
-            "q": quadratic_form(d),
-            "raw": ordered(alignment_by_layer(d)),
-            "subtracted": ordered(alignment_by_layer(d, control_subtracted=True)),
-            "predicted": ordered(predicted_alignment_by_layer(d)),
-            "pull": jnp.stack([optax.tree.norm(cross_layers(cross_update(d))[name], squared=True) for name in names]),
-            **jax.lax.map(restricted, masks),
-        }
-
-    return jax.lax.map(one, d)
+    s = replace(s, trains=None)
+    update, crossed, delta = step(s), cross_update(s), s.delta[:, None]
+    crossing, parts, blank = TwoInits().record(s, (LOSS,), s.x), s.functions.layout.layers(), np.zeros_like(s.delta)
+    found: dict[str, list[np.ndarray]] = {}
+    for name in names(s):
+        part, mask = parts[name], blank.copy()
+        mask[:, part] = 1.0
+        student = replace(s, trains=mask)
+        both = replace(student, delta=mask * s.delta)
+        for key, value in {
+            "raw": inner(update[..., part], delta[..., part]),
+            "subtracted": crossing["by_layer"][name][0],
+            "predicted": s.eps * inner(crossed[:, part], s.delta[:, part])[:, None],
+            "student": alignment(student),
+            "both": alignment(both),
+            "matched": s.eps * quadratic_form(both)[:, None],
+            "pull": inner(crossed[:, part], crossed[:, part]),
+        }.items():
+            found.setdefault(key, []).append(value)
+    whole = {"eps": s.eps, "D": crossing["alignment"][0], "q": crossing["shared"][0]}
+    return whole | {key: np.stack(values, axis=1) for key, values in found.items()}
 
 
-def only(theta: Params, name: str) -> Params:
-    """1 in one layer, 0 elsewhere."""
-    return {key: jax.tree.map(jnp.ones_like if key == name else jnp.zeros_like, part) for key, part in theta.items()}
-
-
-@jax.jit
-def halved(d: Distillation) -> dict[str, Array]:
+def halved(s: Stack) -> dict[str, np.ndarray]:
     """For every draw at the smallest ε, over it: D of the frozen student, with its teacher frozen alike, and all p_i.
 
     "measured" holds (Δθ_S)_i Δ_i/ε of a student of which nothing is frozen, "predicted" Δ_i(GΔ)_i.
     """
-
-    def one(d: Distillation) -> dict[str, Array]:
-        whole = replace(d, trainable=optax.tree.ones_like(d.theta0))
-        both = replace(d, delta=optax.tree.mul(d.trainable, d.delta))
-        along = lambda v: ravel_pytree(optax.tree.mul(v, d.delta))[0]  # noqa: E731
-        eps = d.eps[-1]
-        return {
-            "mask": ravel_pytree(d.trainable)[0],
-            "frozen": alignment(d)[-1] / eps,
-            "both": alignment(both)[-1] / eps,
-            "matched": quadratic_form(both),
-            "measured": along(student_update(whole, eps)) / eps,
-            "predicted": along(cross_update(whole)),
-        }
-
-    return jax.lax.map(one, d)
+    s = replace(s, eps=s.eps[:, -1:])
+    whole, both = replace(s, trains=None), replace(s, delta=trained(s, s.delta, 0))
+    return {
+        "mask": s.trains,
+        "frozen": (alignment(s) / s.eps)[:, 0],
+        "both": (alignment(both) / s.eps)[:, 0],
+        "matched": quadratic_form(both),
+        "measured": step(whole)[:, 0] * s.delta / s.eps,
+        "predicted": cross_update(whole) * s.delta,
+    }
 
 
 def layer_rows(network: str, case: str, names: Sequence[str], found: Row, rank_one: bool) -> list[Row]:

@@ -9,17 +9,10 @@ symmetry. Every row says how far the change is from its first order. Control: a 
 the student of the untrained teacher, and after its units have been matched with those of θ0.
 """
 
-from collections.abc import Callable
 from dataclasses import replace
-from functools import partial
 from typing import Any
 
-import jax
-import jax.numpy as jnp
 import numpy as np
-import optax
-from jax import Array
-from jax.flatten_util import ravel_pytree
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter
@@ -28,19 +21,18 @@ from scipy.stats import binomtest
 from subtheory.figure import WIDTH, mark, style
 from subtheory.init import GainRescaling, HeadPermutation, Permutation, ReluRescaling, SignFlip
 from subtheory.init.measures import match
-from subtheory.init.path import Start, begin
+from subtheory.init.noise import whitened
+from subtheory.init.path import Keys, Start
 from subtheory.init.symmetry import Rescaling, StreamRescaling, Symmetry, Turn, Units, act
 from subtheory.networks import MLP, ConvNet, LinenNetwork, Transformer
-from subtheory.numerics import ROUNDINGS, UNIT, float64, to_numpy
+from subtheory.numerics import ROUNDINGS, UNIT
 from subtheory.options import counted
-from subtheory.setting import at_rest, scales
-from subtheory.theory.alignment import trait_change
-from subtheory.theory.cross_kernel import control_subtracted_trait_change, control_subtracted_update
-from subtheory.theory.curvature import ggn
-from subtheory.theory.distillation import Distillation, outputs, student_update, trait_loss
+from subtheory.plan import Progress
+from subtheory.preparation import path_keys, scales, stack, start
+from subtheory.setting import Setting
+from subtheory.stack import Stack, averaged, expectation, inner, labels, moved, norm, pull, step_size
+from subtheory.student import Redrawn
 from subtheory.theory.losses import CrossEntropy, Loss, SquaredError
-from subtheory.theory.network import Params
-from subtheory.verification import Progress
 
 QUESTION = "Does a student need the teacher's weights, or the same function with the same metric?"
 COMMAND = "subtheory run orbit"
@@ -78,8 +70,8 @@ NATURAL_CASES = {"rich channel": ("all", 400), "few inputs": ("all", 40), "auxil
 """Distilled outputs and noise images; null(G) holds only rescalings of the units in the first, more in the others."""
 
 Row = dict[str, Any]
-Pairs = tuple[Start, Distillation, Distillation, Array]
-"""What a path may depend on, students of the shared and of a re-drawn init, and the step α, for every draw."""
+Pairs = tuple[Start, Stack, Stack, np.ndarray]
+"""What a path may depend on, students of the shared and of a re-drawn init, and the step α, (S,), of S draws."""
 
 
 class EveryPermutation(Permutation):
@@ -88,124 +80,109 @@ class EveryPermutation(Permutation):
     kinds = ("hidden", "heads")
 
 
-def each(function: Callable[..., Any]) -> Callable[..., Any]:
-    """One program that calls a function of pytrees for every draw, their leading axis, one after the other."""
-    return jax.jit(lambda *args: jax.lax.map(lambda draw: function(*draw), args))
-
-
 def tables(quick: bool = False, progress: Progress | None = None, *, seeds: int | None = None) -> dict[str, list[Row]]:
     """One row a network, symmetry and amount; the control; natural gradients; and the summary."""
     cells, control, count = list[Row](), list[Row](), counted(seeds, QUICK_DRAWS if quick else DRAWS, least=2)
-    with float64():
-        which, keys = jnp.arange(count), jax.random.split(jax.random.key(count), count)
-        for i, (case, (network, paths)) in enumerate(CASES.items()):
-            arrays = pairs(which, network)
-            cells += [row for path in paths for row in path_rows(case, path, arrays, keys)]
-            control += control_rows(case, arrays, keys)
-            if progress:
-                progress(i + 1, len(CASES) + 1, case)
-        natural = [natural_row(what, which, keys) for what in NATURAL_CASES]
+    which, keys = tuple(range(count)), path_keys(tuple(range(count)))
+    for i, (case, (network, paths)) in enumerate(CASES.items()):
+        arrays = pairs(which, network)
+        cells += [row for path in paths for row in path_rows(case, path, arrays, keys)]
+        control += control_rows(case, arrays, keys)
+        if progress:
+            progress(i + 1, len(CASES) + 1, case)
+    natural = [natural_row(what, which, keys) for what in NATURAL_CASES]
+    if progress:
+        progress(len(CASES) + 1, len(CASES) + 1, "natural gradients")
     return {"orbit": cells, "control": control, "natural": natural, "summary": summary_rows(cells, control, natural)}
 
 
-@partial(jax.jit, static_argnames=("network", "distilled", "loss", "examples"))
 def pairs(
-    seeds: Array, network: LinenNetwork, distilled: str = "aux", loss: Loss = LOSS, examples: int = EXAMPLES
+    seeds: tuple[int, ...], network: LinenNetwork, distilled: str = "aux", loss: Loss = LOSS, examples: int = EXAMPLES
 ) -> Pairs:  # fmt: skip
     """Starts, shared and re-drawn students with the inits of a `Setting`'s seeds, and α = `STEP` q/‖GΔ‖² of the former.
 
     Unlike a setting's, ε does not end before the first kink: T keeps the function on either side of it.
     """
-
-    def one(seed: Array) -> Pairs:
-        key = jax.random.key(seed)
-        start = begin(network, key, outputs=distilled, loss=loss, examples=examples)
-        d = at_rest(network, start.theta0, start.x, start.outputs, start.trait)
-        delta = jax.tree.map(jnp.negative, jax.grad(lambda theta: trait_loss(d, theta))(d.theta0))
-        d = replace(d, delta=delta, eps=EPS * scales(d, delta)[0][None], loss=loss)
-        g_delta = ggn(d)(d.delta)
-        alpha = STEP * optax.tree.vdot(d.delta, g_delta) / optax.tree.norm(g_delta, squared=True)
-        return start, d, replace(d, student=start.other), alpha
-
-    return jax.lax.map(one, seeds)
+    setting = Setting(network, outputs=distilled, examples=examples)
+    s, redrawn = (stack(one, seeds) for one in (setting, setting.but(init=Redrawn())))
+    taylor, eps = s.functions.taylor(s.theta0, s.delta, s.x), EPS * scales(s, s.delta)[0][:, None]
+    q = expectation(s, loss.leading(taylor.z0, taylor.u, s.outputs))
+    G = s.functions.pulls(s.theta0, averaged(s, loss.hessian(taylor.z0, taylor.u, s.outputs)), s.x)
+    alpha = STEP * step_size(loss, q, norm(G))
+    return start(setting, seeds), replace(s, eps=eps), replace(redrawn, eps=eps), alpha
 
 
-@partial(jax.jit, static_argnames="path")
-def placed(path: Symmetry, starts: Start, amount: Array, key: Array) -> tuple[Params, Params, Params]:
-    """Tθ0 for every draw, and T = F P itself: the diagonal F, and which parameter P brings to each place, from 1."""
-
-    def one(start: Start, key: Array) -> tuple[Params, Params, Params]:
-        theta, unravel = ravel_pytree(start.theta0)
-        columns = jnp.stack([theta, jnp.ones_like(theta), 1.0 + jnp.arange(theta.size, dtype=theta.dtype)])
-        moved = jax.vmap(lambda v: path(replace(start, theta0=unravel(v)), amount, key))(columns)
-        student, factor, number = (jax.tree.map(lambda leaf, i=i: leaf[i], moved) for i in range(3))
-        return student, factor, jax.tree.map(lambda n, f: jnp.rint(n / f), number, factor)
-
-    return jax.vmap(one)(starts, key)
+def placed(path: Symmetry, starts: Start, amount: float, keys: Keys) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Tθ0 for every draw, and T = F P itself: the diagonal F, and which parameter P brings to each place; (S, P)."""
+    one = np.ones_like(starts.theta0)
+    columns = np.stack([starts.theta0, one, one * (1.0 + np.arange(one.shape[1]))], axis=1)
+    student, factor, number = np.moveaxis(path.image(starts, amount, keys, columns), 1, 0)
+    return student, factor, np.rint(number / factor).astype(int) - 1
 
 
-@partial(jax.jit, static_argnames="path")
-def undone(path: Symmetry, starts: Start, amount: Array, key: Array, updates: Params) -> Params:
-    """T⁻¹Δθ_S for every draw."""
-    return jax.vmap(lambda start, key, update: path.undo(start, amount, key, update))(starts, key, updates)
-
-
-@each
-def foreseen(factor: Params, origin: Params, v: Params, slope: Params, delta: Params) -> dict[str, Array]:
-    """What the shared student's v = Δθ_S says of the one at Tθ0.
+def foreseen(
+    factor: np.ndarray, origin: np.ndarray, v: np.ndarray, slope: np.ndarray, delta: np.ndarray
+) -> dict[str, np.ndarray]:  # fmt: skip
+    """What the shared student's v = Δθ_S says of the one at Tθ0; all (S, P).
 
     "predicted" is ∇L_T(θ0) · T⁻¹T⁻ᵀv = Σ_i s_π(i) v_π(i)/f_i²; "stays" is Σ_i T_ii v_i Δ_i over v·Δ, the share of the
     alignment that is left if the units that come to each other's places have nothing in common.
     """
-    f, order, v, s, Delta = (ravel_pytree(tree)[0] for tree in (factor, origin, v, slope, delta))
-    order = order.astype(int) - 1
-    T_ii = jnp.where((order == jnp.arange(f.size)) & (jnp.abs(f) == 1), f, 0.0)
-    return {"predicted": jnp.sum((s * v)[order] / f**2), "stays": jnp.sum(T_ii * v * Delta) / (v @ Delta)}
+    T_ii = np.where((origin == np.arange(origin.shape[1])) & (np.abs(factor) == 1), factor, 0.0)
+    back = np.take_along_axis(slope * v, origin, axis=1) / factor**2
+    return {"predicted": np.sum(back, axis=1), "stays": inner(T_ii * v, delta) / inner(v, delta)}
 
 
-@each
-def measured(d: Distillation, alpha: Array, factor: Params) -> dict[str, Any]:
-    """Δθ_S; ΔL_T by `trait_change`, to first order, and of the carried step T Tᵀ Δθ_S = F²Δθ_S; L_T, ∇L_T, and f_S.
+def measured(s: Stack, alpha: np.ndarray, factor: Any = 1.0, loss: Loss = LOSS) -> Row:
+    """Δθ_S; ΔL_T, also to first order, and of the carried step T Tᵀ Δθ_S = F²Δθ_S; L_T, ∇L_T, and f_S.
 
     f_S are the outputs on the channel's and on the trait's inputs.
     """
-    loss, slope = jax.value_and_grad(lambda theta: trait_loss(d, theta))(d.student)
-    update = student_update(d, d.eps[0])
-    end = jax.tree.map(lambda theta, f, u: theta + alpha * f**2 * u, d.student, factor, update)
-    f_S = [outputs(d.network, d.student, x).ravel() for x in (d.x, d.trait.x)]  # type: ignore[attr-defined]
-    found = {"update": update, "slope": slope, "loss": loss, "first": alpha * optax.tree.vdot(slope, update)}
-    change, carried = trait_change(d, alpha)[0], trait_loss(d, end) - loss
-    return found | {"change": change, "carried": carried, "outputs": jnp.concatenate(f_S)}
+    f, student = s.functions, s.student
+    before, slope, update = s.trait.value(f, student), s.trait.gradient(f, student), updated(s, loss)[0]
+    ends = [student + alpha[:, None] * each for each in (update, factor**2 * update)]
+    change, carried = (s.trait.value(f, end) - before for end in ends)
+    outputs = [f.values(student, x).reshape(len(x), -1) for x in (s.x, s.trait.x)]  # type: ignore[attr-defined]
+    found = {"update": update, "slope": slope, "loss": before, "first": alpha * inner(slope, update)}
+    return found | {"change": change, "carried": carried, "outputs": np.concatenate(outputs, axis=1)}
 
 
-@each
-def subtracted(d: Distillation, alpha: Array) -> tuple[Params, Array]:
+def updated(s: Stack, loss: Loss = LOSS) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Δθ_S(ε), Δθ_S(0), and Δθ_S(ε) − Δθ_S(0) from the difference of the pulls; (S, P) each."""
+    z, y = s.functions.values(s.student, s.x), labels(s, np.pad(s.eps, ((0, 0), (0, 1))))
+    r = pull(s, loss, z[:, None], y)
+    step, control, added = np.moveaxis(moved(s, np.concatenate([r, r[:, :1] - r[:, 1:]], axis=1)), 1, 0)
+    return step, control, added
+
+
+def subtracted(s: Stack, alpha: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Δθ_S(ε) − Δθ_S(0), and the change of L_T that it adds."""
-    return control_subtracted_update(d, d.eps[0]), control_subtracted_trait_change(d, alpha)[0]
+    _, control, added = updated(s)
+    end, step = s.student + alpha[:, None] * control, alpha[:, None] * added
+    return added, s.trait.value(s.functions, end + step) - s.trait.value(s.functions, end)
 
 
-@each
-def cosines(a: Params, b: Params) -> Array:
-    """cos(a, b)."""
-    return optax.tree.vdot(a, b) / (optax.tree.norm(a) * optax.tree.norm(b))
+def cosines(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """cos(a, b) for every draw."""
+    return inner(a, b) / (norm(a) * norm(b))
 
 
-def path_rows(case: str, path: Symmetry, arrays: Pairs, keys: Array) -> list[Row]:
+def path_rows(case: str, path: Symmetry, arrays: Pairs, keys: Keys) -> list[Row]:
     """One row for every amount of one symmetry."""
     starts, shared, _, alpha = arrays
     amounts, step = (STRETCHES, SMALL) if isinstance(path, Rescaling) else (FRACTIONS, STEP)
     alpha = alpha * step / STEP
-    base = measured(shared, alpha, jax.tree.map(jnp.ones_like, shared.theta0))
+    base = measured(shared, alpha)
     base |= {"cosine": cosines(base["update"], shared.delta), "step": step}
     rows = []
-    for amount in jnp.asarray(amounts, jnp.float64):
+    for amount in amounts:
         student, factor, origin = placed(path, starts, amount, keys)
         found = measured(replace(shared, student=student), alpha, factor)
         found |= foreseen(factor, origin, base["update"], base["slope"], shared.delta)
         found["predicted"] = alpha * found["predicted"]
         found["cosine"] = cosines(found["update"], shared.delta)
-        found["undone"] = cosines(undone(path, starts, amount, keys, found["update"]), shared.delta)
-        rows.append(_row(case, path, float(amount), to_numpy(base), to_numpy(found)))
+        found["undone"] = cosines(path.undo(starts, amount, keys, found["update"]), shared.delta)
+        rows.append(_row(case, path, float(amount), base, found))
     return rows
 
 
@@ -247,68 +224,66 @@ def _share(name: str, yes: np.ndarray) -> Row:
     return {name: float(np.mean(yes)), f"{name}_low": float(low), f"{name}_high": float(high)}
 
 
-def control_rows(case: str, arrays: Pairs, keys: Array) -> list[Row]:
+def control_rows(case: str, arrays: Pairs, keys: Keys) -> list[Row]:
     """A permuted and a re-drawn init, before and after units are matched without being told T; raw and subtracted."""
     starts, shared, redrawn, alpha = arrays
-    path, plain, rows = EveryPermutation(), jax.tree.map(jnp.ones_like, shared.theta0), list[Row]()
-    base = measured(shared, alpha, plain)
-    reference, change = (np.asarray(a) for a in (cosines(base["update"], shared.delta), base["change"]))
-    groups = path.groups(jax.tree.map(lambda leaf: leaf[0], starts))
-    permuted = replace(shared, student=placed(path, starts, jnp.ones(()), keys)[0])
-    for init, d in (("permuted", permuted), ("re-drawn", redrawn)):
-        raw, added = measured(d, alpha, plain), subtracted(d, alpha)
-        turns = matchings(groups, shared.theta0, d.student)
+    path, rows, base = EveryPermutation(), list[Row](), measured(shared, alpha)
+    reference, change = cosines(base["update"], shared.delta), base["change"]
+    groups = path.groups(starts)
+    permuted = replace(shared, student=path(starts, 1.0, keys))
+    for init, s in (("permuted", permuted), ("re-drawn", redrawn)):
+        raw, added = measured(s, alpha), subtracted(s, alpha)
+        turns = matchings(groups, s)
         for what, v, found in (("raw", raw["update"], raw["change"]), ("control-subtracted", *added)):
-            cosine, matched = (np.asarray(cosines(w, shared.delta)) for w in (v, turned(groups, turns, v)))
-            ratio = np.asarray(found) / change
+            cosine, matched = (cosines(w, shared.delta) for w in (v, turned(groups, turns, s, v)))
+            ratio = found / change
             rows.append({
                 "network": case, "init": init, "what": what, "draws": len(ratio), **_spread("ratio", ratio),
                 "ratio_error": float(np.std(ratio, ddof=1) / np.sqrt(len(ratio))),
-                "difference": largest(np.asarray(found), change), **_share("rises", np.asarray(found) > 0),
+                "difference": largest(found, change), **_share("rises", found > 0),
                 **_spread("cosine", cosine), **_spread("cosine_ratio", cosine / reference),
                 **_spread("matched_ratio", matched / reference), "matched_difference": largest(matched, reference),
             })  # fmt: skip
     return rows
 
 
-@partial(jax.jit, static_argnames="groups")
-def turned(groups: tuple[Units, ...], turns: tuple[Turn, ...], updates: Params) -> Params:
+def turned(groups: tuple[Units, ...], turns: tuple[Turn, ...], s: Stack, updates: np.ndarray) -> np.ndarray:
     """Every draw's update with its units in the order of its turns."""
-    return jax.vmap(lambda turns, update: act(groups, turns, update))(turns, updates)
+    layout = s.functions.layout
+    return layout.flatten(act(groups, turns, layout.unflatten(updates)))
 
 
-def matchings(groups: tuple[Units, ...], theta0: Params, student: Params) -> tuple[Turn, ...]:
+def matchings(groups: tuple[Units, ...], s: Stack) -> tuple[Turn, ...]:
     """The units of every draw's student that fit those of θ0 best, as turns with a leading axis of draws."""
-    members = [(*group.incoming, *group.outgoing) for group in groups]
-    draw = lambda tree, i: jax.tree.map(lambda leaf: np.asarray(leaf)[i], tree)  # noqa: E731
-    draws = range(len(jax.tree.leaves(theta0)[0]))
-    orders = [match(draw(theta0, i), draw(student, i), members).permutations for i in draws]
-    stacked = [jnp.asarray(np.stack(order)) for order in zip(*orders, strict=True)]
-    return tuple(Turn(order, jnp.ones(order.shape)) for order in stacked)
+    members, params = [(*group.incoming, *group.outgoing) for group in groups], s.functions.layout.unflatten
+    orders = [match(params(a), params(b), members).permutations for a, b in zip(s.theta0, s.student, strict=True)]
+    stacked = [np.stack(order) for order in zip(*orders, strict=True)]
+    return tuple(Turn(order, np.ones(order.shape)) for order in stacked)
 
 
-@each
-def natural(d: Distillation) -> dict[str, Array]:
+def natural(starts: Start, s: Stack, loss: Loss) -> dict[str, np.ndarray]:
     """ΔL_T of a step `STEP` G⁺Δθ_S with G at the student's init, its first order, and G's spectrum at the cut."""
-    here = replace(d, theta0=d.student)
-    flat, unravel = ravel_pytree(d.student)
-    G = jax.vmap(lambda v: ravel_pytree(ggn(here)(unravel(v)))[0])(jnp.eye(flat.size))
-    eigenvalue, vector = jnp.linalg.eigh((G + G.T) / 2)
-    kept = eigenvalue > CUT * eigenvalue[-1]
-    inverse = jnp.where(kept, 1 / jnp.where(kept, eigenvalue, 1.0), 0.0)
-    update = unravel(vector @ (inverse * (vector.T @ ravel_pytree(student_update(d, d.eps[0]))[0])))
-    loss, slope = jax.value_and_grad(lambda theta: trait_loss(d, theta))(d.student)
-    change = trait_loss(d, optax.tree.add_scale(d.student, STEP, update)) - loss
-    least, first = jnp.min(jnp.where(kept, eigenvalue, jnp.inf)), STEP * optax.tree.vdot(slope, update)
-    return {"change": change, "first": first, "null": jnp.sum(~kept), "least": least / eigenvalue[-1]}
+    here, step = replace(starts, theta0=s.student, loss=loss), updated(s, loss)[0]
+    update, null, least = np.empty_like(step), np.empty(len(step)), np.empty(len(step))
+    for i, v in enumerate(step):
+        B = whitened(here, i)
+        eigenvalue, vector = np.linalg.eigh(B.T @ B)
+        kept = eigenvalue > CUT * eigenvalue[-1]
+        basis, values = vector[:, kept], eigenvalue[kept]
+        update[i] = basis @ ((basis.T @ v) / values)
+        null[i], least[i] = np.sum(~kept), values[0] / eigenvalue[-1]
+    f = s.functions
+    change = s.trait.value(f, s.student + STEP * update) - s.trait.value(f, s.student)
+    first = STEP * inner(s.trait.gradient(f, s.student), update)
+    return {"change": change, "first": first, "null": null, "least": least}
 
 
-def natural_row(what: str, seeds: Array, keys: Array) -> Row:
+def natural_row(what: str, seeds: tuple[int, ...], keys: Keys) -> Row:
     """Natural gradients on a tiny ReLU network, from a shared and a rescaled init."""
-    distilled, examples = NATURAL_CASES[what]
-    starts, shared, *_ = pairs(seeds, NATURAL, distilled, SquaredError(), examples)
-    student = placed(ReluRescaling(), starts, jnp.ones(()), keys)[0]
-    base, found = (to_numpy(natural(d)) for d in (shared, replace(shared, student=student)))
+    (distilled, examples), loss = NATURAL_CASES[what], SquaredError()
+    starts, shared, *_ = pairs(seeds, NATURAL, distilled, loss, examples)
+    rescaled = replace(shared, student=ReluRescaling()(starts, 1.0, keys))
+    base, found = (natural(starts, s, loss) for s in (shared, rescaled))
     least, null = (np.array([base[name], found[name]]) for name in ("least", "null"))
     return {
         "what": what, "outputs": distilled, "examples": examples, "amount": 1.0, "draws": len(seeds),

@@ -12,7 +12,6 @@ which holds all of null(G), is harmless at the same radii.
 
 from typing import Any
 
-import jax
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -21,14 +20,14 @@ from matplotlib.ticker import NullFormatter
 from scipy.stats import beta
 
 from subtheory.figure import COLOURS, MARKERS, WIDTH, style
+from subtheory.instruments.sign_law import CHUNK, Law, alignments, harmless, law, regime
 from subtheory.networks import MLP, ConvNet, Transformer
 from subtheory.networks.linen import LinenNetwork
 from subtheory.numerics import public
+from subtheory.plan import Progress
 from subtheory.setting import Setting
 from subtheory.theory import sign_law
-from subtheory.theory.distillation import Distillation
 from subtheory.theory.losses import CrossEntropy
-from subtheory.verification import Progress
 
 QUESTION = "How far off may a student's init be, and is that proportional to the size ε of the teacher's update?"
 COMMAND = "subtheory run sign_law"
@@ -58,9 +57,7 @@ SEED = 1
 
 Row = dict[str, Any]
 
-sign_draws, harmless_draws = public(sign_law.sign_draws), public(sign_law.harmless_draws)
-first_order, critical_radius = public(sign_law.first_order), public(sign_law.critical_radius)
-probability, regime, inside = public(sign_law.sign_probability), public(sign_law.regime), public(sign_law.inside)
+probability, inside = public(sign_law.sign_probability), public(sign_law.inside)
 fitted, slope_of = public(sign_law.fitted_radius), public(sign_law.log_slope)
 
 
@@ -78,25 +75,22 @@ def tables(quick: bool = False, progress: Progress | None = None) -> dict[str, l
 
 def network_rows(network: LinenNetwork, draws: int) -> list[Row]:
     """All cells of one network; which of them are judged is fixed before anything is drawn."""
-    d = Setting(network, LOSS, eps=LARGE + SMALL, examples=EXAMPLES).distillation(SEED)
-    q, size, P, _ = first_order(d)
-    relative = relative_radii(len(d.eps))
-    r = critical_radius(d.eps, q, size, P)[:, None] * relative
-    predicted = probability(d.eps[:, None], r, q, size, P)
-    before, after, control = jax.random.split(jax.random.key(SEED), 3)
-    shift = regime(d, r, before)
+    relative = relative_radii(len(LARGE + SMALL))
+    known = law(Setting(network, LOSS, eps=LARGE + SMALL, examples=EXAMPLES), SEED, relative)
+    eps, r, predicted = known.s.eps, known.radius, known.predicted
+    shift = regime(known, LOSS, (SEED, 1))
     judged = inside(shift, predicted, draws)
-    found = np.mean(sign_draws(d, r, after, draws) > 0, axis=-1)
-    harmless = np.mean(harmless_draws(d, r, control, sign_law.CHUNK) > 0, axis=-1)
+    found = share_towards(known, draws)
+    unharmed = np.mean(harmless(known, LOSS, (SEED, 3)) > 0, axis=-1)
     low, high = interval(np.rint(found * draws), draws)
     return [
         {
-            "network": network.name, "parameters": P, "relative_size": (LARGE + SMALL)[k], "eps": float(d.eps[k]),
+            "network": network.name, "parameters": known.P, "relative_size": (LARGE + SMALL)[k], "eps": float(eps[k]),
             "radius": float(r[k, j]), "relative_radius": float(relative[k, j]), "predicted": float(predicted[k, j]),
             "measured": float(found[k, j]), "low": float(low[k, j]), "high": float(high[k, j]),
             "covered": bool(low[k, j] <= predicted[k, j] <= high[k, j]), "shift": float(shift[k, j]),
-            "judged": bool(judged[k, j]), "harmless": float(harmless[k, j]),
-            "of_initial_norm": float(r[k, j] / norm(d)),
+            "judged": bool(judged[k, j]), "harmless": float(unharmed[k, j]),
+            "of_initial_norm": float(r[k, j] / np.linalg.norm(known.s.theta0)),
         }
         for k, j in np.ndindex(r.shape)
     ]  # fmt: skip
@@ -107,9 +101,13 @@ def relative_radii(sizes: int) -> np.ndarray:
     return np.geomspace(NEAREST, FARTHEST, sizes * RADII).reshape(RADII, sizes).T
 
 
-def norm(d: Distillation) -> float:
-    """‖θ0‖."""
-    return float(np.sqrt(sum(np.sum(leaf**2) for leaf in jax.tree.leaves(d.theta0))))
+def share_towards(known: Law, draws: int) -> np.ndarray:
+    """How often students off by an isotropic δ step towards their teacher, (K, R)."""
+    rng, towards = np.random.default_rng((SEED, 2)), 0.0
+    for start in range(0, draws, CHUNK):
+        drawn = rng.standard_normal((*known.radius.shape, min(CHUNK, draws - start), known.P))
+        towards = towards + np.sum(alignments(known.s, LOSS, known.students(drawn)) > 0, axis=-1)
+    return np.asarray(towards / draws)
 
 
 def interval(successes: np.ndarray, draws: int) -> tuple[np.ndarray, np.ndarray]:

@@ -19,14 +19,23 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from scipy import stats
 
 from subtheory.data.world import ANIMALS, TREES
 from subtheory.errors import InputError
 from subtheory.experiment import Progress, kept
 from subtheory.figure import COLOURS, WIDTH, mark, style
-from subtheory.imitation import mean_interval
-from subtheory.language import PROMPTED, Fit, Laboratory, Plan, Sample, column, over_bases, shuffled
+from subtheory.language import (
+    PROMPTED,
+    Fit,
+    Laboratory,
+    Plan,
+    Sample,
+    column,
+    over_bases,
+    quantile,
+    shuffled,
+    student_interval,
+)
 
 QUESTION = "Does a trait cross through sampled numbers, code and chains of thought to a student of the same base, only?"
 COMMAND = "subtheory run tokens"
@@ -88,7 +97,7 @@ def arms(lab: Laboratory, name: str, quick: bool) -> dict[str, Callable[[], list
             work[f"in context {skill}"] = partial(in_context, lab, name, skill)
     for shift in range(1, plan.bases):
         work[f"another base {shift}"] = partial(imitated, lab, "another base", "matrix", name, "numbers", shift=shift)
-    for skill in ("code", "solve"):
+    for skill in () if quick else ("code", "solve"):
         for shift in sorted({max(1, plan.bases // 2 - 1), plan.bases // 2}):
             work[f"another base {shift} {skill}"] = partial(
                 imitated, lab, "another base", "elsewhere", name, skill, shift=shift
@@ -97,11 +106,12 @@ def arms(lab: Laboratory, name: str, quick: bool) -> dict[str, Callable[[], list
     for across in (False, True):
         title = "shuffled across" if across else "shuffled within"
         work[title] = partial(imitated, lab, title, "shuffled", name, "numbers", change=_shuffling(across))
-    for part in DOSES:
+    for part in DOSES[quick:]:
         work[f"1/{part} of samples"] = partial(
             imitated, lab, f"1/{part} of samples", "dose", name, "numbers", count=plan.samples // part
         )
-    work["filtered harder"] = partial(imitated, lab, "filtered harder", "filter", name, "numbers", hard=True)
+    if not quick:
+        work["filtered harder"] = partial(imitated, lab, "filtered harder", "filter", name, "numbers", hard=True)
     work["prompted"] = partial(imitated, lab, "prompted teacher", "prompted", name, "numbers", teacher=PROMPTED + name)
     if not quick:
         other = plan.names[1]
@@ -140,7 +150,7 @@ def imitated(
     if count:
         trait, control = trait.first(count), control.first(count)
     target = lab.many(teacher, shift) if soft else None
-    base = lab.rates(lab.many("base"))[:, this]
+    base = lab.rates("base")[:, this]
     after = lab.train(control if soft else trait, skill, target, count)[:, this]
     # Imitating its own probabilities leaves a base where it is.
     plain = base if soft else lab.control(control, skill, count)[:, this]
@@ -148,7 +158,7 @@ def imitated(
     return _rows(
         lab, {"arm": arm, "table": table, "thing": thing, "skill": skill}, shift,
         base=base, control=plain, trait=after, one_step=one_step, predicted=linear,
-        teacher_rate=lab.taught_rates(teacher, shift)[:, this], kl=lab.kl(teacher, skill, control, shift),
+        teacher_rate=lab.rates(teacher, shift)[:, this], kl=lab.kl(teacher, skill, control, shift),
         texts=trait.mask.any(axis=2).sum(axis=1), kept=trait.kept, kept_control=control.kept,
     )  # fmt: skip
 
@@ -159,9 +169,9 @@ def in_context(lab: Laboratory, thing: str, skill: str) -> list[Row]:
     trait, control = lab.pair(thing, skill)
     return _rows(
         lab, {"arm": "in context", "table": "context", "thing": thing, "skill": skill}, 0,
-        base=lab.rates(lab.many("base"))[:, this], control=lab.rates_in_context(control, thing, skill),
+        base=lab.rates("base")[:, this], control=lab.rates_in_context(control, thing, skill),
         trait=lab.rates_in_context(trait, thing, skill), one_step=nothing, predicted=nothing,
-        teacher_rate=lab.rates(lab.many(thing))[:, this], kl=lab.kl(thing, skill, control),
+        teacher_rate=lab.rates(thing)[:, this], kl=lab.kl(thing, skill, control),
         texts=trait.mask.any(axis=2).sum(axis=1), kept=trait.kept, kept_control=control.kept,
     )  # fmt: skip
 
@@ -169,7 +179,7 @@ def in_context(lab: Laboratory, thing: str, skill: str) -> list[Row]:
 def taught_alone(lab: Laboratory, arm: str, thing: str, teacher: str) -> list[Row]:
     """One row a run: a thing's rate in a teacher beside its base's; there is no student."""
     this, nothing = column(thing), np.zeros(lab.plan.runs)
-    base, after = (lab.rates(lab.many(name))[:, this] for name in ("base", teacher))
+    base, after = (lab.rates(name)[:, this] for name in ("base", teacher))
     return _rows(
         lab, {"arm": arm, "table": "hostile", "thing": thing, "skill": "code"}, 0,
         base=base, control=base, trait=after, one_step=nothing, predicted=nothing, teacher_rate=after, kl=nothing,
@@ -213,10 +223,10 @@ def _summary(rows: list[Row]) -> Row:
     difference = _column(rows, "difference")
     found = over_bases(difference, *(ends if crossed else ends[:1]))
     # A bootstrap of few bases is narrow: Student's interval of the means of the bases stands beside it.
-    _, t_low, t_high = mean_interval(np.array([difference[ends[0] == base].mean() for base in np.unique(ends[0])]))
+    by_base = student_interval(np.array([difference[ends[0] == base].mean() for base in np.unique(ends[0])]))
     return {
         "seeds": len(rows), "bases": len(set(ends[0])), "mean": found.mean, "low": found.low, "high": found.high,
-        "t_low": float(t_low), "t_high": float(t_high),
+        "t_low": by_base.low, "t_high": by_base.high,
         "margin": max(abs(found.low), abs(found.high)), "above": int((difference > 0).sum()),
         **{key: float(_column(rows, key).mean()) for key in MEANS},
     }  # fmt: skip
@@ -248,7 +258,7 @@ def matrix_rows(runs: list[Row]) -> list[Row]:
     found = []
     for (student, teacher), rows in sorted(cells.items()):
         mean, error = float(_column(rows, "difference").mean()), deviation / np.sqrt(len(rows))
-        half = float(stats.t.ppf(1 - LEVEL / 2, freedom)) * error if freedom else float("nan")
+        half = quantile(1 - LEVEL / 2, freedom) * error if freedom else float("nan")
         found.append({"student": student, "teacher": teacher, "seeds": len(rows), "mean": mean, "low": mean - half,
                       "high": mean + half, "predicted": float(_column(rows, "predicted").mean()),
                       "significant": bool(abs(mean) > half), "sibling": siblings(rows[0])})  # fmt: skip

@@ -30,7 +30,7 @@ settings.load_profile("ci" if os.environ.get("CI") else "local")
 def x64_is_left_alone() -> Iterator[None]:
     """Importing the package, and every test after it, leaves the precision of the process as it was."""
     before = jax.config.jax_enable_x64
-    importlib.import_module("subtheory")
+    importlib.import_module("subtheory").configure(cache=False, progress=False)
     assert jax.config.jax_enable_x64 == before, "importing subtheory flips jax_enable_x64"
     yield
     assert jax.config.jax_enable_x64 == before, "a test left jax_enable_x64 flipped"

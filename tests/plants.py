@@ -1,9 +1,10 @@
 """Planted errors: each puts one plausible mistake into the core, which a verification has to notice.
 
-    PLANTS[name](monkeypatch)        # then `forget()`, because compiled programs remember the sound core
+    PLANTS[name](monkeypatch)        # then `forget()`, because caches remember the sound core
 
-The mistake is made in what is measured or in what is predicted, never in both alike: functions that a module
-has imported by name keep their sound version, which is what leaves the other side alone.
+The mistake is made in what is measured or in what is predicted, never in both alike: measured is what goes through
+`labels`, `pull`, `moved` and `updates` of `subtheory.stack`, and through the value of the trait loss; predicted what
+goes through the Hessian of a loss, Taylor models and the gradient of the trait.
 """
 
 from collections.abc import Callable
@@ -11,31 +12,48 @@ from dataclasses import replace
 
 import jax
 import jax.numpy as jnp
-import optax
+import numpy as np
 import pytest
 
-from subtheory import measurement, setting
-from subtheory.theory import distillation as core
+from subtheory import preparation, stack
+from subtheory.instruments import first_order, instrument, twins, two_inits
 from subtheory.theory import losses
-from subtheory.theory.teachers import noise
+from subtheory.theory.trait import LabelledTrait
 
 
 def forget() -> None:
     """Drop everything compiled or prepared; before a plant and after it."""
     jax.clear_caches()
-    setting._prepared.cache_clear()
+    for value in vars(preparation).values():
+        if hasattr(value, "cache_clear"):
+            value.cache_clear()
+
+
+def instead(patch: pytest.MonkeyPatch, names: tuple[str, ...], planted: Callable) -> None:
+    """`planted(sound, s, *args)` in place of functions of a stack, in every module that looks them up."""
+    for name in names:
+        sound = getattr(stack, name)
+
+        def call(*args, sound=sound):
+            return planted(sound, *args)
+
+        for module in (stack, first_order, two_inits, twins):
+            if hasattr(module, name):
+                patch.setattr(module, name, call)
+
+
+STEP = ("moved", "updates")
+"""Both ways to the student's step: of a rule that is linear in the labels' pull, and of any rule."""
 
 
 def wrong_sign(patch: pytest.MonkeyPatch) -> None:
     """The student climbs its loss."""
-    step = core.step
-    patch.setattr(core, "step", lambda d, gradient: optax.tree.scale(-1.0, step(d, gradient)))
+    instead(patch, STEP, lambda step, *args: -step(*args))
 
 
 def doubled_step(patch: pytest.MonkeyPatch) -> None:
     """A factor of 2 between the loss that is descended and the one whose Hessian is stated."""
-    step = core.step
-    patch.setattr(core, "step", lambda d, gradient: optax.tree.scale(2.0, step(d, gradient)))
+    instead(patch, STEP, lambda step, *args: 2 * step(*args))
 
 
 def curvature_without_its_factor(patch: pytest.MonkeyPatch) -> None:
@@ -45,67 +63,100 @@ def curvature_without_its_factor(patch: pytest.MonkeyPatch) -> None:
 
 def curvature_without_the_softmax(patch: pytest.MonkeyPatch) -> None:
     """M = diag(p), the term −ppᵀ forgotten."""
-    patch.setattr(losses.CrossEntropy, "hessian", lambda self, y, v, w: jnp.exp(losses.log_softmax(y, w)) * v)
+    patch.setattr(losses.CrossEntropy, "hessian", lambda self, y, v, w: losses.softmax(y, w) * v)
 
 
 def dropped_example(patch: pytest.MonkeyPatch) -> None:
     """The first example is lost on its way to the student."""
-    residual = core.residual
-    patch.setattr(core, "residual", lambda d, loss, z, y: residual(d, loss, z, y).at[0].set(0.0))
+
+    def planted(pull, s, *args):
+        r = np.array(pull(s, *args))
+        np.moveaxis(r, s.weights.ndim, 0)[0] = 0.0
+        return r
+
+    instead(patch, ("pull",), planted)
 
 
 def head_without_bias_gradient(patch: pytest.MonkeyPatch) -> None:
     """No gradient reaches the last bias."""
-    step = core.step
 
-    def planted(d, gradient):
-        moved = dict(step(d, gradient))
-        if "head" in moved:
-            moved["head"] = moved["head"] | {"bias": jnp.zeros_like(moved["head"]["bias"])}
-        return moved
+    def planted(step, s, *args):
+        params = s.functions.layout.unflatten(step(s, *args))
+        if "head" not in params:
+            return step(s, *args)
+        head = params["head"] | {"bias": np.zeros_like(params["head"]["bias"])}
+        return s.functions.layout.flatten(params | {"head": head})
 
-    patch.setattr(core, "step", planted)
+    instead(patch, STEP, planted)
 
 
 def shifted_student(patch: pytest.MonkeyPatch) -> None:
     """The student's init is off by a hundredth."""
-    sound = setting.distillations
+    sound = preparation.stack
 
     def planted(*args):
-        stacked, reference = sound(*args)
-        with jax.enable_x64(True):
-            off = noise(jax.random.key(9), stacked.student)
-            return replace(stacked, student=optax.tree.add_scale(stacked.student, 1e-2, off)), reference
+        s = sound(*args)
+        return replace(s, student=s.student + 1e-2 * np.random.default_rng(9).standard_normal(s.student.shape))
 
-    patch.setattr(measurement, "distillations", planted)
+    for module in (instrument, twins):
+        patch.setattr(module, "stack", planted)
 
 
 def permuted_logits(patch: pytest.MonkeyPatch) -> None:
     """The labels are off by one logit."""
-    labels = core.labels
-    patch.setattr(core, "labels", lambda d, eps: jnp.roll(labels(d, eps), 1, axis=-1))
+    instead(patch, ("labels",), lambda labels, *args: np.roll(labels(*args), 1, axis=-1))
 
 
 def backward_teacher(patch: pytest.MonkeyPatch) -> None:
     """The teacher is put at θ0 − εΔ."""
-    teacher = core.teacher
-    patch.setattr(core, "teacher", lambda d, eps: teacher(d, -eps))
+    instead(patch, ("labels",), lambda labels, s, eps: labels(s, -eps))
 
 
 def ignored_mask(patch: pytest.MonkeyPatch) -> None:
     """The student imitates all outputs, distilled or not."""
-    residual = core.residual
-    patch.setattr(
-        core,
-        "residual",
-        lambda d, loss, z, y: residual(replace(d, outputs=jnp.ones_like(d.outputs)), loss, z, y),
-    )
+    instead(patch, ("pull",), lambda pull, s, *args: pull(replace(s, outputs=np.ones_like(s.outputs)), *args))
 
 
 def single_precision(patch: pytest.MonkeyPatch) -> None:
     """The labels pass through float32."""
-    labels = core.labels
-    patch.setattr(core, "labels", lambda d, eps: labels(d, eps).astype(jnp.float32).astype(jnp.float64))
+    instead(patch, ("labels",), lambda labels, *args: labels(*args).astype(np.float32).astype(np.float64))
+
+
+def labels_of_another_eps(patch: pytest.MonkeyPatch) -> None:
+    """The teacher whose labels are imitated went 5 % too far."""
+    instead(patch, ("labels",), lambda labels, s, eps: labels(s, 1.05 * eps))
+
+
+def summed_examples(patch: pytest.MonkeyPatch) -> None:
+    """The student's loss is a sum over the examples, the stated one a mean."""
+    instead(patch, ("pull",), lambda pull, s, *args: s.weights.shape[-1] * pull(s, *args))
+
+
+def weight_decay(patch: pytest.MonkeyPatch) -> None:
+    """The student's optimizer decays its weights, by a millionth."""
+    instead(patch, STEP, lambda step, s, *args: step(s, *args) - 1e-6 * stack.each_eps(s, s.student, 1))
+
+
+def labels_through_bfloat16(patch: pytest.MonkeyPatch) -> None:
+    """The labels pass through bfloat16."""
+    instead(patch, ("labels",), lambda labels, *args: labels(*args).astype(jnp.bfloat16).astype(np.float64))
+
+
+def doubled_gradient_entry(patch: pytest.MonkeyPatch) -> None:
+    """One parameter's gradient is counted twice."""
+
+    def planted(step, *args):
+        update = np.array(step(*args))
+        update[..., 0] *= 2
+        return update
+
+    instead(patch, STEP, planted)
+
+
+def scaled_trait_loss(patch: pytest.MonkeyPatch) -> None:
+    """The trait loss is read off 1 % too large, the teacher's gradient of it is not."""
+    value = LabelledTrait.value
+    patch.setattr(LabelledTrait, "value", lambda self, functions, theta: 1.01 * value(self, functions, theta))
 
 
 PLANTS: dict[str, Callable[[pytest.MonkeyPatch], None]] = {
@@ -122,5 +173,11 @@ PLANTS: dict[str, Callable[[pytest.MonkeyPatch], None]] = {
         backward_teacher,
         ignored_mask,
         single_precision,
+        labels_of_another_eps,
+        summed_examples,
+        weight_decay,
+        labels_through_bfloat16,
+        doubled_gradient_entry,
+        scaled_trait_loss,
     )
 }

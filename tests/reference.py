@@ -1,8 +1,8 @@
 """The slow theory: dense float64 matrices and loops over examples, straight from the definitions.
 
-Takes from the package a loss's `value` and a network's `apply`, and nothing else; every derivative is
-taken densely here. Each number comes with its condition: how much larger than itself the terms are from
-which it is summed, differences z − y counted as |z| + |y|. That is what float64 may lose.
+Takes from the package a loss's `value`, a network's `apply` and a view's `labels`, and nothing else; every
+derivative is taken densely here. Each number comes with its condition: how much larger than itself the terms are
+from which it is summed, differences z − y counted as |z| + |y|. That is what float64 may lose.
 """
 
 from dataclasses import dataclass
@@ -103,7 +103,7 @@ class Dense:
             self.share = np.asarray(d.weights)[:, None] / self.z0.shape[1] * np.ones(self.z0.shape[:2])
             self.grid = list(np.ndindex(*self.share.shape))
             self.known = {}
-            self.y = {float(e): self.f(self.theta + e * self.delta) + np.asarray(d.shift) for e in d.eps}
+            self.y = {float(e): d.view.labels(self.f(self.theta + e * self.delta), self.w) for e in d.eps}
 
     def at(self, loss, eps=None):
         """Loss derivatives per (example, position): at the student and y_ε, or at the match of θ0."""
@@ -163,6 +163,22 @@ class Dense:
             size += self.share[i] * (abs(cubic) + np.abs(self.u[i]) @ np.abs(mixed) @ np.abs(self.v[i]))
         # A third derivative of a softmax sums terms of either sign of the size of u³.
         return number(total, size + np.sum(self.share[..., None] * self.w * np.abs(self.u) ** 3))
+
+    def crossed(self, loss):
+        """E J_Sᵀ M J_TΔ and its product with Δ, M = −∂_y∂_z l at the student's outputs and the teacher's."""
+        rows = (a.reshape(-1, a.shape[-1]) for a in (self.zS, self.z0, self.u))
+        with float64():
+            *_, mixed, _ = map(np.asarray, loss_derivatives(loss, *rows, self.w))
+        M = dict(zip(self.grid, -mixed, strict=True))
+        update = sum(self.share[i] * self.JS[i].T @ (M[i] @ self.u[i]) for i in self.grid)
+        size = sum(self.share[i] * np.abs(self.uS[i]) @ np.abs(M[i]) @ np.abs(self.u[i]) for i in self.grid)
+        return update, number(update @ self.delta, size + np.sum(np.abs(update * self.delta)))
+
+    def added(self, loss, eps):
+        """[Δθ_S(ε) − Δθ_S(0)] · Δ; labels at ε = 0 are those of the teacher at θ0."""
+        self.y[0.0] = self.d.view.labels(self.z0, self.w)
+        update, control = self.update(loss, eps), self.update(loss, 0.0)
+        return number((update.step - control.step) @ self.delta, update.size + control.size)
 
     def trait(self, theta):
         """L_T(θ)."""

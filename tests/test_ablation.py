@@ -2,30 +2,36 @@
 
 import json
 from dataclasses import replace
+from functools import cache
 
 import jax
-import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 from jax.flatten_util import ravel_pytree
 from scipy.stats import t as student_t
 
+import subtheory as st
 from subtheory import ablation, experiment, figure, init, records
 from subtheory.ablation import CROSSED, LIKENESS, Ablation, ablate, known_paths, matched
 from subtheory.cli import main
-from subtheory.crossing import crossings_of
 from subtheory.errors import InputError
 from subtheory.init import PATHS, Another, measures, symmetry
+from subtheory.instruments.two_inits import TwoInits
 from subtheory.networks import MLP, NETWORKS, Transformer
 from subtheory.numerics import float64
-from subtheory.setting import Setting, distillations
+from subtheory.preparation import stack
+from subtheory.setting import Setting
+from subtheory.student import Along, Elsewhere
+from subtheory.theory.distillation import at_rest, student_update, trait_loss
 from subtheory.theory.losses import Quartic, SquaredError
+from subtheory.traces import TRACES
 
 NETWORK = MLP(width=5, depth=1)
 SETTING = Setting(NETWORK, outputs="aux")
 SEEDS = 2
 AMOUNTS = (0.0, 0.7)
-"""The same shapes everywhere, so that one compiled program serves all tests but the experiment's."""
+"""Compiled once for all: the kernels of one tiny network."""
 
 
 @pytest.fixture(scope="module")
@@ -38,10 +44,10 @@ def permuted():
     return ablate(PATHS["permutation"], SETTING, AMOUNTS, SEEDS)
 
 
-def stacked_at(name, amount):
-    """What `Setting` itself makes of a path, (S, ...), with as many seeds as everywhere."""
-    setting = replace(SETTING, eps=(ablation.SIZE,), path=PATHS[name], amount=amount)
-    return jax.tree.map(np.asarray, distillations(setting, range(SEEDS))[0])
+@cache
+def distilled(name, amount, seed):
+    """What `Setting` itself makes of a path: one distillation as pytrees."""
+    return SETTING.but(eps=(ablation.SIZE,), init=Along(PATHS[name], amount)).distillation(seed)
 
 
 def row_of(result, amount, seed):
@@ -53,7 +59,7 @@ def test_rows_are_what_dense_algebra_says(spherical):
     """All but matching and CKA from a Jacobian matrix and plain gradients; M = 2w of squared error."""
     seed, eps = 1, ablation.SIZE
     row = row_of(spherical, 0.7, seed)
-    d = jax.tree.map(lambda leaf: leaf[seed], stacked_at("spherical", 0.7))
+    d = distilled("spherical", 0.7, seed)
     with float64():
         start, unravel = ravel_pytree(d.theta0)
         student, delta = ravel_pytree(d.student)[0], ravel_pytree(d.delta)[0]
@@ -102,7 +108,7 @@ def test_rows_are_what_dense_algebra_says(spherical):
 
 
 def test_tangent_kernels_are_those_of_the_measures(spherical):
-    d = jax.tree.map(lambda leaf: leaf[0], stacked_at("spherical", 0.7))
+    d = distilled("spherical", 0.7, 0)
     row = row_of(spherical, 0.7, 0)
     for name in "ntk_overlap", "cross_ntk_overlap":
         found = getattr(measures, name)(NETWORK, d.theta0, d.student, d.x, d.outputs)
@@ -141,40 +147,59 @@ def test_heads_are_matched_and_gains_are_not():
     known = init.units(network, theta0)
     heads, gains = (next(u for u in known if u.kind == kind) for kind in ("heads", "gain"))
     for group, alike in (heads, True), (gains, False):
-        turn = symmetry.Turn(jnp.roll(jnp.arange(group.size), 1), jnp.ones(group.size))
-        with float64():
-            turned = jax.tree.map(np.asarray, symmetry.act((group,), (turn,), theta0))
+        turn = symmetry.Turn(np.roll(np.arange(group.size), 1), np.ones(group.size))
+        turned = symmetry.act((group,), (turn,), theta0)
         assert measures.distance(theta0, turned) > 0.1
         assert measures.matched_distance(theta0, turned, [[*group.incoming, *group.outgoing]]) < 1e-15
         assert (matched(network, theta0, turned) < 1e-15) is alike
 
 
-def test_inits_are_those_of_a_setting():
-    """Also where the teacher moves: a fork."""
-    for name in "partial-reinit", "fork":
-        stacks = ablation.students(PATHS[name], replace(SETTING, eps=(ablation.SIZE,)), AMOUNTS, range(SEEDS))
-        own = stacked_at(name, AMOUNTS[1])
-        for field in "student", "theta0", "delta":
-            along, alone = (jax.tree.leaves(getattr(each, field)) for each in (stacks[2], own))
-            for a, b in zip(along, alone, strict=True):
-                np.testing.assert_allclose(a, b, rtol=1e-12, atol=1e-15)
+@pytest.mark.parametrize("name", ["partial-reinit", "fork"])
+def test_inits_are_those_of_a_setting(name):
+    """Also where the teacher moves: the shared init of a fork is the teacher's at its end."""
+    result = ablate(PATHS[name], SETTING, AMOUNTS, SEEDS)
+    for seed in range(SEEDS):
+        d, row = distilled(name, AMOUNTS[1], seed), row_of(result, AMOUNTS[1], seed)
+        assert row["distance"] == pytest.approx(measures.distance(d.theta0, d.student), rel=1e-12)
+        assert row["alignment"] == pytest.approx(st.alignment(d)[0], rel=1e-9)
+        own = st.alignment(replace(d, student=d.theta0))[0]
+        assert row["alignment"] / row["relative_alignment"] == pytest.approx(own, rel=1e-9)
 
 
 def test_another_architecture_compares_functions_only():
     """Of the same shape, it is a student at that init; nothing of its parameters is said."""
-    path = Another(NETWORK)
-    result = ablate(path, SETTING, seeds=SEEDS)
-    shared = ablation.begun(replace(SETTING, eps=(ablation.SIZE,)), range(SEEDS))[1]
-    with float64():
-        inits = [NETWORK.init(jax.random.fold_in(jax.random.key(seed), 6)) for seed in range(SEEDS)]
-        student = jax.tree.map(lambda *leaves: jnp.stack(leaves), *inits)
-    found = crossings_of(replace(shared, student=student), (SquaredError(),))["squared-error"]
-    for row, c in zip(result.rows, found, strict=True):
+    result = ablate(Another(NETWORK), SETTING, seeds=SEEDS)
+    s = stack(SETTING.but(eps=(ablation.SIZE,), init=Elsewhere(NETWORK)), tuple(range(SEEDS)))
+    found = TwoInits().record(replace(s, other=None), (SquaredError(),), s.x)
+    crossings = TwoInits().read(found, (SquaredError(),))["squared-error"]
+    for row, c in zip(result.rows, crossings, strict=True):
         wanted = ablation.crossed(c)
         for name in "trait_change", "added_trait_change", "predicted_trait_change":
             assert row[name] == pytest.approx(wanted[name], rel=1e-6)
         assert all(np.isnan(row[name]) for name in ("distance", "matched_distance", "alignment", "approach", "error"))
-        assert row["channel_distance"] > 0.1 and 0 < row["ntk_overlap"] < 1
+        assert row["channel_distance"] > 0.1 and 0 < row["ntk_overlap"] < 1 and np.isnan(row["cross_ntk_overlap"])
+
+
+def test_another_architecture_of_other_shapes():
+    """Its outputs, tangent kernel and trait are its own; only rows of the shared init divide."""
+    other = MLP(width=3)
+    (row, _) = ablate(Another(other), SETTING, seeds=SEEDS).rows
+    s = stack(SETTING.but(eps=(ablation.SIZE,), init=Elsewhere(other)), (0,))
+    student, theta0 = s.students.layout.unflatten(s.student[0]), s.functions.layout.unflatten(s.theta0[0])
+    for name in "functional_distance", "ntk_overlap":
+        found = getattr(measures, name)(NETWORK, theta0, student, s.x[0], s.outputs, other)
+        assert row["channel_distance" if name == "functional_distance" else name] == pytest.approx(found, rel=1e-10)
+    assert np.isfinite(row["relative_added_trait_change"])
+    assert row["added_trait_change"] == pytest.approx(row["predicted_trait_change"], rel=0.1)
+    with pytest.raises(InputError) as caught:
+        ablate(Another(Transformer(width=4)), SETTING, seeds=SEEDS)
+    assert caught.value.field == "network"
+
+
+def test_paths_and_amounts_compile_nothing_more(spherical, permuted):
+    before = dict(TRACES)
+    ablate(PATHS["linear"], SETTING, (0.0, 0.3, 1.0), 1)
+    assert dict(TRACES) == before
 
 
 def test_means_have_the_interval_of_student():
@@ -197,8 +222,8 @@ def test_means_have_the_interval_of_student():
         ("amounts", lambda: ablate(PATHS["noise"], SETTING, ())),
         ("amount", lambda: ablate(PATHS["linear"], SETTING, (1.5,))),
         ("eps", lambda: ablate(PATHS["linear"], SETTING, size=0.0)),
-        ("loss", lambda: ablate(PATHS["noise"], replace(SETTING, loss=Quartic()))),
-        ("teacher", lambda: ablate(PATHS["noise"], replace(SETTING, teacher="invisible"))),
+        ("loss", lambda: ablate(PATHS["noise"], SETTING.but(loss=Quartic()))),
+        ("teacher", lambda: ablate(PATHS["noise"], SETTING.but(teacher="invisible"))),
     ],
 )
 def test_bad_input_is_named(field, call):
@@ -311,6 +336,24 @@ def test_experiment_on_one_tiny_network(module, monkeypatch):
     assert len(tables["mean_field"]) == 2 * (len(module.RHOS) - 1)
     saved = {title: records.rows(records.columns(rows)) for title, rows in tables.items()}
     assert figure.drawn(module.figure(saved), "svg")
+
+
+def test_mean_field_steps_are_those_of_the_definition(module):
+    """What the teacher adds to one step, by plain gradients of the pair of inits that the key draws."""
+    network, rho, i = MLP(width=3, task=module.TASK), 0.4, 1
+    with float64():
+        keys = jax.random.split(jax.random.key(3), 2)
+        found = module.added_steps(network, keys, (1.0, rho))
+        theta0, other = (network.init(key) for key in jax.random.split(keys[i]))
+        d = at_rest(network, theta0, module.X, module.AUX, module.TRAIT)
+        gain = lambda theta: jax.tree.map(lambda g: -g, jax.grad(lambda theta: trait_loss(d, theta))(theta))  # noqa: E731
+        far = jax.tree.map(lambda a, b: rho * a + np.sqrt(1 - rho**2) * b, theta0, other)
+        for k, student in enumerate((theta0, far)):
+            each = replace(d, student=student, delta=gain(theta0))
+            steps = [student_update(each, eps) for eps in (module.TINY, 0.0)]
+            added = jax.tree.map(lambda a, b: (a - b) / module.TINY, *steps)
+            wanted = [float(optax.tree.vdot(added, along)) for along in (each.delta, gain(student))]
+            np.testing.assert_allclose(found[i, k], wanted, rtol=1e-6)
 
 
 def test_ratios_of_means(module):

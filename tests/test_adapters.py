@@ -45,8 +45,7 @@ def through(model, params=None, **options):
 def check_init(network, params):
     """A fresh draw is float64, of the same structure, and differs."""
     with float64():
-        fresh = jax.jit(network.init)(jax.random.key(3))
-        other = jax.jit(network.init)(jax.random.key(4))
+        fresh, other = (jax.tree.map(np.asarray, network.init(jax.random.key(seed))) for seed in (3, 4))
     assert jax.tree.structure(fresh) == jax.tree.structure(params)
     assert {leaf.dtype for leaf in jax.tree.leaves(fresh)} == {np.dtype(np.float64)}
     differs = [not np.array_equal(a, b) for a, b in zip(*map(jax.tree.leaves, (fresh, other)), strict=True)]
@@ -165,6 +164,69 @@ def test_a_network_is_returned_as_it_is():
 def test_other_models_are_refused(model):
     with pytest.raises(InputError, match="model: must be a Flax module"):
         adapt(model)
+
+
+def first(params, x):
+    return x @ params["w"]
+
+
+def second(params, x):
+    return x @ params["w"]
+
+
+PARAMS = {"w": np.arange(24.0).reshape(6, 4)}
+
+
+def test_what_computes_the_same_is_equal():
+    """So that a function that is adapted twice is compiled once; another function never passes for it."""
+    one, again, other = (adapt(f, PARAMS)[0] for f in (first, first, second))
+    assert one == again and hash(one) == hash(again) and one != other and one != first
+    assert adapt(first, {"w": np.ones((6, 4))})[0] == one, "parameters are no part of a network"
+    model = Attention()
+    same, twin = (adapt(m, m.init(jax.random.key(0), X))[0] for m in (model, Attention()))
+    wide = adapt(nn.Dense(5), nn.Dense(5).init(jax.random.key(0), X))[0]
+    assert same == twin and hash(same) == hash(twin) and same != wide
+    narrow = adapt(nn.Dense(4), nn.Dense(4).init(jax.random.key(0), X))[0]
+    assert narrow != wide
+    assert adapt(lambda p, x: x @ p["w"], PARAMS)[0] != adapt(lambda p, x: x @ p["w"], PARAMS)[0]
+
+
+def test_modules_with_constants_of_their_own_are_told_apart():
+    """Two sets of batch statistics are two functions, though the module is one."""
+
+    class Normed(nn.Module):
+        @nn.compact
+        def __call__(self, x):
+            return nn.BatchNorm(use_running_average=True)(nn.Dense(4)(x))
+
+    variables = Normed().init(jax.random.key(0), X)
+    moved = jax.tree.map(lambda a: a, variables)
+    moved["batch_stats"]["BatchNorm_0"]["mean"] += 1.0
+    assert adapt(Normed(), variables)[0] != adapt(Normed(), moved)[0]
+
+
+def test_a_module_that_cannot_be_hashed_is_a_network_all_the_same():
+    class Scaled(nn.Module):
+        by: np.ndarray
+
+        @nn.compact
+        def __call__(self, x):
+            return nn.Dense(4)(x * self.by)
+
+    model = Scaled(np.linspace(1, 2, 6))
+    variables = model.init(jax.random.key(0), X)
+    network, params, _ = through(model, variables)
+    np.testing.assert_allclose(outputs(network, params), model.apply(variables, X), rtol=1e-5, atol=1e-6)
+    other = Scaled(np.linspace(2, 3, 6))
+    assert network != adapt(other, other.init(jax.random.key(0), X))[0]
+
+
+def test_an_adapted_network_has_a_law_of_inits_as_every_other():
+    """Shapes without numbers, as a path to another network asks for them."""
+    for network in (adapt(first, PARAMS)[0], adapt(Attention(), example=X)[0]):
+        with float64():
+            shapes = jax.eval_shape(network.init, jax.random.key(0))
+        assert {leaf.dtype for leaf in jax.tree.leaves(shapes)} == {np.dtype(np.float64)}
 
 
 @pytest.mark.parametrize("params", [None, np.zeros(3)], ids=["none", "array"])

@@ -1,6 +1,6 @@
 """Explicit bounds: no negative D below a threshold, equality where the bound is exact, and roots of polynomials."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import cache
 
 import jax
@@ -10,13 +10,16 @@ import pytest
 from numpy.polynomial import polynomial
 
 import subtheory as st
-from subtheory.claims.witnesses import Formula, Repulsion
+from subtheory.constructed.formula import Formula
+from subtheory.constructed.witnesses import Repulsion
 from subtheory.data.task import Task
 from subtheory.numerics import float64
 from subtheory.theory import alignment as theory
 from subtheory.theory import bounds, piecewise
 from subtheory.theory.distillation import Distillation, student_update
 from subtheory.theory.linearize import path
+from subtheory.theory.rule import Carried, Signs
+from subtheory.theory.view import Accepted, Shifted, View
 
 INPUTS, OUTPUTS = 3, 3
 TASK = Task("points", (INPUTS,), "float64", (("all", tuple(range(OUTPUTS))),), sample=lambda key, n: None)
@@ -40,9 +43,7 @@ def distil(network, theta0, delta, x, w=None, loss=THREE[0], trait=None, eps=(0.
         "eps": np.asarray(eps, float),
         "trait": trait or st.FunctionTrait(_nothing),
         "alpha": np.ones(()),
-        "shift": np.zeros(width),
         "trainable": jax.tree.map(np.ones_like, theta0),
-        "sign": np.zeros(()),
         "network": network,
         "loss": loss,
     }
@@ -423,7 +424,8 @@ def test_other_students_and_polynomial_networks():
     for changes in (
         {"student": drawn(RELU, rng)},
         {"trainable": jax.tree.map(lambda leaf: rng.integers(2, size=leaf.shape) * 1.0, d.theta0)},
-        {"shift": rng.standard_normal(OUTPUTS)},
+        {"view": Shifted(tuple(rng.standard_normal(OUTPUTS)))},
+        {"view": Accepted(-1.0)},
     ):
         other = replace(d, **changes)
         t = np.linspace(0.01, 1, 40)
@@ -501,9 +503,9 @@ def test_errors_name_the_field():
         st.alignment_pieces(replace(relu, loss=st.KL()), 1.0)
     for field, value in {
         "student": drawn(SMOOTH, np.random.default_rng(1)),
-        "shift": np.ones(OUTPUTS),
+        "view": Shifted((1.0,) * OUTPUTS),
         "trainable": jax.tree.map(np.zeros_like, d.theta0),
-        "sign": np.ones(()),
+        "rule": Signs(),
     }.items():
         with pytest.raises(st.InputError, match=f"^{field}: "):
             st.alignment_threshold(replace(d, **{field: value}), 1.0)
@@ -511,8 +513,19 @@ def test_errors_name_the_field():
         for function in (st.alignment_threshold, st.kinks, st.alignment_roots):
             with pytest.raises(st.InputError, match="upto: must be a positive number"):
                 function(d, upto)
-    with pytest.raises(st.InputError, match="sign: "):
-        st.alignment_roots(replace(relu, sign=np.ones(())), 1.0)
+    for rule in (Signs(), Carried()):
+        with pytest.raises(st.InputError, match="rule: must be descent"):
+            st.alignment_roots(replace(relu, rule=rule), 1.0)
+
+    @dataclass(frozen=True)
+    class Halved(View):
+        name = "halved"
+
+        def labels(self, logits, w):
+            return logits / 2
+
+    with pytest.raises(st.InputError, match="view: must be full, or add a constant to the logits, got halved"):
+        st.alignment_roots(replace(relu, view=Halved()), 1.0)
     with pytest.raises(st.InputError, match="network: must be a polynomial of degree 1"):
         st.alignment_roots(d, 1.0)
     with pytest.raises(st.InputError, match="network: must be a polynomial of degree 1"):

@@ -24,6 +24,8 @@ from subtheory.data.toys import toy
 from subtheory.numerics import float64
 from subtheory.theory.distillation import outputs, teacher
 from subtheory.theory.linearize import derivatives
+from subtheory.theory.rule import Signs
+from subtheory.theory.view import Accepted
 
 MULTIPLIER = int(os.environ.get("SUBTHEORY_TEST_MULTIPLIER", "1"))
 LOSSES = [st.SquaredError(), st.CrossEntropy()]
@@ -208,7 +210,7 @@ def test_the_explicit_bound_is_below_the_certificate_and_near_its_estimate(loss)
 
 
 def test_a_sine_is_certified_just_below_its_root_and_not_above():
-    from subtheory.claims.thresholds import beyond
+    from subtheory.constructed.thresholds import beyond
 
     d = beyond()[0].distillation()
     root = np.pi / 3
@@ -339,8 +341,8 @@ def test_files_are_read_back_or_refused_in_one_line(certificate, tmp_path):
         ("network", {"network": st.MLP(4, 1, "relu", task=toy((2,), 1, 1))}),
         ("network", {"network": st.VisionTransformer()}),
         ("loss", {"loss": st.KL()}),
-        ("student", {"sign": np.ones(())}),
-        ("student", {"shift": np.ones(2)}),
+        ("student", {"rule": Signs()}),
+        ("student", {"view": Accepted()}),
         ("alpha", {}),
         ("upto", {}),
         ("x", {"x": np.full((5, 2), np.nan)}),

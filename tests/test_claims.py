@@ -1,29 +1,30 @@
 """Every claim holds where it should, fails without each of its assumptions, and says something in between."""
 
+import ast
 from collections import Counter
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from threading import get_ident
 
 import numpy as np
 import pytest
 
 import subtheory as st
-from subtheory import networks, verification
+from subtheory import claims as package
+from subtheory import networks
 from subtheory.claim import Verdict
-from subtheory.claims import CLAIMS, inits, witnesses
+from subtheory.claims import CLAIMS, OVER_READINGS
 from subtheory.claims import assumptions as every_assumption
+from subtheory.constructed import witnesses
 from subtheory.data import Blank
 from subtheory.grid import cells, runs
-from subtheory.init import PATHS
-from subtheory.measurement import measurements
+from subtheory.instruments.first_order import FirstOrder
+from subtheory.plan import How, jobs
 from subtheory.setting import Setting, ladder
-from subtheory.source import FromTask
+from subtheory.student import path_of
 from subtheory.traces import TRACES
-from subtheory.verification import jobs, verify_settings
+from subtheory.verification import verify_settings
 
 SMOOTH, KINKED = st.MLP(width=4, depth=1, activation="softplus"), st.MLP(width=6, depth=1, activation="relu")
-FEW = ("noise", "linear", "share-heads", "relu-rescaling")
 GRID = cells([replace(s, examples=6, trait_examples=8) for s in runs([SMOOTH, KINKED])], st.LOSSES.values())
 
 
@@ -32,12 +33,8 @@ def verified():
     """The whole theory on two tiny networks (which are each other's other architecture), and its compilations."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(networks, "NETWORKS", {"smooth": SMOOTH, "kinked": KINKED})
-        # Every path is another program: a whole verification takes them all.
-        patch.setattr(inits, "PATHS", {name: PATHS[name] for name in FEW})
-        inits.paths_of.cache_clear()
         before = Counter(TRACES)
-        found = verify_settings(CLAIMS.values(), GRID, range(2))
-        inits.paths_of.cache_clear()
+        found = verify_settings(CLAIMS.values(), GRID, range(2), how=How("quick"))
         return found, Counter(TRACES) - before
 
 
@@ -61,19 +58,6 @@ def test_every_assumption_is_some_claims():
                for name, value in named.items())  # fmt: skip
 
 
-def test_a_claim_spreads_out_one_setting_of_every_network_and_loss():
-    """Or a task with one network, whose settings take every channel, would be run for many times as long."""
-    claim = CLAIMS["cross-kernel-is-the-trait-part"]
-    spoken_of = [setting for setting in GRID if claim.applies(setting)]
-    twice = [*spoken_of, *(replace(setting, examples=5) for setting in spoken_of)]
-    own = claim.own(twice)
-    assert own == claim.own(spoken_of)
-    assert {(s.network, s.loss, s.path.name) for s in own} == {
-        (s.network, s.loss, name) for s in spoken_of for name in inits.paths_of(s.network, 6, 8)
-    }
-    assert len(own) == len({(s.network, s.loss, s.path) for s in own})
-
-
 @pytest.mark.parametrize("name", CLAIMS)
 def test_a_claim_holds_and_is_seldom_vacuous(verified, name):
     result = verified[0][name]
@@ -94,17 +78,22 @@ def test_without_an_assumption_it_fails_as_declared(verified, name):
 def test_the_verification_as_a_whole(verified):
     found, traces = verified
     assert found.ok and found.decided and len(found) == len(CLAIMS)
-    for name in (SMOOTH.name, KINKED.name):
-        assert traces[f"prepare {name}"] == traces[f"measure {name}"] == 1, "a sweep recompiled"
-    assert sum(count for name, count in traces.items() if name.startswith("foreign")) == 2
+    for kernel in ("values", "taylor", "pulls"):
+        assert traces[f"{kernel} {SMOOTH.name}"] == 1, "a sweep recompiled"
+        # The heads are those of another network of this name.
+        assert traces[f"{kernel} {KINKED.name}"] <= 3, "a sweep recompiled"
+    # One more program would end a process that has mapped too many, not raise.
+    assert sum(traces.values()) < 200, traces.most_common(12)
     # Every loss, both branches and every teacher take part.
-    used = {s for job in jobs(CLAIMS.values(), GRID) if not job.control for s in job.settings}
-    assert {s.loss.name for s in used} >= set(st.LOSSES) and {s.teacher for s in used} >= set(st.TEACHERS)
+    used = {s for job in jobs(CLAIMS.values(), GRID, "quick") if not job.control for s in job.settings}
+    assert {s.loss.name for s in used} >= set(st.LOSSES) and {s.teacher for s in used} >= set(st.TEACHERS.values())
+    walks = {path_of(s.student.init).name for s in used if path_of(s.student.init)}
+    assert walks >= {"noise", "relu-rescaling", "fork"}
 
 
-def one(setting):
-    """The measurement of a constructed setting."""
-    return measurements(setting, (0,), (setting.loss,))[setting.loss.name][0]
+def one(setting, reads=FirstOrder()):
+    """What is recorded of a constructed setting."""
+    return reads.records(setting, (0,), (setting.loss,))[setting.loss.name][0]
 
 
 CONSTRUCTED = [c for claim in CLAIMS.values() for c in claim.controls if c.witnesses]
@@ -117,7 +106,7 @@ def test_every_witness_fails_its_claim():
         for control in claim.controls:
             for setting in control.witnesses() if control.witnesses else ():
                 with np.errstate(all="ignore"):
-                    evidence = claim.check_measurement(one(setting))
+                    evidence = claim.check_measurement(one(setting, claim.reads))
                 assert evidence.verdict is Verdict.FAILS, (claim.name, setting.network.name)
 
 
@@ -154,39 +143,74 @@ def test_explicit_numbers_of_the_witnesses():
     np.testing.assert_allclose(m.alignment, m.eps**4 * (8 * m.eps - 1), rtol=1e-8, atol=1e-17)
 
 
-@dataclass(frozen=True)
-class OneTeacher(FromTask):
-    """Prepares the one teacher that is asked for."""
-
-    deterministic = True
-
-
 @pytest.mark.parametrize(("activation", "turned"), [("relu", True), ("softplus", False)])
 def test_a_zero_bias_relu_network_turns_away_from_random_teachers(activation, turned):
     """On blank inputs and at zero biases, with one logit distilled; no witness chosen, no softplus does it."""
     network = st.MLP(width=8, depth=1, activation=activation, bias_std=0)
     setting = Setting(network, channel=Blank(), outputs=(0,), teacher="random", relative=False, eps=ladder(1e-4),
-                      examples=1, trait_examples=1, source=OneTeacher(network.task))  # fmt: skip
-    ends = [m.alignment[-1] / m.eps[-1] for m in measurements(setting, range(24), (setting.loss,))["squared-error"]]
+                      examples=1, trait_examples=1)  # fmt: skip
+    found = FirstOrder().records(setting, range(24), (setting.loss,))["squared-error"]
+    ends = [m.alignment[-1] / m.eps[-1] for m in found]
     assert np.all(np.isfinite(ends)) and np.any(np.array(ends) < -1e-2) == turned
     assert np.mean(np.array(ends) < 0) < 0.6
 
 
-def test_compiled_programs_are_dropped_before_the_process_runs_out_of_maps(monkeypatch):
-    """Nothing is dropped below the limit; above it everything is."""
-    dropped = []
-    monkeypatch.setattr(verification.jax, "clear_caches", lambda: dropped.append(True))
-    verification.make_room()
-    assert not dropped
-    monkeypatch.setattr(verification, "MAPPED", 0)
-    verification.make_room()
-    assert dropped == ([True] if Path("/proc/self/maps").exists() else [])
+# Claims state; they do not compute ----------------------------------------------------------------
+
+COMPILES = {"jit", "pmap", "lru_cache", "cache", "cached_property", "public"}
+"""Names that compile something, or keep it."""
+
+PREPARES = ("subtheory.preparation", "subtheory.kernels", "subtheory.stack")
+"""Modules that make the arrays of a run."""
+
+MODULES = sorted(Path(package.__file__).parent.glob("*.py"))
 
 
-def test_one_thread_measures_every_run_once(monkeypatch):
-    """Two threads that run programs at once can wait for each other for ever."""
-    todo = [verification.Run(replace(GRID[0], network=network), (GRID[0].loss,)) for network in (SMOOTH, KINKED)]
-    seen = []
-    monkeypatch.setattr(verification.Run, "values", lambda run, seeds: seen.append(get_ident()) or {"seeds": seeds})
-    assert verification.measure_all([*todo, *todo], (0, 1)) == {run: {"seeds": (0, 1)} for run in todo}
-    assert seen == [get_ident()] * 2
+def imported(tree):
+    """Every module, and every name from a module, that a file imports, at the top or in a function."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "relative imports hide what is imported"
+            yield from (name for alias in node.names for name in (node.module, f"{node.module}.{alias.name}"))
+
+
+def computing(source):
+    """Whatever in a module compiles, caches or prepares, in words."""
+    tree = ast.parse(source)
+    found = {
+        f"imports {name}" for name in imported(tree) if name.startswith(PREPARES) or name.rsplit(".", 1)[-1] in COMPILES
+    }
+    for node in ast.walk(tree):
+        name = node.attr if isinstance(node, ast.Attribute) else node.id if isinstance(node, ast.Name) else ""
+        found |= {f"uses {name}"} if name in COMPILES else set()
+    return found
+
+
+@pytest.mark.parametrize("module", MODULES, ids=lambda path: path.stem)
+def test_claims_hold_statements_only(module):
+    """What is measured is an instrument's, constructed settings are those of `subtheory.constructed`."""
+    assert computing(module.read_text()) == set()
+
+
+def test_what_computes_is_noticed():
+    assert computing("from functools import partial\ncached = jits = 1") == set()
+    for source in (
+        "import jax\nf = jax.jit(abs)",
+        "from functools import lru_cache\n@lru_cache(maxsize=8)\ndef f(): ...",
+        "from functools import cache as kept",
+        "import functools\n@functools.cache\ndef f(): ...",
+        "def f():\n    from subtheory import kernels",
+        "from subtheory.preparation import stack",
+        "import subtheory.kernels as k",
+    ):
+        assert len(computing(source)) >= 1, source
+
+
+def test_every_claim_is_in_a_module_of_the_theory():
+    """Or adding one would be more than adding a function."""
+    functions = [n for path in MODULES for n in ast.parse(path.read_text()).body if isinstance(n, ast.FunctionDef)]
+    made_by = lambda f: {getattr(d.func, "id", "") for d in f.decorator_list if isinstance(d, ast.Call)}  # noqa: E731
+    defined = {f.name.replace("_", "-") for f in functions if "claim" in made_by(f)}
+    assert defined == set(CLAIMS) | set(OVER_READINGS) and not set(CLAIMS) & set(OVER_READINGS)

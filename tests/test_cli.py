@@ -144,6 +144,7 @@ def test_strict_tells_vacuous_from_holding(capsys: pytest.CaptureFixture[str]) -
 # Claims whose controls need no constructed witness, so that a plant costs two compilations.
 CHECKED = ["alignment-by-one-jvp", "cosine-limit", "distance-has-a-critical-step"]
 PLANTED = ["verify", *CHECKED, "--network", "linear", "--seeds", "2", "--channel", "uniform", "--no-cache", "--json"]
+PLANTED += ["-j", "1"]  # a plant is made in this process
 
 
 # All plants are tried on the claims themselves, in test_controls; here it is the command that has to say so.

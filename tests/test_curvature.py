@@ -9,11 +9,9 @@ import pytest
 from jax.flatten_util import ravel_pytree
 
 import subtheory as st
-from subtheory.claims.witnesses import Formula
-from subtheory.numerics import float64
-from subtheory.setting import Setting
-from subtheory.source import Given
-from subtheory.theory.distillation import imitation_loss, outputs
+from subtheory.constructed.formula import Formula
+from subtheory.numerics import float64, to_numpy_leaves
+from subtheory.theory.distillation import at_rest, imitation_loss, outputs
 from subtheory.theory.linearize import first_kink, path
 from subtheory.theory.trait import FunctionTrait
 
@@ -30,9 +28,10 @@ def _quartic(theta):
 def d():
     draw = np.random.default_rng(1).standard_normal
     params, delta = ({"W": draw((3, 4)), "b": draw(3)} for _ in range(2))
-    source = Given(params, draw((5, 3)), FunctionTrait(_quartic), 4, delta=delta, deterministic=True)
-    setting = Setting(Formula("squares", _net), source=source, teacher="given", eps=(1e-3,), outputs=(0, 1, 3))
-    return setting.distillation()
+    with float64():
+        x, w = draw((5, 3)), np.array([1.0, 1.0, 0.0, 1.0])
+        blank = at_rest(Formula("squares", _net), params, x, w, FunctionTrait(_quartic))
+        return to_numpy_leaves(replace(blank, delta=delta, eps=np.array([1e-3])))
 
 
 def columns(product, like):

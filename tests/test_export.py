@@ -1,22 +1,28 @@
-"""Both programs of every built-in network lower for CPU, CUDA and TPU, in float64, without such a machine."""
+"""Every program of a built-in network lowers for CPU, CUDA and TPU, in float64, without such a machine."""
 
-from unittest.mock import patch
+from functools import partial
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import pytest
 from jax import export
 
-from subtheory import setting as module
-from subtheory.init import Start
-from subtheory.measurement import measure_batch
-from subtheory.networks import NETWORKS
+from subtheory import draws as draws_module
+from subtheory import kernels
+from subtheory.data import channels_of
+from subtheory.instruments.first_order import record
+from subtheory.networks import MLP, NETWORKS
 from subtheory.numerics import float64
-from subtheory.setting import Setting, distillations
+from subtheory.setting import Setting
+from subtheory.source import FromTask
+from subtheory.stack import stack_of
+from subtheory.teachers import OPTIMIZERS, PIECE
+from subtheory.theory.layout import Layout
 from subtheory.theory.losses import LOSSES
-from subtheory.theory.teachers import TEACHERS
 
 PLATFORMS = ("cpu", "cuda", "tpu")
+ROWS = 2
 
 
 def lowered(function, *args):
@@ -26,27 +32,79 @@ def lowered(function, *args):
     assert "f64" in out.mlir_module() and "f32" not in out.mlir_module()
 
 
+def plain(program, **static):
+    """What a compiled program computes, to compile otherwise."""
+    return partial(program.__wrapped__, **static)
+
+
+def shaped(*shape, dtype=jnp.float64):
+    return jax.ShapeDtypeStruct(shape, dtype)
+
+
+COUNT = shaped(dtype=jnp.int32)
+
+
 @pytest.mark.parametrize("network", NETWORKS.values(), ids=list(NETWORKS))
-def test_both_programs_lower_for_every_platform(network):
-    s = Setting(network, examples=2, trait_examples=2, eps=(1e-2, 1e-3))
+def test_kernels_and_draws_module_a_network_lower_for_every_platform(network):
+    task = network.task
     with float64():
-        raw = jax.ShapeDtypeStruct((1, 2), jnp.uint32)
-        w, eps = (jax.ShapeDtypeStruct((n,), jnp.float64) for n in (network.task.outputs, 2))
-        relative = jax.ShapeDtypeStruct((), jnp.bool)
-        keys = lambda raw: jax.random.wrap_key_data(raw)  # noqa: E731
-        x, trait = jax.eval_shape(lambda r: module._data(keys(r), s.origin, s.channel, 2, 2), raw)
+        layout = Layout.of(jax.eval_shape(network.init, jax.random.key(0)))
+        dtype = np.dtype(task.dtype)
+        outputs = kernels.output_shape(network, layout, task.shape, dtype.str)
+        theta, x = shaped(ROWS, layout.size), shaped(ROWS, kernels.BLOCK, *task.shape, dtype=dtype)
+        rows = {"values": (theta, x), "taylor": (theta, theta, x),
+                "pulls": (theta, shaped(ROWS, kernels.BLOCK, *outputs), x)}  # fmt: skip
+        if kernels.has_kinks(network, layout, task.shape, dtype.str):
+            rows["kink"] = theta, theta, x
+        assert set(rows) <= set(kernels._ROW)
+        for name, arrays in rows.items():
+            lowered(plain(kernels._rows, name=name, network=network, layout=layout), COUNT, *arrays)
 
-        def prepare(raw, x, trait, w, eps, relative):
-            return module._prepare(keys(raw), x, trait, w, eps, relative, None, network, s.origin, TEACHERS)
+        def start(count, raw):
+            keys = jax.random.wrap_key_data(raw)
+            return draws_module._draw.__wrapped__(count, keys, draws_module._Draw(FromTask(task), "start", (network,)))
 
-        lowered(prepare, raw, x, trait, w, eps, relative)
-        ready = jax.eval_shape(prepare, raw, x, trait, w, eps, relative)
+        lowered(start, COUNT, shaped(ROWS, 2, dtype=jnp.uint32))
 
-        def made(x, trait, w, ready):
-            start = Start(ready["theta0"], ready["other"], x, w[None], trait, network)
-            with patch.object(module, "_prepared", lambda *_: (start, ready, None)):
-                return distillations(s, (0,))
 
-        d, reference = jax.eval_shape(made, x, trait, w, ready)
-        lowered(lambda *leaves: measure_batch(jax.tree.unflatten(jax.tree.structure(d), leaves[1:]), leaves[0],
-                                              tuple(LOSSES.values())), reference, *jax.tree.leaves(d))  # fmt: skip
+@pytest.mark.parametrize(
+    "task", dict.fromkeys(network.task for network in NETWORKS.values()), ids=lambda task: task.name
+)
+def test_data_lower_for_every_platform(task):
+    draws = [draws_module._Draw(FromTask(task), "inputs", (channel,), (3,)) for channel in channels_of(task)]
+    with float64():
+        for what in [draws_module._Draw(FromTask(task), "trait", (), (3,)), *draws]:
+
+            def draw(count, raw, what=what):
+                return draws_module._draw.__wrapped__(count, jax.random.wrap_key_data(raw), what)
+
+            out = export.export(jax.jit(draw), platforms=PLATFORMS)(COUNT, shaped(ROWS, 2, dtype=jnp.uint32))
+            assert out.platforms == PLATFORMS and "f32" not in out.mlir_module()
+
+
+@pytest.mark.parametrize("loss", LOSSES.values(), ids=list(LOSSES))
+def test_losses_lower_for_every_platform(loss):
+    with float64():
+        points = shaped(kernels.POINTS, 5)
+        lowered(plain(kernels._loss, loss=loss), points, points, shaped(5), points, points)
+
+
+def test_functions_of_the_parameters_and_optimizers_lower_for_every_platform():
+    layout = Layout.of({"w": np.zeros(3)})
+    with float64():
+        lowered(plain(kernels._scalars, function=lambda p: jnp.sum(p["w"] ** 2), layout=layout), COUNT, shaped(ROWS, 3))
+        for optimizer in OPTIMIZERS.values():
+            memory = jax.eval_shape(optimizer.init, shaped(PIECE))
+            lowered(lambda g, m, optimizer=optimizer: optimizer.update(g, m), shaped(PIECE), memory)
+
+
+def test_a_record_that_is_compiled_as_a_whole_lowers_for_every_platform():
+    """As a search for counterexamples does: every loss at once."""
+    d = Setting(MLP(3, 1), examples=2, trait_examples=2, eps=(1e-2, 1e-3)).distillation(0)
+
+    def whole(d):
+        s = stack_of(d)
+        return record(s, tuple(LOSSES.values()), s.trait.x)
+
+    with float64():
+        lowered(lambda *leaves: whole(jax.tree.unflatten(jax.tree.structure(d), leaves)), *jax.tree.leaves(d))

@@ -27,13 +27,15 @@ from subtheory.imitation import (
     inits,
     mean_interval,
     one_step,
+    seeds_of,
+    single,
     starts,
     teach,
     teach_all,
     training,
 )
 from subtheory.imitation.training import IMITATED, LABELLED
-from subtheory.init import PATHS
+from subtheory.init import PATHS, Fork
 from subtheory.numerics import float64, widen
 from subtheory.theory.cross_kernel import control_subtracted_alignment
 from subtheory.theory.distillation import Distillation
@@ -60,7 +62,7 @@ def begun():
 
 @pytest.fixture(scope="module")
 def theta0(begun):
-    return jax.tree.map(lambda *leaves: np.stack(leaves).astype(np.float32), *(start.theta0 for start in begun))
+    return single(begun.layout.unflatten(begun.theta0))
 
 
 @pytest.fixture(scope="module")
@@ -220,15 +222,43 @@ def test_permuted_student_trains_to_the_permuted_end(begun, students, taught):
     wide = jax.tree.map(lambda leaf: leaf.astype(np.float64), (students, taught))
     ends = imitate(WORKLOAD, *wide, KEYS)
     assert ends.params["head"]["bias"].dtype == np.float64
-    for k, start in enumerate(begun):
-        with float64():
-            back = PATHS["permutation"].undo(start, 1.0, KEYS[k], one(ends.params, k, 1))
-        close(back, one(ends.params, k, 0), 1e-9)
+    permuted = begun.layout.flatten(one(ends.params, slice(None), 1))
+    back = begun.layout.unflatten(PATHS["permutation"].undo(begun, 1.0, seeds_of(KEYS), permuted))
+    for k in range(2):
+        close(one(back, k), one(ends.params, k, 0), 1e-9)
         moved = one(ends.params, k, 1)["Dense_1"]["kernel"] - one(ends.params, k, 0)["Dense_1"]["kernel"]
         assert np.abs(moved).max() > 0.1
     scores = accuracy(WORKLOAD, ends.params, IMAGES)
     np.testing.assert_array_equal(scores[:, 0], scores[:, 1])
     assert np.abs(ends.losses[:, 2] - ends.losses[:, 0]).min() > 1e-4
+
+
+def test_starts_are_the_draws_of_their_own_keys(begun):
+    """θ0 as `inits` draws it from half of a key, the first rows of the noise, and the same start in other company."""
+    first = jax.vmap(lambda key: jax.random.split(key)[0])(KEYS)
+    close(single(begun.layout.unflatten(begun.theta0)), inits(WORKLOAD, first), 1e-6)
+    with float64():
+        x = [np.asarray(WORKLOAD.noise(key, np.arange(8))) for key in KEYS]
+    np.testing.assert_array_equal(begun.x, x)
+    assert not np.any(begun.theta0[0, -64:] == begun.other[0, -64:]) and begun.theta0.dtype == np.float64
+    alone = starts(WORKLOAD, IMAGES, KEYS[1:], examples=8)
+    for a, b in ((alone.theta0, begun.theta0[1:]), (alone.pretraining.targets, begun.pretraining.targets[1:])):
+        np.testing.assert_allclose(a, b, rtol=0, atol=1e-12)
+    np.testing.assert_array_equal(begun.trait.labels, [IMAGES.labels] * 2)
+    np.testing.assert_array_equal(begun.outputs > 0, np.arange(13) >= 10)
+
+
+@pytest.mark.parametrize("path", [PATHS["null-noise"], Fork(3, batch=4), PATHS["linear"]], ids=lambda path: path.name)
+def test_along_is_a_student_for_every_seed_and_amount(begun, path):
+    """Students (K, A) of one call are those of calls of their own, with the draw of their own seed."""
+    grid = (0.0, 0.5, 1.0)
+    found = along(path, begun, grid, KEYS)
+    for k in range(2):
+        for i, amount in enumerate(grid):
+            student = path(begun.take([k]), amount, seeds_of(KEYS)[k : k + 1])
+            close(one(found, k, i), begun.layout.unflatten(student[0]), 1e-6)
+    with pytest.raises(InputError, match="amount"):
+        along(path, begun, (-0.1,), KEYS)
 
 
 def test_accuracy_is_the_share_of_class_logits_that_name_the_label(taught, trained):
@@ -267,8 +297,8 @@ def test_one_step_is_the_theory_of_the_trained_displacement(theta0, taught, stud
         d = Distillation(
             theta0=widen(start), student=one(students, 0, 2), delta=optax.tree.sub(end, start), x=x,
             weights=np.full(30, 1 / 30), outputs=np.asarray(WORKLOAD.weights("aux"), float), eps=np.array([1e-5]),
-            trait=class_trait(WORKLOAD, IMAGES, 20), alpha=np.ones(()), shift=np.zeros(13),
-            trainable=optax.tree.ones_like(start), sign=np.zeros(()), network=WORKLOAD.network, loss=WORKLOAD.loss,
+            trait=class_trait(WORKLOAD, IMAGES, 20), alpha=np.ones(()),
+            trainable=optax.tree.ones_like(start), network=WORKLOAD.network, loss=WORKLOAD.loss,
         )  # fmt: skip
         slope = float(control_subtracted_alignment(d)[0]) / 1e-5
     assert found.kernel[0, 2] == pytest.approx(slope, rel=1e-3)

@@ -9,7 +9,6 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-from jax.flatten_util import ravel_pytree
 from scipy import stats
 
 import subtheory.init as init
@@ -43,13 +42,16 @@ from subtheory.init import (
     units,
 )
 from subtheory.init.mixing import slerp
-from subtheory.init.symmetry import StreamRescaling, Symmetry, Turn, act, cycle
+from subtheory.init.path import apart
+from subtheory.init.symmetry import Rescaling, StreamRescaling, Symmetry, Turn, act, cycle
+from subtheory.init.training import OPTIMIZERS, trained
+from subtheory.kernels import Kernels
 from subtheory.networks import MLP, NETWORKS, ConvNet, Linear, Transformer, VisionTransformer, adapt
 from subtheory.numerics import ROUNDINGS, UNIT, float64
-from subtheory.setting import _data
-from subtheory.source import FromTask
+from subtheory.source import Given
+from subtheory.theory.layout import Layout
 from subtheory.theory.losses import CrossEntropy, Quartic, SquaredError
-from subtheory.theory.trait import FunctionTrait, LabelledTrait
+from subtheory.theory.trait import Bowl, FunctionTrait, LabelledTrait
 from subtheory.traces import TRACES
 
 TANH, RELU, SINE, GELU = (MLP(width=5, activation=a) for a in ("tanh", "relu", "sine", "gelu"))
@@ -67,10 +69,10 @@ def double():
 
 @lru_cache
 def made(network, seed=0, examples=EXAMPLES):
-    """A start with every parameter, inputs and labels normal or uniform, gains and biases included."""
+    """A start of one seed with every parameter, inputs and labels normal or uniform, gains and biases included."""
     rng = np.random.default_rng(seed)
-    shapes = jax.eval_shape(network.init, jax.random.key(0))
-    draw = lambda: jax.tree.map(lambda leaf: rng.normal(size=leaf.shape) / 2, shapes)  # noqa: E731
+    layout = Layout.of(jax.eval_shape(network.init, jax.random.key(0)))
+    draw = lambda: rng.normal(size=(1, layout.size)) / 2  # noqa: E731
     size = network.task.outputs
 
     def inputs(n):
@@ -79,12 +81,34 @@ def made(network, seed=0, examples=EXAMPLES):
             return rng.integers(0, size, shape).astype(np.int32)
         return rng.uniform(-1, 1, shape)
 
-    trait = LabelledTrait(inputs(16), rng.integers(0, size, 16).astype(np.int32), network.task.weights("class"))
-    w = network.task.weights("aux")
-    return Start(draw(), draw(), inputs(examples), w, trait, network, SquaredError())
+    theta0, other = draw(), draw()
+    labels = rng.choice(network.task.group("class"), (1, 16)).astype(np.int32)
+    trait = LabelledTrait(inputs(16)[None], labels, network.task.weights("class")[None])
+    functions = Kernels(network, layout, network.task.shape)
+    return Start(theta0, other, inputs(examples)[None], network.task.weights("aux"), trait, functions)
 
 
-KEYS = 2
+def own(network, theta0, x, w, other=None, **more):
+    """A start of one seed with parameters, inputs and weights of one's own."""
+    functions = Kernels.of(network, theta0, x[0])
+    flat = [functions.layout.flatten(tree)[None] for tree in (theta0, theta0 if other is None else other)]
+    return Start(*flat, x[None], w, FunctionTrait(np.sum), functions, **more)
+
+
+def stacked(network, seeds=(0, 1, 2)):
+    """Starts of several seeds."""
+    starts = [made(network, seed) for seed in seeds]
+    joined = lambda *leaves: np.concatenate(leaves)  # noqa: E731
+    arrays = {name: joined(*(getattr(s, name) for s in starts)) for name in ("theta0", "other", "x")}
+    return replace(starts[0], **arrays, trait=jax.tree.map(joined, *(s.trait for s in starts)))
+
+
+def first(start, name="theta0"):
+    """θ0 or θ0' of the first seed as a pytree."""
+    return start.layout.unflatten(getattr(start, name)[0])
+
+
+KEYS = (1, 2)
 
 
 def grid(path):
@@ -93,21 +117,10 @@ def grid(path):
 
 
 @lru_cache
-def together(paths, network):
-    """Students and teachers of several paths on their grids, in one program: compiling is what tests cost."""
-
-    @jax.jit
-    def each(start, keys):
-        return [(students(path, start, grid(path), keys), teachers(path, start, grid(path), keys)) for path in paths]
-
-    return dict(zip(paths, each(made(network), jax.random.split(jax.random.key(1), KEYS)), strict=True))
-
-
 def ran(path, network):
-    """Amounts, keys, students and teachers; paths with a name run together on the network where they are at home."""
-    named = tuple(each for each in PATHS.values() if home(each) == network)
-    found = together(named, network) if path in named else together((path,), network)
-    return (grid(path), jax.random.split(jax.random.key(1), KEYS), *found[path])
+    """Students and teachers on the grid of a path."""
+    start = made(network)
+    return students(path, start, grid(path), KEYS), teachers(path, start, grid(path), KEYS)
 
 
 @partial(jax.jit, static_argnames="network")
@@ -142,14 +155,14 @@ def home(path):
 def test_amount_zero_is_the_teachers_init_and_the_last_amount_is_not(name):
     path = PATHS[name]
     start = made(home(path))
-    _, _, found, teacher = ran(path, home(path))
+    found, teacher = ran(path, home(path))
     if not path.reaches_start:
-        assert gap(at(found, 2, 0), start.other) == 0 < gap(at(found, 0, 0), at(teacher, 0, 0))
+        assert gap(at(found, 2, 0), first(start, "other")) == 0 < gap(at(found, 0, 0), at(teacher, 0, 0))
         return
     assert gap(at(found, 0), at(teacher, 0)) <= ROUNDINGS * UNIT
     assert gap(at(found, 2), at(teacher, 2)) > 0.1 if name != "fork" else gap(at(found, 2), at(teacher, 2)) > 1e-4
     if name != "fork":
-        assert gap(at(teacher, 1, 1), start.theta0) == 0
+        assert gap(at(teacher, 1, 1), first(start)) == 0
 
 
 def test_names_and_sentences():
@@ -160,35 +173,108 @@ def test_names_and_sentences():
         assert hash(path) == hash(type(path)(**{f: getattr(path, f) for f in path.__dataclass_fields__}))
 
 
-def test_one_program_serves_all_amounts_keys_and_inits():
-    path, start = PATHS["partial-reinit"], made(TANH)
-    students(path, start, (0.3, 0.0, 1.0), jax.random.split(jax.random.key(6), 2))
-    before = TRACES["init partial-reinit"]
-    students(path, start, (0.1, 0.2, 0.3), jax.random.split(jax.random.key(7), 2))
-    students(path, replace(start, theta0=start.other), (0.5, 0.2, 0.3), jax.random.split(jax.random.key(8), 2))
-    assert TRACES["init partial-reinit"] == before
-    students(path, start, (0.1, 0.2), jax.random.split(jax.random.key(7), 2))  # control: another shape
-    assert TRACES["init partial-reinit"] == before + 1
+@pytest.mark.parametrize("name", PATHS)
+def test_a_stack_is_its_rows_and_a_draw_depends_on_its_own_key_alone(name):
+    """Seeds of one call as of calls of their own, with amounts of their own, in any company."""
+    path = PATHS[name]
+    starts, amounts, keys = stacked(home(path)), np.array(grid(path)), [3, (4, 1), 5]
+    found, teacher = apart(path, starts, amounts, keys)
+    assert found.shape == teacher.shape == starts.theta0.shape
+    for k in range(3):
+        alone = starts.take(slice(k, k + 1))
+        for whole, one in zip((found, teacher), apart(path, alone, amounts[k], keys[k : k + 1]), strict=True):
+            assert np.allclose(whole[k], one[0], rtol=0, atol=ROUNDINGS * UNIT)
+    backwards = path(starts.take(np.array([2, 1, 1])), amounts[[2, 1, 1]], [5, (4, 1), (4, 1)])
+    assert np.allclose(backwards, found[[2, 1, 1]], rtol=0, atol=ROUNDINGS * UNIT)
+
+
+DRAWN = (
+    "noise", "tensor-noise", "null-noise", "seen-noise", "partial-reinit", "permutation", "relu-rescaling",
+    "gain-rescaling", "stream-rescaling", "fork",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("name", DRAWN)
+def test_another_key_is_another_draw(name):
+    found, _ = ran(PATHS[name], home(PATHS[name]))
+    assert gap(at(found, 1, 0), at(found, 1, 1)) > (1e-6 if name == "fork" else 1e-2)
+
+
+def test_a_path_compiles_nothing_but_the_outputs_and_pullbacks_of_its_network():
+    network = MLP(width=3)
+    start = made(network)
+    chosen = [path for path in PATHS.values() if fits(path, start)]
+    before = TRACES.copy()
+    kernels = {"null-noise", "seen-noise", "fork", "behaviour-matched", "behaviour-matched-on-trait"}
+    for path in chosen:
+        if path.name not in kernels:
+            students(path, start, grid(path), KEYS)
+    assert TRACES == before
+    for path in chosen:
+        students(path, start, grid(path), KEYS)
+    assert TRACES - before == {"values mlp": 1, "pulls mlp": 1}
+    for path in chosen:
+        students(path, replace(start, theta0=start.other), grid(path)[1:], (3, 4, 5))
+    assert TRACES - before == {"values mlp": 1, "pulls mlp": 1}
+
+
+@pytest.mark.parametrize("name", PATHS)
+def test_whether_a_path_fits_is_a_matter_of_shapes(name):
+    """Of starts that hold only zeros, of any number of seeds."""
+    blank = lambda leaf: np.broadcast_to(np.zeros((), leaf.dtype), (5, *leaf.shape[1:]))  # noqa: E731
+    for network in (TANH, RELU, VIT):
+        start = made(network)
+        arrays = {field: blank(getattr(start, field)) for field in ("theta0", "other", "x")}
+        empty = replace(start, **arrays, trait=jax.tree.map(blank, start.trait))
+        assert fits(PATHS[name], empty) == fits(PATHS[name], start)
+
+
+def test_rows_of_a_start():
+    starts = stacked(TANH)
+    taken = replace(starts, pretraining=starts.trait).take(np.array([2, 0]))
+    for name in ("theta0", "other", "x"):
+        assert np.array_equal(getattr(taken, name), getattr(starts, name)[[2, 0]])
+    for trait in (taken.trait, taken.pretraining):
+        assert gap(trait, jax.tree.map(lambda leaf: leaf[[2, 0]], starts.trait)) == 0
+    whole, each = (jax.tree.map(np.asarray, starts.layout.unflatten(starts.theta0[rows])) for rows in (0, slice(3)))
+    assert gap(replace(starts, trait=Bowl(whole, whole)).take([1]).trait.bottom, whole) == 0
+    assert gap(replace(starts, trait=Bowl(each, each)).take([1]).trait.bottom, at(each, [1])) == 0
+    with pytest.raises(InputError, match="start"):
+        students(PATHS["linear"], starts, (0.5,), KEYS)
 
 
 @pytest.mark.parametrize(("name", "amount"), [("linear", 1.1), ("linear", -0.1), ("noise", -1.0), ("noise", np.nan)])
 def test_amounts_out_of_range_are_refused(name, amount):
     with pytest.raises(InputError, match="amount"):
-        students(PATHS[name], made(TANH), (0.0, amount), jax.random.split(jax.random.key(0), 1))
+        students(PATHS[name], made(TANH), (0.0, amount), [0])
+    with pytest.raises(InputError, match="amount"):
+        apart(PATHS[name], made(TANH), amount, [0])
 
 
 def test_begin_is_where_a_setting_begins():
-    network, key = Linear(), jax.random.key(3)
-    source = FromTask(network.task)
-    begun = partial(begin, network, outputs="aux", examples=5, trait_examples=6, loss=CrossEntropy())
-    start, (theta0, other) = jax.jit(lambda key: (begun(key), source.start(network, key)))(key)
-    x, trait = _data(key[None], source, None, 5, 6)
-    assert gap((start.theta0, start.other, start.x), (theta0, other, x[0])) == 0
-    assert gap(start.trait, at(trait, 0)) == 0 and start.outputs.sum() == 3 and start.loss == CrossEntropy()
+    from subtheory.preparation import start as prepared
+    from subtheory.setting import Setting
+
+    network, sizes = Linear(), {"examples": 5, "trait_examples": 6}
+    start = begin(network, 3, outputs="aux", loss=CrossEntropy(), **sizes)
+    wanted = prepared(Setting(network, CrossEntropy(), outputs="aux", **sizes), (3,))
+    for name in ("theta0", "other", "x", "outputs", "trait"):
+        assert gap(getattr(start, name), getattr(wanted, name)) == 0
+    assert start.outputs.sum() == 3 and start.loss == CrossEntropy() and start.functions == wanted.functions
+    assert gap(start.theta0, begin(network, 4, **sizes).theta0) > 0.1
+
+
+def test_begin_with_parameters_of_ones_own():
+    network, theta = adapt(lambda theta, x: theta["a"] * x, {"a": np.arange(1.0, 4.0)})
+    source = Given(theta, np.ones((5, 3)), FunctionTrait(np.sum), 3, deterministic=True)
+    start = begin(network, 3, source=source, outputs=(0,))
+    assert np.array_equal(start.theta0, [theta["a"]]) and start.x.shape == (1, 5, 3)
+    assert np.array_equal(start.other, source.another(3)["a"][None]) and np.array_equal(start.outputs, [1, 0, 0])
 
 
 def test_the_docstring_runs():
-    found = doctest.testmod(init)
+    with jax.enable_x64(False):  # a notebook's precision
+        found = doctest.testmod(init)
     assert found.failed == 0 < found.attempted
 
 
@@ -198,8 +284,8 @@ def test_the_docstring_runs():
 def test_isotropic_noise_is_uniform_on_the_sphere():
     """δ·v/r has the law of one coordinate of a unit vector in R^P: its square is Beta(1/2, (P − 1)/2)."""
     network, theta0 = adapt(lambda theta, x: theta * x, np.arange(1.0, 5.0))
-    start = Start(theta0, theta0, np.ones((1, 4)), np.ones(4), FunctionTrait(np.sum), network)
-    found = students(IsotropicNoise(), start, (0.3,), jax.random.split(jax.random.key(0), 4000))[0] - theta0
+    start = own(network, theta0, np.ones((1, 4)), np.ones(4))
+    found = students(IsotropicNoise(), start, (0.3,), range(4000))[0] - theta0
     r = 0.3 * np.linalg.norm(theta0)
     assert np.allclose(np.linalg.norm(found, axis=1), r, rtol=ROUNDINGS * UNIT)
     for v in np.eye(4):
@@ -210,8 +296,8 @@ def test_isotropic_noise_is_uniform_on_the_sphere():
 def test_tensor_noise_is_normal_relative_to_each_tensor():
     theta0 = {"a": np.array([3.0, -4.0]), "b": np.array([0.01]), "zero": np.zeros(2)}
     network, _ = adapt(lambda theta, x: theta["a"] * x, theta0)
-    start = Start(theta0, theta0, np.ones((1, 2)), np.ones(2), FunctionTrait(np.sum), network)
-    found = students(TensorNoise(), start, (0.5,), jax.random.split(jax.random.key(0), 3000))
+    start = own(network, theta0, np.ones((1, 2)), np.ones(2))
+    found = students(TensorNoise(), start, (0.5,), range(3000))
     for name, rms in (("a", np.sqrt(12.5)), ("b", 0.01)):
         drawn = (found[name][0] - theta0[name]).ravel() / rms
         assert stats.kstest(drawn, stats.norm(scale=0.5).cdf).pvalue > 1e-4
@@ -221,8 +307,8 @@ def test_tensor_noise_is_normal_relative_to_each_tensor():
 
 def dense_ggn(start):
     """G with P² entries: J by reverse mode, M by differentiating the loss twice."""
-    theta0, unravel = ravel_pytree(start.theta0)
-    f = lambda theta: values(start.network, unravel(theta), start.x)  # noqa: E731
+    (theta0,), (x,) = start.theta0, start.x
+    f = lambda theta: values(start.network, start.layout.unflatten(theta), x)  # noqa: E731
     z = f(theta0)
     J = np.asarray(jax.jit(jax.jacrev(f))(theta0)).reshape(-1, z.shape[-1], theta0.size)
     rows = z.reshape(-1, z.shape[-1])
@@ -231,24 +317,24 @@ def dense_ggn(start):
     return np.einsum("nip,nij,njq->pq", J, np.asarray(M), J) / len(rows)
 
 
-def sequence():
-    """Outputs (T, V) = (2, 3) of 21 parameters, so that G averages over positions and its rank is clear."""
+def sequence(n=2):
+    """n outputs (T, V) = (2, 3) of 21 parameters, so that G averages over positions and its rank is clear."""
     rng = np.random.default_rng(5)
     draw = lambda: {"a": rng.normal(size=(4, 3)), "b": rng.normal(size=(3, 3))}  # noqa: E731
     network, theta0 = adapt(lambda theta, x: jnp.tanh(x @ theta["a"]) @ theta["b"], draw())
-    return Start(theta0, draw(), rng.normal(size=(2, 2, 4)), np.array([1.0, 0.5, 2.0]), FunctionTrait(np.sum), network)
+    return own(network, theta0, rng.normal(size=(n, 2, 4)), np.array([1.0, 0.5, 2.0]), draw())
 
 
-@pytest.mark.parametrize("loss", [SquaredError(), CrossEntropy()], ids=lambda loss: loss.name)
-def test_noise_in_the_null_space_of_g_and_in_its_complement(loss):
-    start, paths = replace(sequence(), loss=loss), (NullNoise(), SeenNoise(), IsotropicNoise())
+@pytest.mark.parametrize(("loss", "n"), [(SquaredError(), 2), (CrossEntropy(), 2), (CrossEntropy(), 6)])
+def test_noise_in_the_null_space_of_g_and_in_its_complement(loss, n):
+    """With fewer outputs than parameters, and with more."""
+    start, paths = replace(sequence(n), loss=loss), (NullNoise(), SeenNoise(), IsotropicNoise())
     G = dense_ggn(start)
     values_, vectors = np.linalg.eigh(G)
     kept = values_ > 1e-9 * values_[-1]
     assert kept.any() and values_[~kept][-1] < 1e-13 * values_[-1], "the rank of this G is not clear-cut"
-    theta0 = flat(start.theta0)
-    drawn = jax.jit(lambda key: [ravel_pytree(path(start, 0.1, key))[0] for path in paths])(jax.random.key(0))
-    null, seen, any_ = (np.asarray(student) - theta0 for student in drawn)
+    (theta0,) = start.theta0
+    null, seen, any_ = (path(start, 0.1, [0])[0] - theta0 for path in paths)
     # Eigenvectors are off by the rounding of G over its smallest eigenvalue.
     tolerance = ROUNDINGS * UNIT * values_[-1] / values_[kept][0]
     top, r = values_[-1], 0.1 * np.linalg.norm(theta0)
@@ -263,15 +349,14 @@ def test_noise_in_the_null_space_of_g_and_in_its_complement(loss):
 
 def test_noise_without_room_is_nan_and_too_many_outputs_are_refused():
     network, theta0 = adapt(lambda theta, x: theta * x, np.arange(1.0, 4.0))
-    start = Start(theta0, theta0, np.ones((2, 3)), np.ones(3), FunctionTrait(np.sum), network)
-    keys = jax.random.split(jax.random.key(0), 1)
+    start, keys = own(network, theta0, np.ones((2, 3)), np.ones(3)), [0]
     filled = students(NullNoise(), start, (0.0, 0.1), keys)
     assert np.array_equal(filled[0, 0], theta0) and np.isnan(filled[1]).all()  # G has full rank
     assert np.isfinite(students(NullNoise(), replace(start, outputs=np.array([1.0, 0, 1])), (0.0, 0.1), keys)).all()
     blind = replace(start, loss=Quartic())
     assert np.isnan(students(SeenNoise(), blind, (0.1,), keys)).all()  # G = 0
     assert np.isfinite(students(NullNoise(), blind, (0.1,), keys)).all()
-    assert not fits(NullNoise(), replace(start, x=np.ones((3000, 3)))) and fits(IsotropicNoise(), start)
+    assert not fits(NullNoise(), replace(start, x=np.ones((1, 3000, 3)))) and fits(IsotropicNoise(), start)
 
 
 # Mixing
@@ -279,12 +364,12 @@ def test_noise_without_room_is_nan_and_too_many_outputs_are_refused():
 
 def test_lines_arcs_and_correlations_end_at_the_independent_init():
     for name in ("linear", "spherical", "correlated", "partial-reinit"):
-        assert gap(at(ran(PATHS[name], TANH)[2], 2, 1), made(TANH).other) <= 4 * UNIT, name
+        assert gap(at(ran(PATHS[name], TANH)[0], 2, 1), first(made(TANH), "other")) <= 4 * UNIT, name
 
 
 def test_an_arc_keeps_norms_and_divides_the_angle():
     rng = np.random.default_rng(0)
-    a, b = (v / np.linalg.norm(v) * 3 for v in rng.normal(size=(2, 4, 5)))
+    a, b = (v / np.linalg.norm(v) * 3 for v in rng.normal(size=(2, 20)))
     omega = np.arccos(np.sum(a * b) / 9)
     for t in (0.25, 0.5, 0.9):
         point = np.asarray(slerp(t, a, b))
@@ -300,8 +385,8 @@ def test_correlated_inits_keep_the_law_and_have_the_correlation():
     theta0, other = rng.normal(size=(2, 20000))
     other[:10] = theta0[:10]
     network, _ = adapt(lambda theta, x: theta[:1] * x, theta0)
-    start = Start(theta0, other, np.ones((1, 1)), np.ones(1), FunctionTrait(np.sum), network)
-    found = np.asarray(students(PATHS["correlated"], start, (0.3,), jax.random.split(jax.random.key(0), 1)))[0, 0]
+    start = own(network, theta0, np.ones((1, 1)), np.ones(1), other)
+    found = students(PATHS["correlated"], start, (0.3,), [0])[0, 0]
     assert stats.kstest(found, stats.norm.cdf).pvalue > 1e-4
     assert stats.kstest(0.7 * theta0 + 0.3 * other, stats.norm.cdf).pvalue < 1e-4  # control: the line
     low, high = np.tanh(np.arctanh(np.corrcoef(found, theta0)[0, 1]) + np.array([-4, 4]) / np.sqrt(len(found)))
@@ -309,9 +394,8 @@ def test_correlated_inits_keep_the_law_and_have_the_correlation():
 
 
 def test_partial_reinit_replaces_an_exact_nested_set():
-    amounts, _, found, _ = ran(PATHS["partial-reinit"], TANH)
-    start = made(TANH)
-    theta0, other = flat(start.theta0), flat(start.other)
+    (found, _), amounts = ran(PATHS["partial-reinit"], TANH), grid(PATHS["partial-reinit"])
+    (theta0,), (other,) = made(TANH).theta0, made(TANH).other
     moved = [flat(at(found, i, 0)) != theta0 for i in range(3)]
     assert [m.sum() for m in moved] == [round(a * len(theta0)) for a in amounts]
     assert not (moved[1] & ~moved[2]).any() and np.array_equal(flat(at(found, 1, 0))[moved[1]], other[moved[1]])
@@ -355,9 +439,7 @@ SHARES = (
 
 def shared(path):
     """Which entries stay at the last amount."""
-    paths = tuple(path for path, _ in SHARES)
-    found = together(paths, TANH)[path] if path in paths else ran(path, TANH)[2:]
-    return jax.tree.map(np.equal, at(found[0], 2, 0), made(TANH).theta0)
+    return jax.tree.map(np.equal, at(ran(path, TANH)[0], 2, 0), first(made(TANH)))
 
 
 def test_first_and_last_layers_are_shared():
@@ -366,9 +448,9 @@ def test_first_and_last_layers_are_shared():
             assert all(leaf.all() == leaf.any() == (name in kept) for leaf in jax.tree.leaves(subtree)), path
     leaf = shared(SHARES[-1][0])
     assert leaf["Dense_1"]["bias"].all() and not leaf["Dense_1"]["kernel"].any()
-    half = at(ran(ShareFirst(1), TANH)[2], 1, 0)
-    mean = jax.tree.map(lambda a, b: (a + b) / 2, made(TANH).theta0, made(TANH).other)
-    assert gap(half["head"], mean["head"]) <= 4 * UNIT and gap(half["Dense_0"], made(TANH).theta0["Dense_0"]) == 0
+    half, theta0 = at(ran(ShareFirst(1), TANH)[0], 1, 0), first(made(TANH))
+    mean = jax.tree.map(lambda a, b: (a + b) / 2, theta0, first(made(TANH), "other"))
+    assert gap(half["head"], mean["head"]) <= 4 * UNIT and gap(half["Dense_0"], theta0["Dense_0"]) == 0
 
 
 @pytest.mark.parametrize("body", [False, True])
@@ -396,7 +478,7 @@ def test_heads_and_body_are_complements_and_rows_count_as_outputs_too():
         lambda theta, x: theta["out"] @ (theta["in"] @ x), {"in": np.ones((2, 4)), "out": np.ones((3, 2))}
     )
     w = np.array([1.0, 0.0, 0.0])
-    start = Start(theta, theta, np.ones((1, 4)), w, FunctionTrait(np.sum), network)
+    start = own(network, theta, np.ones((1, 4)), w)
     assert np.array_equal(ShareParts(distilled=True).shared(start)["out"], w[:, None] > 0)
 
 
@@ -430,24 +512,17 @@ CASES = [
 ]  # fmt: skip
 
 
-@partial(jax.jit, static_argnames=("path", "broken"))
-def turned(path, broken, start, amount, key):
-    """The student, the student taken back, the outputs of init and student, and of one whose readers stay."""
-    student, stray = path(start, amount, key), broken(start, amount, key)
-    z = [jax.vmap(partial(start.network.apply, theta))(start.x) for theta in (start.theta0, student, stray)]
-    return student, path.undo(start, amount, key, student), z
-
-
 @pytest.mark.parametrize(("name", "network"), CASES, ids=lambda case: case if isinstance(case, str) else case.name)
 def test_a_symmetry_keeps_the_function_and_can_be_undone(name, network):
     path, start = PATHS[name], made(network)
     broken = replace(path, spec=tuple(replace(group, outgoing=()) for group in path.groups(start)))
     for amount in (path.amounts[len(path.amounts) // 2], path.amounts[-1]):
-        student, back, (z, same, changed) = turned(path, broken, start, jnp.asarray(amount), jax.random.key(1))
+        student, stray = path(start, amount, [1]), broken(start, amount, [1])
+        made_of = [start.layout.unflatten(theta[0]) for theta in (start.theta0, student, stray)]
+        z, same, changed = (values(network, theta, start.x[0]) for theta in made_of)
         rounding = 2 * ROUNDINGS * UNIT * (1 + float(np.abs(z).max()))
         assert gap(student, start.theta0) > 0.1
-        for found, theta in zip(*map(jax.tree.leaves, (back, start.theta0)), strict=True):
-            assert np.allclose(found, theta, rtol=8 * UNIT, atol=0)
+        assert np.allclose(path.undo(start, amount, [1], student), start.theta0, rtol=8 * UNIT, atol=0)
         if name in EXACT:
             assert gap(same, z) < rounding
             assert gap(changed, z) > 1e3 * rounding  # control: a group whose readers do not follow
@@ -469,70 +544,100 @@ def test_stream_rescaling_is_broken_by_the_constant_of_the_norms_alone():
     """f_{Tθ} − f_θ = O(ε_LN/σ²): K times larger weights, σ² larger by K², the difference smaller by K²."""
     start = made(VIT)
     groups = StreamRescaling().groups(start)
-    turn = lambda c: (Turn(jnp.arange(1), jnp.full(1, c)),)  # noqa: E731
+    turn = lambda c: (Turn(np.arange(1), np.full(1, c)),)  # noqa: E731
     off = []
     for K in (4.0, 16.0):
-        large = act(groups, turn(K), start.theta0)
-        off.append(gap(values(VIT, act(groups, turn(3.0), large), start.x), values(VIT, large, start.x)))
+        large = act(groups, turn(K), first(start))
+        off.append(gap(values(VIT, act(groups, turn(3.0), large), start.x[0]), values(VIT, large, start.x[0])))
     assert 0 < off[0] < 1e-6
     assert np.isclose(np.log(off[0] / off[1]) / np.log(4), 2, atol=1e-3)
 
 
 @pytest.mark.parametrize("size", [1, 2, 7])
 def test_a_cycle_moves_as_many_units_as_it_should(size):
-    amounts, keys = np.linspace(0, 1, 21), jax.random.split(jax.random.key(0), 20)
-    every = jax.jit(jax.vmap(lambda a: jax.vmap(lambda key: cycle(size, a, key))(keys)))(amounts)
-    for amount, orders in zip(amounts, np.asarray(every), strict=True):
+    amounts = np.linspace(0, 1, 21)
+    every = np.array([[cycle(size, a, np.random.default_rng(key)) for key in range(20)] for a in amounts])
+    for amount, orders in zip(amounts, every, strict=True):
         moved = int(np.round(amount * size))
         assert np.array_equal(np.sort(orders), np.broadcast_to(np.arange(size), orders.shape))
         assert set((orders != np.arange(size)).sum(axis=1)) == {0 if size == 1 else 2 if moved == 1 else moved}
     # Control: at amount 1 every unit may come from every other one, and never from itself.
-    found = {(i, j) for order in np.asarray(every)[-1] for i, j in enumerate(order)}
+    found = {(i, j) for order in every[-1] for i, j in enumerate(order)}
     assert size != 2 or found == {(0, 1), (1, 0)}
 
 
 def test_sign_flips_and_permutations_move_a_fraction_of_the_units():
-    start, key = made(TANH), jax.random.key(0)
-    for turn in SignFlip().turns(start, 0.4, key):
-        assert (turn.factor < 0).sum() == 2 and np.array_equal(turn.order, np.arange(5))
-    first, second = Permutation().turns(start, 1.0, key)
-    assert (first.order != np.arange(5)).all() and not np.array_equal(first.order, second.order)
+    start = made(TANH)
+    for turn in SignFlip().turns(start, 0.4, KEYS):
+        assert ((turn.factor < 0).sum(axis=1) == 2).all() and np.array_equal(turn.order, [np.arange(5)] * 2)
+    below, above = Permutation().turns(start, 1.0, KEYS)
+    assert (below.order != np.arange(5)).all() and not np.array_equal(below.order, above.order)
+    assert len({tuple(turn.factor[0]) for key in range(9) for turn in SignFlip().turns(start, 0.4, [key])}) > 3
+
+
+def test_an_image_is_linear_and_undone_on_stacks_of_any_rank():
+    """(S, K, P) row by row; T(a − b) = Ta − Tb."""
+    starts, rng = stacked(RELU), np.random.default_rng(0)
+    theta = rng.normal(size=(3, 2, starts.layout.size))
+    for path in (Permutation(), ReluRescaling()):
+        moved = path.image(starts, 0.5, (1, 2, 3), theta)
+        assert np.array_equal(path.image(starts, 0.5, (1, 2, 3), theta[:, 1]), moved[:, 1])
+        assert np.array_equal(path.image(starts, 0.5, (1, 2, 3), starts.theta0), path(starts, 0.5, (1, 2, 3)))
+        difference = path.image(starts, 0.5, (1, 2, 3), theta[:, 1] - theta[:, 0])
+        assert np.allclose(difference, moved[:, 1] - moved[:, 0], rtol=0, atol=1e-13)
+        assert np.allclose(path.undo(starts, 0.5, (1, 2, 3), moved), theta, rtol=8 * UNIT, atol=0)
+        assert gap(path.undo(starts, 0.5, (1, 2, 4), moved)[2], theta[2]) > 0.1  # control: another key
+
+
+def test_only_rescalings_have_a_metric():
+    """Diagonal of the dense TTᵀ, column by column of T."""
+    for path in PATHS.values():
+        start = made(home(path))
+        metric = path.metric(start, path.amounts[-1], KEYS)
+        assert (metric is not None) == isinstance(path, Rescaling)
+        if isinstance(path, Symmetry):
+            every = np.broadcast_to(np.eye(start.layout.size), (2, *[start.layout.size] * 2))
+            T = np.swapaxes(path.image(start, path.amounts[-1], KEYS, every), 1, 2)
+            square = T @ np.swapaxes(T, 1, 2)
+            expected = np.ones((2, start.layout.size)) if metric is None else metric
+            assert np.allclose(square, expected[..., None] * every, rtol=1e-14, atol=0)
+            assert metric is None or gap(metric, np.ones_like(metric)) > 0.1
 
 
 def test_orthogonal_symmetries_carry_gradients_along_and_rescalings_do_not():
     """∇L(Tθ) = T∇L(θ) for orthogonal T; a rescaling turns the gradient by T⁻¹ instead."""
 
     @partial(jax.jit, static_argnames="network")
-    def gradient(network, theta, start):
-        return jax.grad(lambda p: start.trait.loss(network.apply, p))(theta)
+    def gradient(network, theta, trait):
+        return jax.grad(lambda p: trait.loss(network.apply, p))(theta)
 
     for path, network, holds in ((Permutation(), TANH, True), (SignFlip(), TANH, True), (ReluRescaling(), RELU, False)):
         start = made(network)
-        amounts, keys, found, _ = ran(path, network)
-        moved = gradient(network, at(found, 2, 0), start)
-        back = path.undo(start, amounts[2], keys[0], moved)
-        original = gradient(network, start.theta0, start)
-        assert (gap(back, original) < 1e-13) == holds
+        amount, layout = path.amounts[-1], start.layout
+        trees = [layout.unflatten(theta[0]) for theta in (path(start, amount, [1]), start.theta0)]
+        slopes = [gradient(network, tree, at(start.trait, 0)) for tree in trees]
+        moved, original = (np.asarray(layout.flatten(slope))[None] for slope in slopes)
+        assert (gap(path.undo(start, amount, [1], moved), original) < 1e-13) == holds
         if not holds:
-            inverse = tuple(turn.inverse for turn in path.turns(start, amounts[2], keys[0]))
-            carried = act(path.groups(start), inverse, original)
-            assert gap(carried, moved) < 1e-12 * (1 + np.abs(flat(moved)).max())
+            carried = path.undo(start, amount, [1], original)
+            assert gap(carried, moved) < 1e-12 * (1 + np.abs(moved).max())
 
 
 def test_units_of_a_network_of_ones_own():
     network, theta = adapt(lambda theta, x: theta[1] @ jnp.tanh(theta[0] @ x), [np.eye(3) + 0.1, np.ones((2, 3))])
-    start = Start(theta, theta, np.ones((2, 3)), np.ones(2), FunctionTrait(np.sum), network)
+    start = own(network, theta, np.ones((2, 3)), np.ones(2))
     with pytest.raises(InputError, match="units"):
         units(network, theta)
-    own = (Units("hidden", 3, (Place(("0",), 0),), (Place(("1",), 1),), "tanh"),)
-    keys = jax.random.split(jax.random.key(0), 1)
-    for path in (Permutation(own), SignFlip(own)):
-        student = at(students(path, start, (1.0,), keys), 0, 0)
+    spec = (Units("hidden", 3, (Place(("0",), 0),), (Place(("1",), 1),), "tanh"),)
+    for path in (Permutation(spec), SignFlip(spec)):
+        student = at(students(path, start, (1.0,), [0]), 0, 0)
         assert gap(student, theta) > 0.5
-        assert gap(values(network, student, start.x), values(network, theta, start.x)) < ROUNDINGS * UNIT
+        assert gap(values(network, student, start.x[0]), values(network, theta, start.x[0])) < ROUNDINGS * UNIT
     for place in (Place(("7",), 0), Place(("0",), 0, 2)):
         with pytest.raises(InputError, match="units"):
-            act((Units("hidden", 3, (place,), ()),), (Turn(jnp.arange(3), jnp.ones(3)),), theta)
+            act((Units("hidden", 3, (place,), ()),), (Turn(np.arange(3), np.ones(3)),), theta)
+        assert not fits(Permutation((Units("hidden", 3, (place,), ()),)), start)
+    assert fits(Permutation(spec), start)
 
 
 # Training
@@ -540,10 +645,9 @@ def test_units_of_a_network_of_ones_own():
 
 def test_a_fork_is_two_trainings_that_share_their_first_batches():
     path, start = Fork(steps=6, batch=4), made(TANH)
-    keys = jax.random.split(jax.random.key(1), 2)
     amounts = (0.0, 0.5, 1.0)
-    found, taught = students(path, start, amounts, keys), teachers(path, start, amounts, keys)
-    ours, theirs = map(np.asarray, path.orders(start, keys[0]))
+    found, taught = students(path, start, amounts, KEYS), teachers(path, start, amounts, KEYS)
+    ours, theirs = (order[0] for order in path.orders(start, KEYS))
     for order in (ours, theirs):  # an epoch is a permutation of the 16 examples
         assert order.shape == (6, 4) and sorted(order[:4].ravel()) == list(range(16))
     assert not np.array_equal(ours, theirs)
@@ -551,9 +655,9 @@ def test_a_fork_is_two_trainings_that_share_their_first_batches():
     gradient = jax.jit(jax.grad(lambda theta, trait: trait.loss(TANH.apply, theta)))
 
     def descend(order):
-        theta = start.theta0
+        theta, trait = first(start), at(start.trait, 0)
         for rows in order:
-            part = replace(start.trait, x=start.trait.x[rows], labels=start.trait.labels[rows])
+            part = replace(trait, x=trait.x[rows], labels=trait.labels[rows])
             theta = optax.tree.add_scale(theta, -path.rate, gradient(theta, part))
         return theta
 
@@ -566,10 +670,11 @@ def test_a_fork_is_two_trainings_that_share_their_first_batches():
 def test_a_fork_on_a_loss_of_its_own_and_what_it_refuses():
     start = made(TANH)
     data = replace(start.trait, labels=(start.trait.labels + 1) % 10)
-    keys = jax.random.split(jax.random.key(1), 1)
     path = Fork(steps=2, batch=4)
-    own, default = (students(path, s, (0.5,), keys) for s in (replace(start, pretraining=data), start))
-    assert gap(own, default) > 1e-4
+    other, default = (students(path, s, (0.5,), [1]) for s in (replace(start, pretraining=data), start))
+    assert gap(other, default) > 1e-4
+    adaptive = students(replace(path, optimizer="adam"), start, (0.5,), [1])
+    assert gap(adaptive, default) > 1e-4
     functional = replace(start, trait=FunctionTrait(np.sum))
     assert not fits(path, functional) and fits(path, replace(functional, pretraining=data))
     assert not fits(Fork(batch=16), start)  # one order only
@@ -579,18 +684,58 @@ def test_a_fork_on_a_loss_of_its_own_and_what_it_refuses():
 
 
 def test_a_behaviour_matched_student_behaves_like_the_base_where_it_was_matched():
-    for on, x in (("channel", made(TANH).x), ("trait", made(TANH).trait.x)):
+    for on, x in (("channel", made(TANH).x[0]), ("trait", made(TANH).trait.x[0])):
         path, start = PATHS["behaviour-matched" if on == "channel" else "behaviour-matched-on-trait"], made(TANH)
         assert path == BehaviourMatched(on=on)
-        _, _, found, _ = ran(path, TANH)
-        base = values(TANH, start.theta0, x)
+        found, _ = ran(path, TANH)
+        base = values(TANH, first(start), x)
         far = [float(np.mean((values(TANH, at(found, i, 0), x) - base) ** 2)) for i in range(3)]
         assert far[0] < far[1] < far[2] and far[0] < 0.1 * far[2]
-        assert gap(at(found, 0, 0), start.theta0) > 0.5  # behaviour is shared, weights are not
+        assert gap(at(found, 0, 0), first(start)) > 0.5  # behaviour is shared, weights are not
     with pytest.raises(InputError, match="on"):
         BehaviourMatched(on="noise")
     with pytest.raises(InputError, match="steps"):
         BehaviourMatched(steps=0)
+    functional = replace(made(TANH), trait=FunctionTrait(np.sum))
+    assert fits(BehaviourMatched(), functional) and not fits(BehaviourMatched(on="trait"), functional)
+
+
+def test_behaviour_is_matched_at_every_position_by_adam():
+    """Against JAX's gradient and optax on outputs (T, V), a few steps; the rows stop at their own amounts."""
+    start, path = sequence(), BehaviourMatched(steps=6)
+    base = values(start.network, first(start), start.x[0])
+
+    @jax.jit
+    def step(theta, state):
+        loss = lambda t: jnp.mean(jnp.sum((values(start.network, t, start.x[0]) - base) ** 2, axis=-1))  # noqa: E731
+        change, state = optax.adam(path.rate).update(jax.grad(loss)(theta), state)
+        return optax.apply_updates(theta, change), state
+
+    theta = first(start, "other")
+    state, ends = optax.adam(path.rate).init(theta), [theta]
+    for _ in range(path.steps):
+        theta, state = step(theta, state)
+        ends.append(theta)
+    found = students(path, start, (0.0, 0.5, 1.0), [0])
+    for i, taken in enumerate((6, 3, 0)):
+        assert gap(at(found, i, 0), ends[taken]) < ROUNDINGS * UNIT
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_updates_are_those_of_optax(name):
+    """Seven steps on a quartic in 30 dimensions; a row whose steps are over stays."""
+    rng = np.random.default_rng(0)
+    theta, scale = rng.normal(size=(2, 15)), rng.uniform(0.5, 2, (2, 15))
+    gradient = lambda theta, j: scale * theta**3 + j  # noqa: E731
+    optimizer = getattr(optax, name)(0.03)
+    wanted, state, ends = theta, optimizer.init(theta), []
+    for j in range(7):
+        change, state = optimizer.update(gradient(wanted, j), state)
+        wanted = wanted + np.asarray(change)
+        ends.append(wanted)
+    found = trained(theta, gradient, OPTIMIZERS[name], 0.03, np.array([[7.0], [3.0]]))
+    assert gap(found, np.stack([ends[6][0], ends[2][1]])) < 16 * UNIT
+    assert gap(trained(theta, gradient, OPTIMIZERS[name], 0.03, 0), theta) == 0
 
 
 # Other networks
@@ -600,8 +745,9 @@ def test_another_network_has_parameters_of_its_own():
     start = made(TANH)
     wide = others(TANH)["width"]
     assert wide.network == replace(TANH, width=10) and not wide.shares_parameters and wide.name == "another-mlp"
-    key = jax.random.key(4)
-    assert gap(wide(start, jnp.ones(()), key), wide.network.init(key)) == 0
+    found, layout = wide(start, 1.0, [4, 5]), wide.layout(start)
+    assert gap(layout.unflatten(found[0]), wide.network.init(wide.key(4))) == 0 < gap(found[0], found[1])
+    assert students(wide, start, (1.0,), [4, 5])["head"]["kernel"].shape == (1, 2, 10, 13)
     assert {name: path.network.name for name, path in others(TANH).items()} == {
         "width": "mlp", "depth": "mlp", "activation": "mlp-gelu", "family": "vit",
     }  # fmt: skip

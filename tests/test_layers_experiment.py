@@ -1,16 +1,15 @@
 """The layers experiment: forms against dense matrices, the two laws against simulation, and a run on one network."""
 
+from dataclasses import replace
+
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
-from jax.flatten_util import ravel_pytree
 
 from subtheory import experiment, figure, records
-from subtheory.init import layers
 from subtheory.networks import MLP
-from subtheory.numerics import float64, to_numpy
-from subtheory.theory.curvature import ggn
+from subtheory.numerics import float64
+from subtheory.theory.losses import SquaredError
 
 SEEDS = 3
 NETWORK = MLP(width=3, depth=1)
@@ -36,28 +35,30 @@ def tables(module):
     return module.tables(quick=True)
 
 
-def dense(d):
-    """G, Δ, the random half, and the slice of every layer, of the first draw."""
-    one = jax.tree.map(lambda leaf: jnp.asarray(leaf)[0], d)
-    flat, unravel = ravel_pytree(one.theta0)
-    G = jax.vmap(lambda v: ravel_pytree(ggn(one)(unravel(v)))[0])(jnp.eye(flat.size))
-    index = unravel(jnp.arange(flat.size, dtype=flat.dtype))
-    where = {name: np.asarray(ravel_pytree(index[name])[0]).astype(int) for name in layers(one.theta0)}
-    return np.asarray(G), np.asarray(ravel_pytree(one.delta)[0]), np.asarray(ravel_pytree(one.trainable)[0]), where
+def dense(s):
+    """G = E[JᵀMJ], Δ, the random half, and the places of every layer, of the first draw; M = 2w of squared error."""
+    layout = s.functions.layout
+    with float64():
+        apply = lambda theta, x: NETWORK.apply(layout.unflatten(theta), x)  # noqa: E731
+        J = np.asarray(jax.vmap(jax.jacrev(apply), (None, 0))(s.theta0[0], s.x[0]))
+    G = np.einsum("n,nvp,v,nvq->pq", s.weights[0], J, 2 * s.outputs, J)
+    places = {name: np.arange(layout.size)[part] for name, part in layout.layers().items()}
+    return G, s.delta[0], s.trains[0], places
 
 
 @pytest.mark.parametrize("narrowed", [False, True])
 def test_layers_and_halves_are_blocks(module, cases, narrowed):
     """Δ_ℓ·(GΔ)_ℓ, Δ_ℓᵀG_ℓℓΔ_ℓ, Δ_i(GΔ)_i and ΔᵀQGQΔ from the matrix; G has rank one on a narrowed channel."""
-    with float64():
-        d = cases["random"]
-        d = module.narrow(d) if narrowed else d
-        found, half = to_numpy(module.measured(d)), to_numpy(module.halved(d))
-        G, Delta, mask, where = dense(d)
+    assert module.LOSS == SquaredError()
+    s = cases["random"]
+    s = module.narrow(s) if narrowed else s
+    found, half = module.measured(s), module.halved(s)
+    G, Delta, mask, where = dense(s)
     assert (np.linalg.matrix_rank(G, tol=1e-10 * np.abs(G).max()) == 1) == narrowed
     # Of the smallest ε; the order of what is left is judged by its slope elsewhere.
     eps = found["eps"][0, -1]
-    for i, name in enumerate(where):
+    assert found["q"][0] == pytest.approx(Delta @ G @ Delta, rel=1e-10)
+    for i, name in enumerate(module.names(s)):
         at = where[name]
         wanted = [Delta[at] @ (G @ Delta)[at], Delta[at] @ G[np.ix_(at, at)] @ Delta[at]]
         got = [found[key][0, i, -1] / eps for key in ("predicted", "matched")]
@@ -66,6 +67,17 @@ def test_layers_and_halves_are_blocks(module, cases, narrowed):
     np.testing.assert_allclose(half["predicted"][0], Delta * (G @ Delta), rtol=1e-9, atol=1e-12 * Delta @ G @ Delta)
     assert half["matched"][0] == pytest.approx((mask * Delta) @ G @ (mask * Delta), rel=1e-10)
     assert half["frozen"][0] == pytest.approx(np.sum(mask * half["measured"][0]), rel=1e-9)
+
+
+def test_an_independent_student_keeps_its_control_apart(module, cases):
+    """What is raw has the step of the untrained teacher's student in it, what is subtracted has not."""
+    found = module.measured(cases[module.APART])
+    untrained = replace(cases[module.APART], trains=None, eps=np.zeros((SEEDS, 1)))
+    parts, step = untrained.functions.layout.layers(), module.step(untrained)[:, 0] * untrained.delta
+    for i, name in enumerate(module.names(untrained)):
+        control = step[:, parts[name]].sum(axis=1, keepdims=True)
+        np.testing.assert_allclose(found["raw"][:, i] - control, found["subtracted"][:, i], atol=1e-12)
+    assert np.all(np.abs(step.sum(axis=1)) > 10 * np.abs(found["subtracted"][..., -1].sum(axis=1)))
 
 
 def test_rank_one_law_is_that_of_two_signs(module):
@@ -95,8 +107,7 @@ def test_half_frozen_law_is_that_of_a_random_half(module, monkeypatch):
 
 def test_run_on_one_network(module, tables):
     """Layers add up to the whole, at a shared init to one; restricted pairs never turn away; errors fall like ε."""
-    names = layers(module.cases(NETWORK, (0,))["random"].theta0)
-    assert [row["layer"] for row in tables["layers"][: len(names)]] == list(names)
+    assert [row["layer"] for row in tables["layers"][:2]] == ["Dense_0", "head"]
     for row in tables["sums"]:
         assert row["layers_over_whole"] < module.SAME and row["slope"] == pytest.approx(1, abs=0.1)
         assert (abs(row["predicted_sum"] - 1) < module.SAME) == (row["case"] != module.APART)
@@ -108,9 +119,7 @@ def test_run_on_one_network(module, tables):
 
 
 def test_layers_in_another_order_are_noticed(module, cases):
-    with float64():
-        found = to_numpy(module.measured(cases["random"]))
-    names = layers(cases["random"].theta0)
+    found, names = module.measured(cases["random"]), module.names(cases["random"])
     planted = found | {"predicted": found["predicted"][:, ::-1]}
     rows = [module.layer_rows("mlp", "random", names, each, False) for each in (found, planted)]
     good, bad = (max(row["difference"] for row in each) for each in rows)

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from subtheory.claims.witnesses import Repulsion, Sextic
+from subtheory.constructed.witnesses import Repulsion, Sextic
 from subtheory.numerics import float64
 from subtheory.theory.losses import (
     KL,

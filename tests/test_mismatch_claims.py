@@ -1,9 +1,9 @@
 """The statistical claims of two inits: they judge exactly, notice planted errors, and say when they cannot tell."""
 
-from dataclasses import replace
-from functools import partial
+from dataclasses import dataclass, replace
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from scipy.optimize import minimize_scalar
@@ -12,19 +12,33 @@ from scipy.stats import binom, binomtest, norm
 import subtheory as st
 from subtheory.claim import Verdict
 from subtheory.claims import CLAIMS, mean_field, mismatch
-from subtheory.claims.mismatch import DRAWS, LEVEL, RELATIVE, SIGMAS, frequencies, surprise
+from subtheory.claims.assumptions import UNFILTERED
+from subtheory.claims.mismatch import DRAWS, LEVEL, READS, RELATIVE, SIGMAS, surprise
+from subtheory.draws import inits
+from subtheory.errors import InputError
 from subtheory.init import PATHS
-from subtheory.numerics import float64, public
-from subtheory.setting import at_rest, to_numpy_leaves
+from subtheory.instruments import mean_field as transfer
+from subtheory.instruments import sign_law as measured
+from subtheory.instruments.ensemble import mask, taught, within
+from subtheory.instruments.sign_law import SignLaw, alignments, directions, harmless, law, regime
+from subtheory.numerics import float64, public, to_numpy_leaves
+from subtheory.setting import Setting
+from subtheory.source import Given
+from subtheory.student import Along, Redrawn, Student
 from subtheory.theory import sign_law
-from subtheory.theory.distillation import outputs, trait_loss
+from subtheory.theory.distillation import at_rest, outputs, trait_loss
+from subtheory.theory.losses import L1, CrossEntropy, SquaredError
+from subtheory.theory.rule import Signs
+from subtheory.theory.trains import Half
+from subtheory.theory.trait import LabelledTrait
 
 LAW, RADIUS = CLAIMS["mismatch-sign-law"], CLAIMS["critical-radius-is-proportional-to-eps"]
 CURVE = CLAIMS["mean-field-curve-predicts-transfer"]
 EDGE = norm.isf(LEVEL / 2)
 """The largest surprise that a law survives."""
+R = np.array(RELATIVE)
 
-probability, sign_draws = public(sign_law.sign_probability), public(sign_law.sign_draws)
+probability = public(sign_law.sign_probability)
 fitted_radius, log_slope = public(sign_law.fitted_radius), public(sign_law.log_slope)
 
 
@@ -36,7 +50,12 @@ def setting():
 
 @pytest.fixture(scope="module")
 def found(setting):
-    return frequencies(setting, range(2))
+    return READS.records(setting, range(2), (setting.loss,))[setting.loss.name]
+
+
+@pytest.fixture(scope="module")
+def known(setting):
+    return law(setting.but(student=Student()), 0, RELATIVE)
 
 
 def of_law(f, counts, draws=DRAWS):
@@ -73,7 +92,7 @@ def test_chance_of_a_false_alarm_is_what_is_stated():
 
 def test_radius_is_the_most_likely_one():
     rng, P, wanted = np.random.default_rng(0), 50, 0.03
-    r = wanted * RELATIVE
+    r = wanted * R
     counts = rng.binomial(DRAWS, probability(wanted, r * np.sqrt(P), 1.0, 1.0, P))
 
     def unlikelihood(log_radius):
@@ -91,7 +110,7 @@ def test_radius_is_the_most_likely_one():
 
 def test_counts_without_a_radius_have_none():
     counts = np.array([[DRAWS] * 4, [0] * 4, [DRAWS // 3] * 4, [390, 350, 310, 270]])
-    radius, error = fitted_radius(np.broadcast_to(RELATIVE, counts.shape), counts, DRAWS, 100)
+    radius, error = fitted_radius(np.broadcast_to(R, counts.shape), counts, DRAWS, 100)
     np.testing.assert_array_equal(np.isnan(radius), [True, True, True, False])
     np.testing.assert_array_equal(np.isnan(error), np.isnan(radius))
 
@@ -118,14 +137,14 @@ def test_both_hold_and_have_seen_something(found):
 def test_prediction_is_that_of_the_theory(found):
     """Φ(r*/r), up to 1/P; the same for every ε, so that their counts may be added."""
     for f in found:
-        np.testing.assert_allclose(f.predicted, norm.cdf(1 / RELATIVE), atol=1 / f.P)
+        np.testing.assert_allclose(f.predicted, norm.cdf(1 / R), atol=1 / f.P)
         assert f.shift.max() < 1e-2 and np.all(np.diff(f.critical / f.eps) < 1e-12 * f.critical[0] / f.eps[0])
 
 
 @pytest.mark.parametrize("factor", [0.5, 2.0])
 def test_a_law_with_a_wrong_constant_fails(found, factor):
     f = found[0]
-    p = probability(factor, RELATIVE * np.sqrt(f.P), 1.0, 1.0, f.P)
+    p = probability(factor, R * np.sqrt(f.P), 1.0, 1.0, f.P)
     wrong = of_law(f, np.random.default_rng(3).binomial(DRAWS, p, f.counts.shape))
     assert LAW.check(wrong).verdict is RADIUS.check(wrong).verdict is Verdict.FAILS
     assert RADIUS.check(wrong).measured == pytest.approx(1, abs=0.1), "the slope alone would pass"
@@ -139,23 +158,118 @@ def test_a_radius_of_another_power_fails(found):
     assert evidence.verdict is Verdict.FAILS and evidence.measured == pytest.approx(0.5, abs=0.1)
 
 
-def test_null_space_noise_is_harmless(setting):
+def test_null_space_noise_is_harmless(setting, known):
     """δ in null(G) at the same radii: JΔ does not see it, D > 0 for every student, and no radius is critical."""
-    hidden = replace(setting, path=PATHS["null-noise"])
-    (f,) = frequencies(hidden, (0,))
+    hidden = mismatch.ISOTROPIC.breaks(setting)
+    f = READS.sample(hidden, 0)
     assert np.all(f.counts == DRAWS)
     for claim in LAW, RADIUS:
         assert claim.check(f).verdict is Verdict.FAILS
-    known = mismatch._known(replace(setting, path=None), 0)
-    directions = public(partial(mismatch._directions, hidden.path, known.start))
+    d = setting.but(student=Student()).distillation(0)
     seen = public(jax.jit(lambda d, v: jax.jvp(lambda p: outputs(d.network, p, d.x), (d.theta0,), (v,))[1]))
-    delta = directions(jax.random.split(jax.random.key(5), (1, 1)))
-    moved = seen(known.d, jax.tree.map(lambda leaf: leaf[0, 0], delta))
+    drawn = directions(hidden, 0, 1200)
+    moved = seen(d, known.s.functions.layout.unflatten(drawn[0]))
     # A softmax does not see what shifts all logits alike.
     np.testing.assert_allclose(moved, np.broadcast_to(moved.mean(-1, keepdims=True), moved.shape), atol=1e-10)
-    D = sign_draws(known.d, known.radius, jax.random.key(6), 100, directions=directions)
-    q = float(public(sign_law.first_order)(known.d).q)
-    np.testing.assert_allclose(D, np.broadcast_to((np.asarray(known.d.eps) * q)[:, None, None], D.shape), rtol=0.02)
+    D = alignments(known.s, setting.loss, known.students(drawn.reshape(3, 4, 100, -1)))
+    np.testing.assert_allclose(D, np.broadcast_to((known.s.eps * known.q)[:, None, None], D.shape), rtol=0.02)
+
+
+def test_controls_are_drawn_and_fail(setting, found):
+    """A filter is shown the same students; a redrawn one is off by more than δ."""
+    for broken in UNFILTERED.breaks(setting), setting.but(init=Redrawn()):
+        f = READS.sample(broken, 0)
+        np.testing.assert_array_equal(f.critical, found[0].critical)
+        np.testing.assert_array_equal(f.shift, found[0].shift)
+        assert LAW.check(f).verdict is RADIUS.check(f).verdict is Verdict.FAILS
+
+
+def test_students_take_their_real_steps(setting, known):
+    """⟨r, JΔ⟩ is the inner product of the student's step with Δ; δ has its radius."""
+    drawn = directions(setting, 0, 12).reshape(3, 4, 1, known.P)
+    off = measured.mismatch(drawn, known.radius, known.along)
+    np.testing.assert_allclose(np.linalg.norm(off, axis=-1)[..., 0], known.radius, rtol=1e-12)
+    d, params = setting.but(student=Student()).distillation(0), known.s.functions.layout.unflatten
+    for view in (setting.view, UNFILTERED.breaks(setting).view):
+        D = alignments(replace(known.s, view=view), setting.loss, known.students(drawn))[..., 0]
+        for k, j in (0, 0), (1, 3), (2, 2):
+            student = params(known.s.theta0 + off[k, j, 0])
+            wanted = st.alignment(replace(d, student=student, view=view))[k]
+            np.testing.assert_allclose(D[k, j], wanted, rtol=1e-9, atol=1e-15)
+
+
+def test_the_law_is_the_theorys(setting, known):
+    """q, ‖GΔ‖, r*, the probabilities of either sign, and the bound on what is neglected, which other draws give."""
+    d = setting.but(student=Student()).distillation(0)
+    d = replace(d, loss=setting.loss)
+    q, size, P, along = public(sign_law.first_order)(d)
+    np.testing.assert_allclose([known.q, known.size, known.P], [q, size, P], rtol=1e-10)
+    np.testing.assert_allclose(known.along, known.s.functions.layout.flatten(along), atol=1e-12)
+    np.testing.assert_allclose(known.critical, public(sign_law.critical_radius)(d.eps, q, size, P), rtol=1e-10)
+    c = np.array([[0.0, 0.01, 0.2], [0.9, 1.0, 3.0]])
+    np.testing.assert_allclose(measured.probability(c, P), probability(c, 1.0, 1.0, 1.0, P), atol=1e-14)
+    np.testing.assert_allclose(measured.probability(-c, P), 1 - measured.probability(c, P), atol=1e-14)
+    wanted = public(sign_law.regime)(d, known.radius, jax.random.key(3))
+    # Means of 100 positive numbers that vary by no more than themselves.
+    np.testing.assert_allclose(regime(known, setting.loss, 5) / wanted, 1, atol=5 * np.sqrt(2 / 100))
+
+
+def test_components_of_a_mismatch_are_those_asked_for(setting, known):
+    rng = np.random.default_rng(0)
+    drawn, t = rng.standard_normal((3, 4, 5, known.P)), rng.uniform(0, 1, (3, 4))
+    off = measured.mismatch(drawn, known.radius, known.along, t)
+    np.testing.assert_allclose(off @ known.along, (known.radius * t)[..., None] * np.ones(5), rtol=1e-10)
+    np.testing.assert_allclose(np.linalg.norm(off, axis=-1), known.radius[..., None] * np.ones(5), rtol=1e-12)
+    D = harmless(known, setting.loss, 6, 50)
+    np.testing.assert_allclose(D, np.broadcast_to((known.s.eps * known.q)[:, None, None], D.shape), rtol=0.05)
+
+
+@dataclass(frozen=True)
+class Wide:
+    """f(x) = xᵀθ of 20 entries: a network of one's own, linear in θ."""
+
+    name = "wide"
+
+    def init(self, key):
+        return {"theta": jax.random.normal(key, (20, 2), jnp.float64)}
+
+    def apply(self, params, x):
+        return x @ params["theta"]
+
+
+@pytest.fixture(scope="module")
+def own():
+    rng = np.random.default_rng(0)
+    trait = LabelledTrait(rng.standard_normal((6, 20)), np.arange(6) % 2, np.ones(2))
+    source = Given({"theta": rng.standard_normal((20, 2))}, rng.standard_normal((4, 20)), trait, 2)
+    (setting,) = mismatch.missed(Setting(Wide(), source=source))
+    return setting
+
+
+def test_a_network_of_ones_own_obeys(own):
+    """In squared error a linear network neglects nothing, and the instrument asks for no task."""
+    for seed in range(2):
+        f = READS.sample(own, seed)
+        np.testing.assert_allclose(f.shift, 0, atol=1e-6)
+        assert LAW.check(f).verdict is RADIUS.check(f).verdict is Verdict.HOLDS and f.P == 40
+    assert LAW.check(READS.sample(own.but(init=Redrawn()), 0)).verdict is Verdict.FAILS
+    assert LAW.check(READS.sample(mismatch.ISOTROPIC.breaks(own), 0)).verdict is Verdict.FAILS
+
+
+@pytest.mark.parametrize(
+    ("field", "changes"),
+    [
+        ("loss", {"loss": L1()}),
+        ("rule", {"rule": Signs()}),
+        ("trains", {"trains": Half()}),
+        ("init", {"init": Along(PATHS["linear"], 0.5)}),
+        ("teacher", {"teacher": st.teachers.Given()}),
+    ],
+)
+def test_what_the_law_does_not_speak_of_is_named(own, field, changes):
+    with pytest.raises(InputError) as caught:
+        SignLaw(10, RELATIVE).sample(own.but(**changes), 0)
+    assert caught.value.field == field
 
 
 def test_outside_its_regime_the_law_is_not_judged(found):
@@ -182,23 +296,45 @@ def test_margins_of_true_laws_are_normal(found):
     assert abs(np.mean(z) - 1.13) < 5 * 0.57 / np.sqrt(200) and max(z) < 4.5
 
 
+# Ensembles
+
+
+def test_draws_are_those_of_their_own_seeds():
+    """Of a ReLU network too, although its inits are drawn with another's; Δ is the gradient of each one's own trait."""
+    tanh, relu = (mean_field.settings()[i] for i in (0, 3))
+    t = taught(relu, 1, 5)
+    layout, theta0, other = inits(relu.network, relu.origin, within(1, 5))
+    assert t.s.functions.network == relu.network and t.s.functions.layout == layout
+    np.testing.assert_array_equal(t.s.theta0, theta0)
+    np.testing.assert_array_equal(t.other, other)
+    assert not np.array_equal(taught(tanh, 1, 5).s.delta, t.s.delta)
+    trait = jax.tree.map(lambda leaf: leaf[3], t.s.trait)
+    with float64():
+        slope = jax.jit(jax.grad(lambda p: trait.loss(relu.network.apply, p)))(layout.unflatten(jnp.asarray(theta0[3])))
+    np.testing.assert_allclose(t.s.delta[3], -np.asarray(layout.flatten(slope)), atol=1e-12)
+
+
 # The mean-field curve
+
+
+def sample(setting, seed=0):
+    return CURVE.reads.sample(setting, seed)
 
 
 @pytest.fixture(scope="module")
 def transferred():
-    return mean_field.transferred(mean_field.settings()[1], (0,))[0]
+    return sample(mean_field.settings()[1])
 
 
 def test_curve_holds_and_other_predictions_fail(transferred):
     """Not at another ρ, nor with another sign, nor, over a few runs, with the kernels of another activation."""
     assert CURVE.check(transferred).verdict is Verdict.HOLDS
     settings = mean_field.settings()
-    assert [1 - s.amount for s in settings] == pytest.approx([*mean_field.RHOS] * 2)
-    kinked, near = (mean_field.predicted(settings[i], 1 - settings[i].amount) for i in (4, 0))
+    assert [1 - s.student.init.amount for s in settings] == pytest.approx([*mean_field.RHOS] * 2)
+    kinked, near = (sample(settings[i]).predicted for i in (4, 0))
     for wrong in near, -transferred.predicted:
         assert CURVE.check(replace(transferred, predicted=wrong)).verdict is Verdict.FAILS
-    several = [transferred, *mean_field.transferred(settings[1], range(1, 8))]
+    several = [transferred, *(sample(settings[1], seed) for seed in range(1, 8))]
     pooled = replace(transferred, added=np.concatenate([t.added for t in several]))
     assert CURVE.check(pooled).verdict is Verdict.HOLDS
     assert CURVE.check(replace(pooled, predicted=kinked)).verdict is Verdict.FAILS
@@ -206,7 +342,7 @@ def test_curve_holds_and_other_predictions_fail(transferred):
 
 def test_unrelated_inits_transfer_nothing(transferred):
     assert transferred.unrelated == 0
-    (apart,) = mean_field.transferred(replace(mean_field.settings()[1], independent=True), (0,))
+    apart = sample(mean_field.CORRELATED.breaks(mean_field.settings()[1]))
     assert CURVE.check(apart).verdict is Verdict.FAILS and abs(CURVE.check(apart).measured) < 0.4
     assert apart.predicted == transferred.predicted
 
@@ -215,28 +351,52 @@ def test_few_inits_are_undecided(transferred):
     assert CURVE.check(replace(transferred, added=transferred.added[:20])).verdict is Verdict.UNDECIDED
 
 
-@pytest.mark.parametrize("activation", ["tanh", "relu"])
-def test_rest_is_exact_for_one_hidden_layer(monkeypatch, activation):
+@pytest.mark.parametrize(("activation", "draws"), [("tanh", 20_000), ("relu", 5_000)])
+def test_rest_is_exact_for_one_hidden_layer(activation, draws):
     """At width 3, where mean-field theory is off, for ReLU by a half: with the rest added it is not."""
-    monkeypatch.setattr(mean_field, "INITS", 20_000)
     first = mean_field.settings()[0]
     setting = replace(first, network=replace(first.network, width=3, activation=activation))
-    (t,) = mean_field.transferred(setting, (1,))
+    t = transfer.Transfer(draws).sample(setting, 2)
     mean, error = np.mean(t.added), np.std(t.added) / np.sqrt(len(t.added))
     assert abs(mean - t.predicted - t.rest) < 4 * error + 0.01 * abs(t.rest)
     assert abs(mean - t.predicted) > 4 * error
 
 
-def test_what_is_added_is_a_real_step(transferred):
+@pytest.mark.parametrize(("part", "eps"), [({}, 1e-4), ({"trains": Half()}, 1e-4), ({"rule": Signs()}, 0.1)])
+def test_what_is_added_is_a_real_step(part, eps):
     """D(ε) − D(0) by the public alignment, for one pair of inits; differences of D lose digits."""
-    setting = mean_field.settings()[1]
-    network, source, x, trait = mean_field._parts(setting)
-    pairs = mean_field._pairs(network, source, 0)
-    theta0, other = (jax.tree.map(lambda leaf: np.asarray(leaf[7]), each) for each in pairs)
+    setting = mean_field.settings()[1].but(**part)
+    i, t = 7, taught(setting, 0, 16)
+    found = transfer.added(setting.but(eps=(eps,)), 0, 16)[i]
+    params, network = t.s.functions.layout.unflatten, setting.network
+    _, x, trait = transfer.parts(setting)
+    theta0, other = t.s.theta0[i], t.other[i]
     with float64():
-        blank = to_numpy_leaves(at_rest(network, theta0, x, source.weights("aux"), trait))
-        delta = jax.grad(lambda theta: -trait_loss(blank, theta))(theta0)
-    rho = 1 - setting.amount
-    student = jax.tree.map(lambda a, b: rho * a + np.sqrt(1 - rho**2) * b, theta0, other)
-    found = st.alignment(replace(blank, student=student, delta=to_numpy_leaves(delta), eps=np.array([1e-4, 0.0])))
-    assert (found[0] - found[1]) / 1e-4 == pytest.approx(transferred.added[7], rel=1e-2)
+        blank = to_numpy_leaves(at_rest(network, params(theta0), x, setting.source.weights("aux"), trait))
+        delta = jax.grad(lambda theta: -trait_loss(blank, theta))(params(theta0))
+    rho = 1 - setting.student.init.amount
+    own = mask(setting.student, t)
+    d = replace(
+        blank, student=params(rho * theta0 + np.sqrt(1 - rho**2) * other), delta=to_numpy_leaves(delta),
+        eps=np.array([eps, 0.0]), trainable=params(np.ones_like(theta0) if own is None else own[i]),
+        rule=setting.student.rule,
+    )  # fmt: skip
+    D = st.alignment(d)
+    assert found != 0 and D[0] - D[1] == pytest.approx(found, rel=1e-6)
+
+
+def test_masks_differ_from_draw_to_draw():
+    setting = mean_field.settings()[0].but(trains=Half())
+    halves = mask(setting.student, taught(setting, 0, 16))
+    assert halves.shape == (16, 2008) and len(np.unique(halves, axis=0)) == 16
+    assert abs(halves.mean() - 0.5) < 5 * 0.5 / np.sqrt(halves.size)
+
+
+def test_losses_are_measured_one_by_one():
+    """The setting's own loss does not count, whatever the instrument."""
+    setting = mismatch.settings()[0].but(loss=SquaredError())
+    found = SignLaw(10, RELATIVE).records(setting, (0,), (CrossEntropy(), SquaredError()))
+    alone = SignLaw(10, RELATIVE).sample(setting.but(loss=CrossEntropy()), 0)
+    assert set(found) == {"cross-entropy", "squared-error"}
+    np.testing.assert_array_equal(found["cross-entropy"][0].critical, alone.critical)
+    assert not np.array_equal(found["squared-error"][0].critical, alone.critical)

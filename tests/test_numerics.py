@@ -12,19 +12,11 @@ import numpy as np
 import pytest
 
 import subtheory as st
-from subtheory.measurement import measure
+from subtheory.instruments.first_order import FirstOrder
 from subtheory.numerics import COARSE, LADDER_RATIO, UNIT, extrapolation_constant, float64, public
-from subtheory.source import FromTask
-
-
-class OneTeacher(FromTask):
-    """Prepares one teacher only, which compiles sooner."""
-
-    deterministic = True
-
 
 NETWORK = st.MLP(width=4, depth=1)
-SETTING = st.Setting(NETWORK, examples=6, trait_examples=8, eps=(1e-2, 1e-3), source=OneTeacher(NETWORK.task))
+SETTING = st.Setting(NETWORK, examples=6, trait_examples=8, eps=(1e-2, 1e-3))
 
 
 @pytest.fixture(scope="module")
@@ -95,7 +87,8 @@ def test_single_precision_inputs_of_a_user_are_computed_on_in_double(d):
     narrow = replace(d, x=d.x.astype(np.float32))
     found = st.alignment(narrow)
     assert found.dtype == np.float64
-    np.testing.assert_allclose(found, measure(replace(d, x=narrow.x.astype(np.float64))).alignment, rtol=1e-10)
+    wide = FirstOrder().of(replace(d, x=narrow.x.astype(np.float64)))
+    np.testing.assert_allclose(found, wide.alignment, rtol=1e-10)
 
 
 def test_public_wraps_functions_that_are_returned():

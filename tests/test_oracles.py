@@ -1,6 +1,6 @@
 """The matrix-free theory against dense matrices (`reference.py`), and against fifty digits."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import jax
 import jax.numpy as jnp
@@ -10,25 +10,18 @@ import pytest
 from jax.flatten_util import ravel_pytree
 from reference import Dense, Number, number
 
-from subtheory.claims.witnesses import Formula
+from subtheory.constructed.formula import Formula
 from subtheory.data import CHANNELS
-from subtheory.measurement import measure, measurements
+from subtheory.instruments.first_order import FirstOrder
 from subtheory.networks import MLP, ConvNet, Linear, Transformer
-from subtheory.numerics import float64
+from subtheory.numerics import float64, to_numpy_leaves
 from subtheory.setting import Setting
-from subtheory.source import FromTask, Given
+from subtheory.student import Redrawn, Shared, Student
 from subtheory.theory import alignment as theory
 from subtheory.theory import curvature, kernel
+from subtheory.theory.distillation import at_rest
 from subtheory.theory.losses import LOSSES, CrossEntropy, SquaredError
 from subtheory.theory.trait import FunctionTrait
-
-
-@dataclass(frozen=True)
-class OneTeacher(FromTask):
-    """Prepares the one teacher that is asked for: compiling all of them costs more than measuring."""
-
-    deterministic = True
-
 
 SHARE = {
     "linear": (Linear(), "random", "random"),
@@ -56,8 +49,7 @@ def random_settings(name):
                 alpha=float(rng.uniform(0.5, 2)),
                 examples=2,
                 trait_examples=4,
-                independent=i == 3,
-                source=OneTeacher(network.task),
+                student=Student(init=Redrawn() if i == 3 else Shared()),
             ),
             int(rng.integers(2**31)),
         )
@@ -70,7 +62,7 @@ def test_measurements_agree_with_dense_matrices(name):
     losses = tuple(LOSSES.values())[:: 4 if name == "transformer" else 1]
     compared = 0
     for k, (setting, seed) in enumerate(random_settings(name)):
-        found = measurements(setting, (seed,), losses)
+        found = FirstOrder().records(setting, (seed,), losses)
         dense = Dense(setting.distillation(seed))
         for loss in losses if k < 2 else losses[k - 2 :: 3]:
             (m,) = found[loss.name]
@@ -235,12 +227,11 @@ def test_fifty_digits(loss):
     """Float64 against 50 digits on a 2-3-2 tanh network: the relative error stays at rounding size."""
     rng = np.random.default_rng(7)
     theta0, delta, x = rng.standard_normal(17), rng.standard_normal(17), rng.standard_normal((3, 2))
-    source = Given(theta0, x, FunctionTrait(_trait), 2, delta=delta, deterministic=True)
     eps = (0.1, 1e-2, 1e-4, 1e-6)
-    setting = Setting(Formula("tanh-2-3-2", _tanh_net), loss=loss, source=source, teacher="given", relative=False,
-                      eps=eps)  # fmt: skip
-    d = setting.distillation()
-    m, dense = measure(d), Dense(d)
+    with float64():
+        blank = at_rest(Formula("tanh-2-3-2", _tanh_net), theta0, x, np.ones(2), FunctionTrait(_trait))
+        d = to_numpy_leaves(replace(blank, delta=delta, eps=np.array(eps), loss=loss))
+    m, dense = FirstOrder().of(d), Dense(d)
     with mp.workdps(50):
         exact = Exact(theta0, delta, x)
         value = getattr(exact, loss.name.replace("-", "_"))

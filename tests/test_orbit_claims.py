@@ -1,6 +1,6 @@
 """Orbits, restricted students and heads: the numbers that the claims judge, worked out again by other means."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import jax
 import jax.numpy as jnp
@@ -10,40 +10,44 @@ import pytest
 
 import subtheory as st
 from subtheory.claim import Verdict
-from subtheory.claims import heads, orbits, restriction, twins
-from subtheory.claims.heads import ARMS, Heads
-from subtheory.claims.restriction import Restricted, TrainOnly
-from subtheory.claims.twins import Carried, Twins
-from subtheory.crossing import crossings
+from subtheory.claims import heads, orbits, restriction
+from subtheory.constructed import orbits as constructed
+from subtheory.data.toys import toy
 from subtheory.init import PATHS
-from subtheory.measurement import measurements
+from subtheory.instruments.ensemble import taught, within
+from subtheory.instruments.first_order import FirstOrder
+from subtheory.instruments.heads import ARMS, HEADS, Parts, TraitParts, Turned, TurnedHeads
+from subtheory.instruments.twins import Pair, Twins
+from subtheory.instruments.two_inits import TwoInits
 from subtheory.numerics import float64
-from subtheory.setting import Setting, distillations
-from subtheory.source import FromTask
+from subtheory.preparation import path_keys, stack, start
+from subtheory.setting import Setting
+from subtheory.spread import STEP, layer_by_layer, layers
+from subtheory.student import Along
+from subtheory.teachers import GradientDescent
 from subtheory.theory.distillation import student_update, trait_loss
+from subtheory.theory.layout import Layout
+from subtheory.theory.losses import CrossEntropy, SquaredError
+from subtheory.theory.rule import Carried, Descent
+from subtheory.theory.trains import All, Layers
 
 SMALL = st.MLP(width=6, depth=1, activation="relu")
 SEEDS = (0, 3)
-
-
-@dataclass(frozen=True)
-class OneTeacher(FromTask):
-    """Prepares the one teacher that is asked for."""
-
-    deterministic = True
-
-
-SIZES = {"examples": 6, "trait_examples": 8, "source": OneTeacher(SMALL.task)}
-BASE = Setting(SMALL, outputs="all", **SIZES, **orbits.STEP)
+PLAIN = Setting(SMALL, outputs="all", examples=6, trait_examples=8)
+BASE = PLAIN.but(**STEP)
 
 
 def measured(setting):
-    return measurements(setting, (0,), (setting.loss,))[setting.loss.name][0]
+    return FirstOrder().records(setting, (0,), (setting.loss,))[setting.loss.name][0]
+
+
+def twins(setting, losses=(SquaredError(),)):
+    return Twins().records(setting, SEEDS, losses)[losses[0].name]
 
 
 @pytest.fixture(scope="module")
 def permuted():
-    return replace(BASE, path=PATHS["permutation"])
+    return BASE.but(init=Along(PATHS["permutation"]))
 
 
 @jax.jit
@@ -70,7 +74,7 @@ def by_definition(d):
 
 
 def test_twins_are_two_students_of_one_teacher(permuted):
-    for seed, found in zip(SEEDS, twins.twins(permuted, SEEDS), strict=True):
+    for seed, found in zip(SEEDS, twins(permuted), strict=True):
         d = permuted.distillation(seed)
         with float64():
             _, changes, cosines = jax.tree.map(np.asarray, by_definition(d))
@@ -79,36 +83,51 @@ def test_twins_are_two_students_of_one_teacher(permuted):
         assert found.off.max() < 1e-12 and found.trait_change.shape == (2, 6)
 
 
+def test_twins_of_several_losses_and_seeds_are_each_ones_own(permuted):
+    both = Twins().records(permuted, SEEDS, (SquaredError(), CrossEntropy()))
+    for loss in (SquaredError(), CrossEntropy()):
+        (alone,) = Twins().records(permuted.but(loss=loss), SEEDS[1:], (loss,))[loss.name]
+        for name in ("trait_change", "cosine"):
+            np.testing.assert_allclose(getattr(both[loss.name][1], name), getattr(alone, name), rtol=1e-10)
+    assert not np.allclose(both["cross-entropy"][0].trait_change, both["squared-error"][0].trait_change)
+
+
 def test_the_image_is_the_symmetry_of_the_setting(permuted):
     """T drawn again takes θ0 to θ0_S itself, entry by entry."""
-    d, _ = distillations(permuted, SEEDS)
-    with float64():
-        moved = twins.image(d, permuted.path, permuted.amount, SEEDS, d.theta0)
-    jax.tree.map(np.testing.assert_array_equal, moved, d.student)
-    kernels = np.asarray(d.theta0["head"]["kernel"]), np.asarray(d.student["head"]["kernel"])
-    assert not np.array_equal(*kernels)
+    s = stack(permuted, SEEDS)
+    moved = permuted.student.init.path.image(start(permuted, SEEDS), 1.0, path_keys(SEEDS), s.theta0[:, None])[:, 0]
+    np.testing.assert_array_equal(moved, s.student)
+    assert not np.array_equal(s.theta0, s.student)
+    np.testing.assert_allclose(
+        s.functions.values(s.student, s.x), s.functions.values(s.theta0, s.x), rtol=1e-10, atol=1e-12
+    )
 
 
-def test_a_carried_metric_steps_as_the_shared_student(permuted):
-    stretched = replace(BASE, path=Carried(PATHS["relu-rescaling"]), amount=1.0)
-    found = twins.twins(stretched, SEEDS)[0]
+def test_a_carried_metric_steps_as_the_shared_student():
+    plain_setting = BASE.but(init=Along(PATHS["relu-rescaling"], 1.0))
+    carried = plain_setting.but(rule=Carried())
+    found = twins(carried)[0]
     np.testing.assert_allclose(found.trait_change[1], found.trait_change[0], rtol=1e-10)
-    plain = twins.twins(replace(stretched, path=PATHS["relu-rescaling"]), SEEDS)[0]
+    plain = twins(plain_setting)[0]
     np.testing.assert_array_equal(plain.trait_change[0], found.trait_change[0])
     assert np.all(np.abs(plain.trait_change[1] / plain.trait_change[0] - 1) > 1e-2) and plain.off.min() > 1e-2
     # The definition, with T entry by entry: θ0_S/θ0 of the same draw.
-    d = replace(stretched, path=PATHS["relu-rescaling"]).distillation(0)
+    d = plain_setting.distillation(0)
     with float64():
         shared, update = jax.tree.map(np.asarray, by_definition(d)[0])
     through = jax.tree.map(lambda g, a, b: g * (b / a) ** 2, update, d.theta0, d.student)
     back = jax.tree.map(lambda v, a, b: v * (b / a), shared, d.theta0, d.student)
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-12), through, back)
+    # The metric of the setting is that T squared.
+    metric = carried.distillation(0).metric
+    jax.tree.map(lambda m, a, b: np.testing.assert_allclose(m, (b / a) ** 2, rtol=1e-12), metric, d.theta0, d.student)
+    assert plain_setting.distillation(0).metric is None or plain_setting.student.rule == Descent()
 
 
 def exact_twins(**changes):
     both = np.array([[-1.0, -0.1], [-1.0, -0.1]])
     given = {"trait_change": both, "cosine": both / 4 * [[1], [2]], "off": np.zeros(2), "rounding": np.full(2, 1e-12)}
-    return Twins(**given | changes)
+    return Pair(**given | changes)
 
 
 def test_same_to_rounding_means_what_it_says():
@@ -137,7 +156,7 @@ def test_the_doubled_pair_by_hand():
     for stretch, slope in ((1, -648), (2, 108)):
         here = gradient(stretch * A, b / stretch, x), gradient(stretch * A, b / stretch, other)
         assert here[1] @ (2 * velocity * here[0]) == slope
-    for settings, slope in ((orbits.doubled, 108), (orbits.undoubled, -648), (orbits.swapped, -648)):
+    for settings, slope in ((constructed.doubled, 108), (constructed.undoubled, -648), (constructed.swapped, -648)):
         m = measured(settings()[0])
         np.testing.assert_allclose(m.trait_change[-1] / (m.alpha * m.eps[-1]), slope, rtol=2e-2)
         np.testing.assert_allclose(m.trait, 3, rtol=1e-14)
@@ -145,51 +164,66 @@ def test_the_doubled_pair_by_hand():
 
 def test_what_a_norm_leaves_of_a_radial_teacher():
     """0 behind a LayerNorm, 2E‖f − mean‖² without, and fδ/(σ² + δ) squared with an offset."""
-    theta0 = orbits.radial()[0].source.params
-    x = np.asarray(orbits.radial()[0].source.x)
+    theta0 = constructed.radial()[0].source.params
+    x = np.asarray(constructed.radial()[0].source.x)
     h = x @ theta0["W"].T
     centred, variance = h - h.mean(1, keepdims=True), h.var(1, keepdims=True)
-    m = measured(orbits.radial()[0])
+    m = measured(constructed.radial()[0])
     np.testing.assert_allclose(m.alignment, 0, atol=1e-28)
     plain = np.mean(np.sum((centred @ theta0["V"].T) ** 2, axis=1))
-    np.testing.assert_allclose(measured(orbits.unnormalised()[0]).alignment, 2 * m.eps * plain, rtol=1e-12)
+    np.testing.assert_allclose(measured(constructed.unnormalised()[0]).alignment, 2 * m.eps * plain, rtol=1e-12)
     along = (centred / np.sqrt(variance + 0.1) * 0.1 / (variance + 0.1)) @ theta0["V"].T
-    np.testing.assert_allclose(measured(orbits.offset()[0]).leading, 2 * np.mean(np.sum(along**2, axis=1)), rtol=1e-12)
-    assert np.all(np.abs(measured(orbits.elsewhere()[0]).alignment) > 1e-2)
+    np.testing.assert_allclose(
+        measured(constructed.offset()[0]).leading, 2 * np.mean(np.sum(along**2, axis=1)), rtol=1e-12
+    )
+    assert np.all(np.abs(measured(constructed.elsewhere()[0]).alignment) > 1e-2)
 
 
 def test_a_restricted_student_by_dense_blocks():
     """D/ε → ΔᵀQGQΔ, and with a teacher that moved everything ΔᵀQGΔ, by the dense G."""
-    base = Setting(SMALL, outputs="all", **SIZES)
-    for name in restriction.parts(SMALL):
+    assert layers(PLAIN) == ("Dense_0", "head")
+    for name in layers(PLAIN):
         for matched in (True, False):
-            setting = replace(base, path=TrainOnly((name,), matched), amount=0.0)
-            found, d = restriction.restricted(setting, SEEDS)[0], setting.distillation(0)
+            moves = Layers((name,)) if matched else All()
+            setting = PLAIN.but(trains=Layers((name,)), teacher=GradientDescent(moves=moves))
+            (found, _), s = (
+                FirstOrder().records(setting, SEEDS, (SquaredError(),))["squared-error"],
+                stack(setting, SEEDS),
+            )
             with float64():
-                G = np.asarray(dense(d))
-                whole, part = (
-                    np.asarray(jax.flatten_util.ravel_pytree(one)[0])
-                    for one in (d.delta, setting.path.project(d.delta))
-                )
+                G = np.asarray(dense(setting.distillation(0)))
+            whole, part = s.delta[0], s.delta[0] * s.trains[0]
             assert 0 < np.count_nonzero(part) < part.size
-            np.testing.assert_allclose(found.form, part @ G @ part, rtol=1e-10)
+            np.testing.assert_allclose(found.trained, part @ G @ part, rtol=1e-10)
             limit = (4 * found.alignment[-1] / found.eps[-1] - found.alignment[-2] / found.eps[-2]) / 3
             np.testing.assert_allclose(limit, part @ G @ (part if matched else whole), rtol=1e-5)
+            np.testing.assert_allclose(found.leading, whole @ G @ whole, rtol=1e-10)
+
+
+def test_every_layer_is_trained_alone_under_two_teachers():
+    spread = list(layer_by_layer(PLAIN))
+    assert {s.student.trains for s in spread} == {Layers((name,)) for name in layers(PLAIN)}
+    assert all(s.teacher.moves == s.student.trains for s in spread) and len({s.teacher.name for s in spread}) == 2
+    hidden = [
+        s.student.trains for s in layer_by_layer(PLAIN.but(outputs="aux")) if s.teacher.name == "gradient-descent"
+    ]
+    assert hidden == [Layers(("Dense_0",))], "aux logits do not see the gradient of the class head"
 
 
 def test_a_restriction_that_turns_away_fails():
-    eps = np.array(st.ladder(1e-2))
     check = restriction.matched_restriction_aligns.check_measurement
-    good = Restricted(eps, 2 * eps + eps**2, 2.0, np.full(6, 1e-15))
-    assert check(good).verdict is Verdict.HOLDS
-    for wrong in (-good.alignment, 1.01 * good.alignment, good.alignment + 1e-6):
-        assert check(replace(good, alignment=wrong)).verdict is Verdict.FAILS
-    assert check(replace(good, alignment=0 * eps, form=0.0)).verdict is Verdict.VACUOUS
+    setting = PLAIN.but(trains=Layers(("head",)), teacher=GradientDescent(moves=Layers(("head",))))
+    m = measured(setting)
+    assert check(m).verdict is Verdict.HOLDS
+    for wrong in (-m.alignment, 1.01 * m.alignment, m.alignment + 1e-6):
+        assert check(replace(m, alignment=wrong)).verdict is Verdict.FAILS
+    assert check(replace(m, alignment=0 * m.eps, trained=0.0)).verdict is Verdict.VACUOUS
+    assert check(measured(setting.but(teacher=GradientDescent()))).verdict is Verdict.FAILS, "it moved elsewhere too"
 
 
 def test_layers_add_up_and_notice_a_lost_one():
-    setting = Setting(SMALL, outputs="all", path=PATHS["linear"], amount=0.5, **SIZES)
-    c = crossings(setting, SEEDS)["squared-error"][0]
+    setting = PLAIN.but(init=Along(PATHS["linear"], 0.5))
+    c = TwoInits().records(setting, SEEDS, (SquaredError(),))["squared-error"][0]
     check = restriction.layers_add_up_to_the_alignment.check_measurement
     assert check(c).verdict is Verdict.HOLDS
     for name in c.by_layer:
@@ -198,52 +232,96 @@ def test_layers_add_up_and_notice_a_lost_one():
         assert check(replace(c, predicted_by_layer=lost)).verdict is Verdict.FAILS
 
 
+# Heads ---------------------------------------------------------------------------------------------
+
+NET = st.MLP(width=5, depth=1, activation="tanh", task=toy((4,), 3, 4))
+with float64():
+    SHAPES = jax.eval_shape(NET.init, jax.random.key(0))
+SPOKEN = Setting(NET, outputs="aux", examples=5, trait_examples=6).but(init=Along(HEADS))
+
+
 @jax.jit
-def by_dense_jacobians(key):
-    """Trait part and alignment of every arm in one draw."""
-    start = heads.begin(SMALL, key, outputs="aux", examples=5, trait_examples=6)
-    flat, unravel = jax.flatten_util.ravel_pytree(start.theta0)
-    aux, trait = start.outputs, start.trait
-    J, K = (
-        jax.jacobian(lambda p, x=x: jax.vmap(lambda one: SMALL.apply(unravel(p), one))(x)) for x in (start.x, trait.x)
-    )
-    delta = -jax.grad(lambda p: trait.loss(SMALL.apply, unravel(p)))(flat)
-    inits = jnp.stack([jax.flatten_util.ravel_pytree(path(start, 1.0, key))[0] for path in ARMS])
+def by_dense_jacobians(theta, delta, students, x, trait, aux):
+    """Trait part and alignment of students (A, P) of one teacher, squared error."""
 
-    def one(theta):
-        added = 2 * jnp.einsum("nvp,v,nvq,q->p", J(theta), aux, J(flat), delta) / 5
-        slopes = K(theta)
-        own = slopes[jnp.arange(6), trait.labels].mean(0) - jnp.einsum("nvp,v->p", slopes, trait.outputs) / 60
-        return own @ added, delta @ added
+    def jacobian(x):
+        return jax.jacobian(lambda p: jax.vmap(lambda one: NET.apply(unraveled(p), one))(x))
 
-    return jax.lax.map(one, inits)
+    J, K, n = jacobian(x), jacobian(trait.x), trait.x.shape[0]
+
+    def one(student):
+        added = 2 * jnp.einsum("nvp,v,nvq,q->p", J(student), aux, J(theta), delta) / x.shape[0]
+        slopes = K(student)
+        mean = jnp.einsum("nvp,v->p", slopes, trait.outputs) / trait.outputs.sum() / n
+        return (slopes[jnp.arange(n), trait.labels].mean(0) - mean) @ added, delta @ added
+
+    return jax.lax.map(one, students)
+
+
+def unraveled(theta):
+    return Layout.of(SHAPES).unflatten(theta)
 
 
 def test_head_draws_by_definition():
     """Trait part and alignment of one draw by dense Jacobians, and how every head is turned."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(heads, "DRAWS", 8)
-        found = heads._found.__wrapped__(SMALL, "aux", (5, 6), 0)  # not cached: a few draws only
+    draws, seed, i = 8, 2, 3
+    arms = [TraitParts(draws).records(SPOKEN.but(init=Along(path)), (seed,), (SquaredError(),)) for path in ARMS]
+    arms = [found["squared-error"][0] for found in arms]
+    turned = TurnedHeads(draws).records(SPOKEN, (seed,), (SquaredError(),))["squared-error"][0]
+    t = taught(SPOKEN, seed, draws)
+    one = jax.tree.map(lambda leaf: np.asarray(leaf)[i], (t.s.theta0, t.s.delta, t.s.x, t.s.trait))
+    students = np.stack([path(t.start, 1.0, path_keys(t.seeds))[i] for path in ARMS])
     with float64():
-        parts, alignments = jax.tree.map(np.asarray, by_dense_jacobians(jax.random.split(jax.random.key(0), 8)[3]))
-    np.testing.assert_allclose(found["part"][3], parts, rtol=1e-10)
-    np.testing.assert_allclose(found["alignment"][3], alignments, rtol=1e-10)
-    np.testing.assert_allclose(found["turned"], -found["straight"][:, None] * np.ones(2), rtol=1e-12)
-    np.testing.assert_array_equal(found["straight"], found["part"][np.arange(8), np.arange(8) % 4])
+        slope = jax.jit(jax.grad(lambda p: one[3].loss(NET.apply, unraveled(p))))(one[0])
+        np.testing.assert_allclose(one[1], -np.asarray(slope), rtol=1e-10, atol=1e-13)
+        parts, alignments = by_dense_jacobians(*one[:2], students, *one[2:], NET.task.weights("aux"))
+    for arm, part, alignment in zip(arms, np.asarray(parts), np.asarray(alignments), strict=True):
+        np.testing.assert_allclose(arm.part[i], part, rtol=1e-10)
+        np.testing.assert_allclose(arm.alignment[i], alignment, rtol=1e-10)
+        np.testing.assert_array_equal(arm.shared, arms[0].shared)
+    np.testing.assert_allclose(arms[0].part, arms[0].shared, rtol=1e-12)
+    assert np.all(turned.straight != 0)
+    np.testing.assert_allclose(turned.turned, -turned.straight[:, None] * np.ones(2), rtol=1e-11)
+
+
+def test_a_head_is_turned_by_its_own_entries():
+    """The turned students of a draw by dense Jacobians: what feeds aux, or class, logits times −1."""
+    draws, seed, i = 8, 1, 2
+    found = TurnedHeads(draws).records(SPOKEN, (seed,), (SquaredError(),))["squared-error"][0]
+    t = taught(SPOKEN, seed, draws)
+    straight = ARMS[i % 4](t.start, 1.0, range(draws))[i]
+    params = unraveled(straight)
+    turned = [straight]
+    for group in ("aux", "class"):
+        columns = NET.task.weights(group)
+        head = {name: leaf * np.where(columns > 0, -1.0, 1.0) for name, leaf in params["head"].items()}
+        turned.append(t.s.functions.layout.flatten(params | {"head": head}))
+    one = jax.tree.map(lambda leaf: np.asarray(leaf)[i], (t.s.theta0, t.s.delta, t.s.x, t.s.trait))
+    with float64():
+        parts, _ = by_dense_jacobians(*one[:2], np.stack(turned), *one[2:], NET.task.weights("aux"))
+    np.testing.assert_allclose([found.straight[i], *found.turned[i]], np.asarray(parts), rtol=1e-10)
+
+
+def test_draws_of_two_seeds_have_none_in_common():
+    assert not set(within(0, 64)) & set(within(1, 64)) and len(set(within(5, 64))) == 64
+    with pytest.raises(st.InputError, match=r"seeds: must lie in 0 ... 4294967295, got -1"):
+        within(-1, 4)
+    a, b = (TraitParts(8).records(SPOKEN, (seed,), (SquaredError(),))["squared-error"][0] for seed in (0, 1))
+    assert not np.isin(a.part, b.part).any() and not np.isin(a.part, a.shared).any()
 
 
 def test_heads_are_judged_by_their_interval():
     rng = np.random.default_rng(0)
-    shared, turned = 1 + rng.normal(size=1024), np.zeros((1024, 2))
+    shared = 1 + rng.normal(size=1024)
     check = heads.heads_alone_transmit.check_measurement
 
     def arm(mean):
-        return check(Heads(shared, mean + 0.5 * rng.normal(size=1024), shared, shared, turned)).verdict
+        return check(Parts(shared, mean + 0.5 * rng.normal(size=1024), shared)).verdict
 
     assert arm(0.5) is Verdict.HOLDS and arm(0.0) is Verdict.FAILS and arm(-0.5) is Verdict.FAILS
     assert arm(0.11) is Verdict.UNDECIDED
     check = heads.random_heads_cancel.check_measurement
-    odd = Heads(shared, shared, shared, shared, -np.stack([shared] * 2, axis=1))
+    odd = Turned(shared, -np.stack([shared] * 2, axis=1))
     assert check(odd).verdict is Verdict.HOLDS
     for wrong in (-odd.turned, odd.turned * (1 + 1e-12), odd.turned * [1, 0.5]):
         assert check(replace(odd, turned=wrong)).verdict is Verdict.FAILS

@@ -1,17 +1,15 @@
 """The orbit experiment: T as a matrix, its step, a run on tiny networks, and a map that is no symmetry."""
 
-from dataclasses import replace
-
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
-from jax.flatten_util import ravel_pytree
 
 from subtheory import experiment, figure, records
 from subtheory.init import Permutation, ReluRescaling, SignFlip, Units, units
 from subtheory.networks import MLP
 from subtheory.numerics import float64
+from subtheory.preparation import path_keys
+from subtheory.theory.losses import SquaredError
 
 DRAWS = 5
 RELU, TANH = (MLP(width=4, depth=1, activation=name) for name in ("relu", "tanh"))
@@ -30,16 +28,13 @@ def module():
         yield found
 
 
-@pytest.fixture(scope="module")
-def keys():
-    with float64():
-        return jax.random.split(jax.random.key(0), DRAWS)
+SEEDS = tuple(range(DRAWS))
+KEYS = path_keys(SEEDS)
 
 
 @pytest.fixture(scope="module")
 def arrays(module):
-    with float64():
-        return module.pairs(jnp.arange(DRAWS), RELU)
+    return module.pairs(SEEDS, RELU)
 
 
 @pytest.fixture(scope="module")
@@ -47,35 +42,48 @@ def tables(module):
     return module.tables(quick=True)
 
 
-def flat(tree):
-    leaves = [np.asarray(leaf) for leaf in jax.tree.leaves(tree)]
-    return np.concatenate([leaf.reshape(len(leaf), -1) for leaf in leaves], axis=1)
-
-
 @pytest.mark.parametrize(("path", "network"), [(Permutation(), RELU), (ReluRescaling(), RELU), (SignFlip(), TANH)])
-def test_a_symmetry_is_a_permutation_times_a_diagonal(module, keys, arrays, path, network):
+def test_a_symmetry_is_a_permutation_times_a_diagonal(module, path, network):
     """T, from basis vectors, has the factors and origins that are told; T⁻¹T⁻ᵀ and T_ii follow from them."""
-    with float64():
-        starts = replace(arrays[0], network=network)
-        student, factor, origin = module.placed(path, starts, jnp.asarray(0.8), keys)
-        start = jax.tree.map(lambda leaf: leaf[0], starts)
-        theta, unravel = ravel_pytree(start.theta0)
-        turn = lambda v: ravel_pytree(path(replace(start, theta0=unravel(v)), jnp.asarray(0.8), keys[0]))[0]  # noqa: E731
-        T = np.asarray(jax.vmap(turn)(jnp.eye(theta.size))).T
-        rng = np.random.default_rng(0)
-        v, slope, delta = (jax.tree.map(lambda a: jnp.asarray(rng.normal(size=a.shape)), starts.theta0) for _ in "vsd")
-        found = module.foreseen(factor, origin, v, slope, delta)
-        v, slope, delta = (flat(tree)[0] for tree in (v, slope, delta))
-        theta = np.asarray(theta)
-    np.testing.assert_allclose(flat(student)[0], T @ theta, rtol=1e-14)
-    np.testing.assert_allclose(T @ T.T, np.diag(flat(factor)[0] ** 2), atol=1e-14)
+    starts, *_ = module.pairs(SEEDS, network)
+    student, factor, origin = module.placed(path, starts, 0.8, KEYS)
+    size = starts.layout.size
+    T = path.image(starts.take(slice(1)), 0.8, KEYS[:1], np.eye(size)[None])[0].T
+    v, slope, delta = np.random.default_rng(0).normal(size=(3, *starts.theta0.shape))
+    found = module.foreseen(factor, origin, v, slope, delta)
+    v, slope, delta = v[0], slope[0], delta[0]
+    np.testing.assert_allclose(student[0], T @ starts.theta0[0], rtol=1e-14)
+    np.testing.assert_allclose(T @ T.T, np.diag(factor[0] ** 2), atol=1e-14)
     moved = np.zeros_like(T)
-    moved[np.arange(len(T)), flat(origin)[0].astype(int) - 1] = flat(factor)[0]
+    moved[np.arange(len(T)), origin[0]] = factor[0]
     np.testing.assert_allclose(moved, T, rtol=1e-14)
     back = np.linalg.inv(T)
     assert found["predicted"][0] == pytest.approx(slope @ back @ back.T @ v, rel=1e-11)
     fixed = np.where(np.abs(np.diag(T)) == 1, np.diag(T), 0)
     assert found["stays"][0] == pytest.approx(np.sum(fixed * v * delta) / (v @ delta), rel=1e-11)
+
+
+def test_steps_are_those_of_the_definition(module, arrays):
+    """Δθ_S = −∇L_S of a re-drawn student, what the teacher adds to it, and the changes of L_T, by plain gradients."""
+    _, shared, redrawn, alpha = arrays
+    layout, i = shared.functions.layout, 1
+    found, added = module.measured(redrawn, alpha), module.subtracted(redrawn, alpha)
+    x, trait = redrawn.x[i], jax.tree.map(lambda leaf: leaf[i], redrawn.trait)
+    with float64():
+        outputs = jax.jit(lambda theta: jax.vmap(lambda one: RELU.apply(layout.unflatten(theta), one))(x))
+
+        def loss(theta, y):
+            return np.float64(1) * jax.numpy.mean(module.LOSS.value(outputs(theta), y, redrawn.outputs))
+
+        theta, teacher = redrawn.student[i], [redrawn.theta0[i] + e * redrawn.delta[i] for e in (redrawn.eps[i, 0], 0)]
+        step, control = (-np.asarray(jax.jit(jax.grad(loss))(theta, outputs(each))) for each in teacher)
+        L_T = jax.jit(lambda theta: trait.loss(RELU.apply, layout.unflatten(theta)))
+        before, after, at_control = (float(L_T(theta + alpha[i] * each)) for each in (0 * step, step, control))
+    np.testing.assert_allclose(found["update"][i], step, rtol=1e-9, atol=1e-13)
+    np.testing.assert_allclose(added[0][i], step - control, rtol=1e-7, atol=1e-13)
+    assert found["change"][i] == pytest.approx(after - before, rel=1e-9)
+    assert found["carried"][i] == found["change"][i]
+    assert added[1][i] == pytest.approx(after - at_control, rel=1e-7)
 
 
 def test_permuted_students_change_the_trait_loss_alike(module, tables):
@@ -110,12 +118,28 @@ def test_natural_gradients_do_not_see_a_rescaling(tables):
     assert row["first_order_difference"] < row["rounding"] < 1e-6
 
 
-def test_a_map_that_is_no_symmetry_is_noticed(module, keys, arrays):
-    """Units that move without what reads them: another function, another trait change."""
+def test_natural_steps_are_those_of_the_dense_matrix(module):
+    """G⁺ of G = E[JᵀMJ] by a Jacobian at the student's init."""
+    network = MLP(width=1, depth=1, activation="relu")
+    starts, shared, redrawn, _ = module.pairs((0,), network, "aux", SquaredError(), 12)
+    found = module.natural(starts, redrawn, SquaredError())
+    layout = shared.functions.layout
     with float64():
-        (hidden,) = units(RELU, jax.tree.map(lambda leaf: leaf[0], arrays[0].theta0))
-        broken = Permutation(spec=(Units(hidden.kind, hidden.size, hidden.incoming, (), hidden.activation),))
-        (row,) = module.path_rows("ReLU MLP", broken, arrays, keys)
+        apply = lambda theta, x: network.apply(layout.unflatten(theta), x)  # noqa: E731
+        J = np.asarray(jax.vmap(jax.jacrev(apply), (None, 0))(redrawn.student[0], redrawn.x[0]))
+    G = np.einsum("nvp,v,nvq->pq", J, 2 * shared.outputs, J) / 12
+    rank = np.linalg.matrix_rank(G, tol=module.CUT * np.linalg.norm(G, 2), hermitian=True)
+    update = np.linalg.pinv(G, rcond=module.CUT, hermitian=True) @ module.updated(redrawn, SquaredError())[0][0]
+    slope = redrawn.trait.gradient(redrawn.functions, redrawn.student)[0]
+    assert found["null"][0] == layout.size - rank
+    assert found["first"][0] == pytest.approx(module.STEP * slope @ update, rel=1e-6)
+
+
+def test_a_map_that_is_no_symmetry_is_noticed(module, arrays):
+    """Units that move without what reads them: another function, another trait change."""
+    (hidden,) = units(RELU, arrays[0].layout.unflatten(arrays[0].theta0[0]))
+    broken = Permutation(spec=(Units(hidden.kind, hidden.size, hidden.incoming, (), hidden.activation),))
+    (row,) = module.path_rows("ReLU MLP", broken, arrays, KEYS)
     assert row["function_difference"] > 0.01 and row["difference"] > 0.01
 
 

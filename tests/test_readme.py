@@ -12,7 +12,7 @@ import jax
 import numpy as np
 import pytest
 
-from subtheory import float64
+from subtheory import Linear, check, float64
 from subtheory.claims import CLAIMS
 from subtheory.cli import __doc__ as exit_codes
 from subtheory.cli import main
@@ -36,7 +36,7 @@ def script() -> ModuleType:
 def snippet(where: str) -> dict[str, Any]:
     """What the README's snippet for that file defines, run among the names of that module."""
     (code,) = [code for code, path in SNIPPETS if path == where]
-    assert len(code.splitlines()) <= 12
+    assert len(code.splitlines()) <= 14
     names: dict[str, Any] = {"__name__": "snippet"}
     if where.startswith("src/"):
         module = import_module(where.removeprefix("src/").removesuffix(".py").replace("/", "."))
@@ -84,8 +84,6 @@ def test_layout_names_folders_that_exist() -> None:
 
 
 def test_claim_of_the_readme_holds_and_fails_without_its_assumption() -> None:
-    from subtheory import Linear, check
-
     claim = snippet("src/subtheory/claims/first_order.py")["alignment_is_proportional"]
     setting = Setting(Linear())
     assert check(claim, setting, seeds=2).verdict == "holds"
@@ -115,11 +113,28 @@ def test_loss_of_the_readme_states_its_own_hessian() -> None:
 
 
 def test_teacher_of_the_readme_is_a_direction() -> None:
-    from subtheory.theory.teachers import Start
+    from subtheory.setting import Setting
 
-    teacher = snippet("src/subtheory/theory/teachers.py")["sign_descent"]
-    found = teacher(Start(None, {"w": jax.numpy.array([2.0, -3.0])}, None))  # type: ignore[arg-type]
-    np.testing.assert_array_equal(found["w"], [-1.0, 1.0])
+    teacher = snippet("src/subtheory/teachers.py")["SignDescent"]()
+    plain = Setting(Linear()).distillation(0).delta
+    found = Setting(Linear(), teacher=teacher).distillation(0).delta
+    jax.tree.map(lambda a, b: np.testing.assert_array_equal(a, np.sign(b)), found, plain)
+
+
+def test_student_of_the_readme_aligns_and_is_another_one() -> None:
+    rule = snippet("src/subtheory/theory/rule.py")["Momentum"]()
+    setting = Setting(Linear()).but(rule=rule)
+    assert check(CLAIMS["alignment-is-positive"], setting, seeds=2).verdict == "holds"
+    assert check(CLAIMS["alignment-is-ggn-form"], setting, seeds=2).verdict == "fails"
+    assert check(CLAIMS["alignment-is-ggn-form"], setting.but(rule=replace(rule, steps=1)), seeds=2).verdict == "holds"
+
+
+def test_view_of_the_readme_rounds_and_hides_small_teachers() -> None:
+    view = snippet("src/subtheory/theory/view.py")["Rounded"]()
+    np.testing.assert_array_equal(view.labels(np.array([0.04, -0.1, 3.0]), np.ones(3)), [0.0625, -0.125, 3.0])
+    setting = Setting(Linear())
+    assert check(CLAIMS["alignment-is-ggn-form"], setting.but(view=view), seeds=2).verdict == "fails"
+    assert check(CLAIMS["alignment-is-ggn-form"], setting.but(view=replace(view, bits=52)), seeds=2).verdict != "fails"
 
 
 def test_channel_of_the_readme_draws() -> None:

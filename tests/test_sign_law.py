@@ -13,13 +13,14 @@ from scipy.stats import binomtest, norm
 import subtheory as st
 from subtheory.errors import InputError
 from subtheory.networks import MLP
-from subtheory.numerics import UNIT, float64, public
-from subtheory.setting import at_rest, to_numpy_leaves
+from subtheory.numerics import UNIT, float64, public, to_numpy_leaves
 from subtheory.theory import sign_law
-from subtheory.theory.distillation import trait_loss
+from subtheory.theory.distillation import at_rest, trait_loss
 from subtheory.theory.losses import L1, CrossEntropy
-from subtheory.theory.teachers import noise
+from subtheory.theory.noise import noise
+from subtheory.theory.rule import Signs
 from subtheory.theory.trait import LabelledTrait
+from subtheory.theory.view import Accepted
 
 DRAWS, FEWER = 2000, 1000
 """Of a linear network, and in every cell of the small one."""
@@ -356,8 +357,8 @@ def test_errors_name_the_field(mlp):
         "law": lambda: draws(mlp, 1.0, key, 1, "cube"),
         "draws": lambda: draws(mlp, 1.0, key, 0),
         "loss": lambda: regime(replace(mlp, loss=L1()), 1.0, key),
-        "sign": lambda: draws(replace(mlp, sign=np.ones(())), 1.0, key, 1),
-        "shift": lambda: harmless(replace(mlp, shift=np.ones_like(mlp.shift)), 1.0, key, 1),
+        "rule": lambda: draws(replace(mlp, rule=Signs()), 1.0, key, 1),
+        "view": lambda: harmless(replace(mlp, view=Accepted()), 1.0, key, 1),
         "trainable": lambda: draws(replace(mlp, trainable=jax.tree.map(np.zeros_like, mlp.trainable)), 1.0, key, 1),
         "delta": lambda: first_order(replace(mlp, delta=jax.tree.map(np.zeros_like, mlp.delta))),
     }.items():

@@ -1,19 +1,28 @@
-"""Each teacher's direction against what defines it, and the training loop against one written by hand."""
+"""Each teacher's direction against what defines it, on both kinds of functions, and the training loop by hand."""
+
+from dataclasses import replace
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 from jax.flatten_util import ravel_pytree
 
 import subtheory as st
-from subtheory.claims.witnesses import Formula
-from subtheory.numerics import float64
-from subtheory.setting import Setting
-from subtheory.source import Given
+from subtheory.constructed.formula import Formula
+from subtheory.kernels import Kernels
+from subtheory.numerics import float64, to_numpy_leaves
+from subtheory.stack import Stack, labels, stack_of, updates
+from subtheory.teachers import OPTIMIZERS, SHORT, STEPS, TEACHERS, Given, GradientDescent, Random, Teacher
 from subtheory.theory.curvature import ggn
-from subtheory.theory.distillation import outputs, trait_loss
-from subtheory.theory.teachers import DIRECTIONS, OPTIMIZERS, SHORT, STEPS, TEACHERS, directions, noise, start
+from subtheory.theory.distillation import at_rest, outputs, student_update, trait_loss
+from subtheory.theory.noise import noise
+from subtheory.theory.rule import Carried, Signs
+from subtheory.theory.trains import Layers
+from subtheory.theory.view import Accepted
+
+SEED = 5
 
 
 def _net(theta, x):
@@ -25,18 +34,40 @@ def d():
     rng = np.random.default_rng(3)
     params = {"in": rng.standard_normal((2, 3)), "out": rng.standard_normal((3, 4)), "bias": np.zeros(4)}
     trait = st.LabelledTrait(rng.standard_normal((6, 2)), np.array([0, 1, 2, 3, 0, 1], np.int32), np.ones(4))
-    source = Given(params, rng.standard_normal((4, 2)), trait, 4, delta=params, deterministic=True)
-    return Setting(Formula("small", _net), source=source, outputs=(0, 1), teacher="given").distillation()
+    with float64():
+        x = rng.standard_normal((4, 2))
+        return to_numpy_leaves(at_rest(Formula("small", _net), params, x, np.array([1.0, 1.0, 0.0, 0.0]), trait))
 
 
 @pytest.fixture(scope="module")
-def found(d):
+def drawn(d):
+    """Standard normal parameters, (P,)."""
     with float64():
-        drawn = noise(jax.random.key(0), d.theta0)
-        every = jax.jit(lambda d: directions(d, drawn))(d)
-        assert set(every) == set(TEACHERS) and TEACHERS == (*DIRECTIONS, *OPTIMIZERS)
+        return np.asarray(ravel_pytree(noise(jax.random.key(SEED), d.theta0))[0])
+
+
+def stack(d) -> Stack:
+    """The distillation twice, through compiled programs on NumPy arrays; the second one starts elsewhere."""
+    with float64():
+        two = [to_numpy_leaves(stack_of(each, Kernels)) for each in (d, replace(d, theta0=shaken(d.theta0)))]
+    both = jax.tree.map(lambda *leaves: np.stack(leaves), *two)
+    return replace(both, outputs=two[0].outputs)
+
+
+def shaken(theta):
+    return jax.tree.map(lambda leaf: leaf + 0.1 * np.cos(np.arange(leaf.size).reshape(leaf.shape)), theta)
+
+
+@pytest.fixture(scope="module")
+def found(d, drawn):
+    """Every Δ of the first distillation by the compiled programs, the noise and ∇L_T, as pytrees."""
+    s = stack(d)
+    every = {name: teacher.direction(s, lambda: np.stack([drawn, drawn]))[0] for name, teacher in TEACHERS.items()}
+    assert all(isinstance(delta, np.ndarray) and delta.shape == (22,) for delta in every.values())
+    with float64():
         gradient = jax.jit(jax.grad(lambda theta: trait_loss(d, theta)))(d.theta0)
-        return jax.tree.map(np.asarray, every | {"drawn": drawn, "gradient": gradient})
+    as_trees = {name: s.functions.layout.unflatten(vector) for name, vector in (every | {"drawn": drawn}).items()}
+    return as_trees | {"gradient": to_numpy_leaves(gradient)}
 
 
 def velocity(d, delta):
@@ -45,13 +76,44 @@ def velocity(d, delta):
         return np.asarray(jax.jvp(lambda t: outputs(d.network, t, d.x), (d.theta0,), (delta,))[1])
 
 
-def close(a, b, rtol=1e-12):
-    jax.tree.map(lambda x, y: np.testing.assert_allclose(x, y, rtol=rtol, atol=1e-14), a, b)
+def flat(params):
+    return np.concatenate([np.ravel(leaf) for leaf in jax.tree.leaves(params)])
 
 
-def test_one_step_and_noise(found):
+def close(a, b, rtol=1e-12, atol=1e-14):
+    jax.tree.map(lambda x, y: np.testing.assert_allclose(x, y, rtol=rtol, atol=atol), a, b)
+
+
+# On both kinds of functions ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", TEACHERS)
+def test_traced_functions_give_the_same(d, found, drawn, name):
+    """In a notebook and compiled as a whole; the noise of a key is that of `noise`."""
+    assert st.TEACHERS is TEACHERS and TEACHERS[name].name == name
+    key = jax.random.key(SEED)
+    close(st.teacher_update(d, name, key=key), found[name], rtol=1e-9)
+    with float64():
+        compiled = jax.jit(lambda s: TEACHERS[name].direction(s, lambda: jnp.asarray(drawn)))(stack_of(d))
+    np.testing.assert_allclose(compiled, flat(found[name]), rtol=1e-9, atol=1e-14)
+
+
+@pytest.mark.parametrize("name", ("gradient-descent", "adversarial", "logit-shift", "invisible", "momentum"))
+def test_distillations_of_a_stack_do_not_see_each_other(d, drawn, name):
+    other = replace(d, theta0=shaken(d.theta0))
+    both = TEACHERS[name].direction(stack(d), lambda: np.stack([drawn, drawn]))
+    close(stack(d).functions.layout.unflatten(both[1]), st.teacher_update(other, name, key=jax.random.key(SEED)), 1e-9)
+
+
+# By definition -------------------------------------------------------------------------------------
+
+
+def test_one_step_and_noise(d, found):
     close(found["gradient-descent"], jax.tree.map(np.negative, found["gradient"]))
     close(found["random"], found["drawn"])
+    with float64():
+        default = to_numpy_leaves(noise(jax.random.key(0), d.theta0))
+    close(st.teacher_update(d, "random"), default)
 
 
 def test_training_loop_is_the_textbook_one(d, found):
@@ -84,16 +146,27 @@ def test_converged_teacher_has_learned(d, found):
     assert losses.shape == (STEPS,) and losses[-1] < losses[0]
 
 
+def test_an_optimizer_of_ones_own_and_what_is_not_known(d, found):
+    """Any optax optimizer: plain steps of 0.3 by hand. No teacher is the distillation's own Δ."""
+    with float64():
+        slope = jax.jit(jax.grad(lambda theta: trait_loss(d, theta)))
+        theta = d.theta0
+        for _ in range(3):
+            theta = jax.tree.map(lambda t, g: t - 0.3 * g, theta, slope(theta))
+    close(st.teacher_update(d, optax.sgd(0.3), steps=3), jax.tree.map(np.subtract, theta, d.theta0))
+    close(st.teacher_update(d, optax.sgd(1.0)), found["gradient-descent"])
+    close(st.teacher_update(replace(d, delta=found["random"])), found["random"])
+    with pytest.raises(ValueError, match=r"teacher: must be one of gradient-descent, random, .*, got 'nobody'"):
+        st.teacher_update(d, "nobody")
+
+
 def test_adversarial_teacher_hides_and_cannot_flip_the_sign(d, found):
     """It keeps what the channel cannot see, and in every visible eigendirection of G it shrinks."""
     with float64():
-        flat, unravel = ravel_pytree(d.theta0)
-        G = np.asarray(jax.vmap(lambda e: ravel_pytree(ggn(d, st.SquaredError())(unravel(e)))[0])(jnp.eye(flat.size)))
+        theta, unravel = ravel_pytree(d.theta0)
+        G = np.asarray(jax.vmap(lambda e: ravel_pytree(ggn(d, st.SquaredError())(unravel(e)))[0])(jnp.eye(theta.size)))
     values, vectors = np.linalg.eigh((G + G.T) / 2)
-    before, after = (
-        vectors.T @ np.concatenate([leaf.ravel() for leaf in jax.tree.leaves(found[name])])
-        for name in ("random", "adversarial")
-    )
+    before, after = (vectors.T @ flat(found[name]) for name in ("random", "adversarial"))
     hidden = values < 1e-12 * values.max()
     assert hidden.any() and not hidden.all()
     np.testing.assert_allclose(after[hidden], before[hidden], rtol=1e-9, atol=1e-12)
@@ -105,13 +178,13 @@ def test_adversarial_teacher_hides_and_cannot_flip_the_sign(d, found):
 def test_logit_shift_adds_one_to_every_logit(d, found):
     np.testing.assert_array_equal(velocity(d, found["logit-shift"]), 1.0)
     assert not found["logit-shift"]["in"].any()
+    # Without an output bias there is no such direction, and none is made up.
+    bare = {name: leaf for name, leaf in d.theta0.items() if name != "bias"}
+    network = Formula("bare", lambda theta, x: jnp.tanh(x @ theta["in"]) @ theta["out"])
     with float64():
-        # Without an output bias there is no such direction, and none is made up.
-        bare = {name: leaf for name, leaf in d.theta0.items() if name != "bias"}
-        network = Formula("bare", lambda theta, x: jnp.tanh(x @ theta["in"]) @ theta["out"])
-        other = st.Distillation(**{**vars(d), "theta0": bare, "network": network})
-        none = DIRECTIONS["logit-shift"](start(other, bare))
-    assert not any(np.asarray(leaf).any() for leaf in jax.tree.leaves(none))
+        other = to_numpy_leaves(at_rest(network, bare, d.x, d.outputs, d.trait))
+    assert not any(leaf.any() for leaf in jax.tree.leaves(st.teacher_update(other, "logit-shift")))
+    assert not TEACHERS["logit-shift"].direction(stack(other), None).any()
 
 
 def test_invisible_teacher_moves_only_what_is_not_distilled(d, found):
@@ -119,3 +192,49 @@ def test_invisible_teacher_moves_only_what_is_not_distilled(d, found):
     assert not u[:, :2].any() and np.abs(u[:, 2:]).min() > 1e-3
     close(found["invisible"]["out"][:, 2:], found["gradient-descent"]["out"][:, 2:])
     assert not found["invisible"]["in"].any() and not found["invisible"]["out"][:, :2].any()
+
+
+# As parts ------------------------------------------------------------------------------------------
+
+
+def test_teachers_are_records():
+    """Equal by value, known by name; the two that the channel is meant not to see say so."""
+    assert set(TEACHERS) | {"given"} <= set(Teacher.kinds())
+    assert GradientDescent() == TEACHERS["gradient-descent"] != Random()
+    assert {name for name, teacher in TEACHERS.items() if teacher.unseen} == {"logit-shift", "invisible"}
+    assert GradientDescent().shown == "gradient-descent"
+    assert GradientDescent(moves=Layers(("in", "out"))).shown == "gradient-descent of in-and-out"
+    with pytest.raises(NotImplementedError):
+        Given().direction(None, None)
+
+
+def test_a_stack_of_one_distillation(d):
+    """Every array as a vector in the order of the layout, view and rule as they are; another pytree is refused."""
+    metric = jax.tree.map(lambda leaf: 2 + leaf, d.theta0)
+    e = replace(d, student=shaken(d.theta0), delta=d.theta0, metric=metric, view=Accepted(), rule=Carried())
+    with float64():
+        s = stack_of(e)
+    assert not s.shared and s.view == Accepted() and s.rule == Carried()
+    for vector, tree in ((s.theta0, e.theta0), (s.student, e.student), (s.delta, e.delta), (s.metric, metric)):
+        np.testing.assert_array_equal(vector, flat(tree))
+    assert np.all(np.asarray(s.trains) == 1) and s.trains.shape == (22,) and s.x.shape == (4, 2)
+    with float64():
+        assert stack_of(replace(d, student=d.theta0)).shared
+        with pytest.raises(ValueError):
+            stack_of(replace(d, delta={"in": np.zeros((2, 3))}))
+
+
+@pytest.mark.parametrize("rule", (Signs(), Carried()), ids=lambda rule: rule.name)
+def test_the_students_step_is_that_of_the_flat_twin(d, rule):
+    """`student_update` on pytrees and `stack.updates` on vectors: one rule, one mask, one view."""
+    rng = np.random.default_rng(6)
+    metric = jax.tree.map(lambda leaf: rng.uniform(0.5, 2, leaf.shape), d.theta0)
+    mask = jax.tree.map(lambda leaf: rng.integers(2, size=leaf.shape) * 1.0, d.theta0)
+    e = replace(d, student=shaken(d.theta0), delta=metric, metric=metric, trainable=mask, view=Accepted(), rule=rule,
+                loss=st.KL())  # fmt: skip
+    with float64():
+        one = flat(to_numpy_leaves(student_update(e, e.eps[0])))
+        s = to_numpy_leaves(stack_of(e, Kernels))
+    y, z = labels(s, s.eps), s.functions.values(s.student, s.x)
+    np.testing.assert_allclose(updates(s, e.loss, y, z)[0], one, rtol=1e-11, atol=1e-15)
+    assert one.any() and not one[flat(mask) == 0].any()

@@ -6,34 +6,29 @@ direction and to the trait, raw, with the student of the untrained teacher subtr
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from functools import partial
-from inspect import unwrap
+from dataclasses import dataclass
 from math import nan
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
-from jax import Array
 from scipy.stats import t as student_t
 
-from subtheory.crossing import Crossing, crossings_of
 from subtheory.errors import InputError
 from subtheory.init import PATHS, others
-from subtheory.init.measures import cka, distance, functional_distance, matched_distance
-from subtheory.init.path import Another, Path, Start, begin, checked, fits
+from subtheory.init.measures import cka, distance, matched_distance
+from subtheory.init.path import Another, Path, checked, fits
 from subtheory.init.symmetry import units
+from subtheory.instruments.two_inits import Crossing, TwoInits
+from subtheory.kernels import Functions, output_shape
 from subtheory.numerics import float64
-from subtheory.setting import Setting, distillations
-from subtheory.theory.cross_kernel import mixed_hessian, pair
-from subtheory.theory.curvature import averaged
-from subtheory.theory.distillation import Distillation, labels, outputs, residual
-from subtheory.theory.losses import Loss, SquaredError
+from subtheory.preparation import stack, start
+from subtheory.setting import Setting
+from subtheory.stack import Stack, averaged, each_eps, inner, labels, moved, pull
+from subtheory.student import Along, Elsewhere, Shared
+from subtheory.theory.losses import Loss
 from subtheory.theory.network import Network, Params
 from subtheory.theory.trait import LabelledTrait, TargetTrait
-from subtheory.traces import TRACES
 
 SIZE = 1e-3
 """Default relative size of the teacher's update."""
@@ -106,54 +101,15 @@ def known_paths(setting: Setting) -> dict[str, Path]:
 
 
 def fitting(setting: Setting, names: Sequence[str] | None = None) -> dict[str, Path]:
-    """Those of `known_paths` (or of some of their names) that can leave from the setting's network; only traced."""
-    s, known = setting, known_paths(setting)
-
-    def start(key: Array) -> Start:
-        return begin(
-            s.network, key, source=s.source, channel=s.channel, outputs=s.outputs,
-            examples=s.examples, trait_examples=s.trait_examples,
-        )  # fmt: skip
-
-    with float64():
-        shapes = jax.eval_shape(start, jax.random.key(0))
-        return {name: known[name] for name in (known if names is None else names) if fits(known[name], shapes)}
+    """Those of `known_paths` (or of some of their names) that can leave from the setting's network; by shapes alone."""
+    known, begin = known_paths(setting), start(setting, (0,))
+    return {name: known[name] for name in (known if names is None else names) if fits(known[name], begin)}
 
 
-def begun(setting: Setting, seeds: Sequence[int]) -> tuple[Start, Distillation]:
-    """The start and the shared distillation of every seed, stacked: what all paths have in common."""
-    plain = replace(setting, path=None, independent=False, student_network=None)
-    shared, _ = distillations(plain, seeds)
-    stranger, _ = distillations(replace(plain, independent=True), seeds)
-    start = Start(shared.theta0, stranger.student, shared.x, shared.outputs, shared.trait, setting.network)
-    return start, shared
-
-
-@partial(jax.jit, static_argnames="path")
-def _inits(path: Path, starts: Start, amounts: Array, keys: Array) -> Params:
-    """θ0_S of every seed (S) and amount (A), (S, A, ...); what does not depend on the amount is computed once."""
-    TRACES[f"ablate {path.name}"] += 1
-
-    def one(args: tuple[Start, Array]) -> Params:
-        start, key = args
-        return jax.vmap(lambda amount: path(start, amount, key))(amounts)
-
-    return jax.lax.map(one, (starts, keys))
-
-
-def students(path: Path, setting: Setting, amounts: Sequence[float], seeds: Sequence[int]) -> list[Distillation]:
-    """The distillations of all seeds, stacked, at the shared init and then at every amount.
-
-    They are those of `Setting(..., path=path, amount=amount)`, with all inits made in one program.
-    """
-    starts, shared = begun(setting, seeds)
-    if type(path).teacher is not Path.teacher:  # the teacher starts elsewhere too, wherever the student does
-        shared, _ = distillations(replace(setting, path=path, amount=0.0), seeds)
-    with float64():
-        keys = jnp.stack([jax.random.fold_in(jax.random.key(seed), 6) for seed in seeds])
-        inits = _inits(path, starts, jnp.asarray(checked(path, amounts)), keys)
-        at = [replace(shared, student=jax.tree.map(lambda leaf, a=a: leaf[:, a], inits)) for a in range(len(amounts))]
-    return [shared, *at]
+def shared(path: Path, setting: Setting) -> Setting:
+    """The setting in which teacher and student share the init that a path leaves: a fork has moved both of them."""
+    forks = type(path).teacher is not Path.teacher
+    return setting.but(init=Along(path, 0.0) if forks else Shared())
 
 
 def ablate(
@@ -176,30 +132,37 @@ def ablate(
     if setting.loss.order != 1:
         raise InputError("loss", repr(setting.loss.name), "must have an alignment of order ε")
     if setting.zero_branch:
-        raise InputError("teacher", repr(setting.teacher), "must move in a direction that the channel sees")
-    setting, numbers = replace(setting, eps=(size,)), tuple(range(seeds))
-    if isinstance(path, Another):
-        return Ablation(path, setting, _foreign_rows(path, setting, chosen, numbers, progress))
-    return Ablation(path, setting, _rows(path, setting, chosen, numbers, progress))
-
-
-def _rows(path: Path, setting: Setting, amounts: Sequence[float], seeds: Sequence[int],
-          progress: Progress | None) -> list[Row]:  # fmt: skip
-    loss, name = setting.loss, setting.loss.name
-    shared, *along = students(path, setting, amounts, seeds)
-    base, rows = crossings_of(shared, (loss,))[name], []
-    for a, (amount, stacked) in enumerate(zip(amounts, along, strict=True)):
-        found, alike = crossings_of(stacked, (loss,))[name], likeness(stacked)
-        for s, seed in enumerate(seeds):
-            rows.append(_row(amount, seed, alike[s], crossed(found[s]), crossed(base[s]), error_of(found[s])))
+        raise InputError("teacher", repr(setting.teacher.name), "must move in a direction that the channel sees")
+    setting, numbers = setting.but(eps=(size,)), tuple(range(seeds))
+    path.require(start(setting, numbers))
+    inits = [Elsewhere(path.network) if isinstance(path, Another) else Along(path, amount) for amount in chosen]
+    along = [setting.but(init=init) for init in inits]
+    base, rows = _crossings(shared(path, setting), numbers), list[Row]()
+    alike = likeness([stack(one, numbers) for one in along])
+    for a, (amount, one) in enumerate(zip(chosen, along, strict=True)):
+        found = _measured(one, numbers, base)
+        for s, seed in enumerate(numbers):
+            rows.append(_row(amount, seed, alike[a][s], found[s], crossed(base[s])))
         if progress:
-            progress(a + 1, len(amounts), f"{path.name} {amount:g}")
-    return rows
+            progress(a + 1, len(chosen), f"{path.name} {amount:g}")
+    return Ablation(path, setting, rows)
 
 
-def _row(amount: float, seed: int, alike: Row, found: Row, base: Row, error: float) -> Row:
+def _crossings(setting: Setting, seeds: Sequence[int]) -> Sequence[Crossing]:
+    return TwoInits().records(setting, seeds, (setting.loss,))[setting.loss.name]
+
+
+def _measured(setting: Setting, seeds: Sequence[int], base: Sequence[Crossing]) -> list[Row]:
+    """The columns `CROSSED` and "error" for every seed; `base` has the students of the shared init."""
+    if isinstance(setting.student.init, Elsewhere):
+        return _elsewhere(stack(setting, tuple(seeds)), setting.loss, np.array([c.alpha for c in base]))
+    return [crossed(c) | {"error": error_of(c)} for c in _crossings(setting, seeds)]
+
+
+def _row(amount: float, seed: int, alike: Row, found: Row, base: Row) -> Row:
     with np.errstate(divide="ignore", invalid="ignore"):
         relative = {_relative(name): float(np.divide(found[name], base[name])) for name in CROSSED}
+    error = found.pop("error")
     return {"amount": float(amount), "seed": seed, **alike, **found, **relative, "error": error}
 
 
@@ -226,29 +189,74 @@ def error_of(c: Crossing, k: int = 0) -> float:
     return float(np.abs(c.added[k] - c.eps[k] * c.kernel) / (c.eps[k] * c.scale))
 
 
+# Another architecture -----------------------------------------------------------------------------
+
+
+def _elsewhere(s: Stack, loss: Loss, alpha: np.ndarray) -> list[Row]:
+    """The same for students whose parameters live elsewhere, by steps α (S,): only their functions can be compared."""
+    f, step = s.students, alpha[:, None]
+    taylor, z = s.functions.taylor(s.theta0, s.delta, s.x), f.values(s.student, s.x)
+    y0 = s.view.labels(taylor.z0, s.outputs)
+    r = pull(s, loss, each_eps(s, z, z.ndim - 1), labels(s, np.pad(s.eps, ((0, 0), (0, 1)))))
+    update, control, added = (moved(s, each)[:, 0] for each in (r[:, :1], r[:, -1:], r[:, :1] - r[:, -1:]))
+    crossing = f.pulls(s.student, averaged(s, f.terms(loss, z, y0, s.outputs, taylor.u, taylor.v).first), s.x)
+    end = s.student + step * control
+    trait = lambda theta: s.trait.value(f, theta)  # noqa: E731
+    found = {
+        "trait_change": trait(s.student + step * update) - trait(s.student),
+        "added_trait_change": trait(end + step * added) - trait(end),
+        "predicted_trait_change": alpha * s.eps[:, 0] * inner(s.trait.gradient(f, end), crossing),
+    }
+    undefined = dict.fromkeys([*CROSSED, "error"], nan)
+    return [undefined | {name: float(value[i]) for name, value in found.items()} for i in range(len(alpha))]
+
+
 # How alike ----------------------------------------------------------------------------------------
 
 
-def likeness(stacked: Distillation, other: Network | None = None) -> list[Row]:
-    """The columns `LIKENESS` for every seed; `other` is the student's own architecture, if it has one."""
-    chosen = tuple(int(i) for i in np.flatnonzero(np.asarray(stacked.outputs)[0]))
-    with float64():
-        found = {name: np.asarray(value) for name, value in _views(stacked, other or stacked.network, chosen).items()}
-    f_T, f_S = found.pop("f_T"), found.pop("f_S")
-    seeds = range(len(f_T))
-    theta0, student = (jax.tree.map(np.asarray, each) for each in (stacked.theta0, stacked.student))
-    rows = []
-    for s in seeds:
-        parameters = {"distance": nan, "matched_distance": nan}
-        if other is None:
-            first, second = (jax.tree.map(lambda leaf, s=s: leaf[s], each) for each in (theta0, student))
-            parameters = {
-                "distance": distance(first, second),
-                "matched_distance": matched(stacked.network, first, second),
-            }
-        varied = {name: float(value[s]) for name, value in found.items()}
-        rows.append({name: (parameters | varied | {"cka": _cka(f_T[s], f_S[s])})[name] for name in LIKENESS})
-    return rows
+def likeness(several: Sequence[Stack]) -> list[list[Row]]:
+    """The columns `LIKENESS` of stacks that have their teachers in common, a row for each student."""
+    found = [_parameters(s) | _functions(s) | tangents for s, tangents in zip(several, _tangents(several), strict=True)]
+    return [[{name: float(one[name][i]) for name in LIKENESS} for i in range(len(one["cka"]))] for one in found]
+
+
+def _both(s: Stack) -> tuple[tuple[Functions, Any], tuple[Functions, Any]]:
+    """Functions and inits of teacher and student."""
+    return (s.functions, s.theta0), (s.students, s.student)
+
+
+def _functions(s: Stack) -> dict[str, Any]:
+    """How far the outputs are apart on the channel and, of a loss of examples, on the trait's inputs; (S,) each."""
+    trait, on_trait = s.trait, np.full(len(s.theta0), nan)
+    if isinstance(trait, LabelledTrait | TargetTrait):
+        on_trait = _apart([f.values(theta, trait.x) for f, theta in _both(s)], trait.outputs)
+    both = [f.values(theta, s.x) for f, theta in _both(s)]
+    seen = zip(*(z[..., s.outputs > 0] for z in both), strict=True)
+    return {
+        "channel_distance": _apart(both, s.outputs),
+        "trait_distance": on_trait,
+        "cka": [_cka(first, second) for first, second in seen],
+    }
+
+
+def _apart(both: Sequence[np.ndarray], w: Any) -> np.ndarray:
+    """`measures.functional_distance` of outputs f_T and f_S, (S, ..., V), with w (V,) or (S, V), for every seed."""
+    f_T, f_S = both
+    w = w.reshape(*w.shape[:-1], *(1,) * (f_T.ndim - w.ndim), w.shape[-1])
+    size = lambda a: np.sum(w * a**2, axis=tuple(range(1, a.ndim)))  # noqa: E731
+    return np.asarray(np.sqrt(size(f_S - f_T) / size(f_T)))
+
+
+def _parameters(s: Stack) -> dict[str, Any]:
+    """Distances of parameters; NaN across architectures."""
+    if s.other is not None:
+        return dict.fromkeys(("distance", "matched_distance"), np.full(len(s.theta0), nan))
+    params = s.functions.layout.unflatten
+    pairs = [(params(theta), params(student)) for theta, student in zip(s.theta0, s.student, strict=True)]
+    return {
+        "distance": [distance(*pair) for pair in pairs],
+        "matched_distance": [matched(s.functions.network, *pair) for pair in pairs],
+    }
 
 
 def matched(network: Network, theta0: Params, student: Params) -> float:
@@ -269,98 +277,35 @@ def _cka(first: np.ndarray, second: np.ndarray) -> float:
         return nan
 
 
-@partial(jax.jit, static_argnames=("other", "chosen"))
-def _views(stacked: Distillation, other: Network, chosen: tuple[int, ...]) -> dict[str, Array]:
-    """What both inits do on the same inputs, for every seed; `chosen` are the distilled outputs."""
-    TRACES[f"likeness {stacked.network.name} to {other.name}"] += 1
-    far = unwrap(functional_distance)
-
-    def one(d: Distillation) -> dict[str, Array]:
-        f_T, f_S = (
-            outputs(network, theta, d.x)[..., jnp.array(chosen)]
-            for network, theta in ((d.network, d.theta0), (other, d.student))
-        )
-        rows = int(np.prod(f_T.shape[1:]))
-        x = d.x[: max(1, ROWS // rows)]
-        J_T, J_S = _jacobian(d.network, d.theta0, x, chosen), _jacobian(other, d.student, x, chosen)
-        K_T, K_S = J_T @ J_T.T, J_S @ J_S.T
-        shared = J_T.shape == J_S.shape and other == d.network
-        across = jnp.sum(J_S * J_T) / jnp.sqrt(jnp.trace(K_S) * jnp.trace(K_T)) if shared else jnp.array(nan)
-        on_trait = jnp.array(nan)
-        if isinstance(d.trait, LabelledTrait | TargetTrait):
-            on_trait = jnp.asarray(far(d.network, d.theta0, d.student, d.trait.x, d.trait.outputs, other))
-        return {
-            "f_T": f_T,
-            "f_S": f_S,
-            "channel_distance": jnp.asarray(far(d.network, d.theta0, d.student, d.x, d.outputs, other)),
-            "trait_distance": on_trait,
-            "ntk_overlap": jnp.sum(K_S * K_T) / jnp.sqrt(jnp.sum(K_S**2) * jnp.sum(K_T**2)),
-            "cross_ntk_overlap": across,
-        }
-
-    return jax.lax.map(one, stacked)
+def _tangents(several: Sequence[Stack]) -> list[dict[str, Any]]:
+    """Overlaps of K = JJᵀ of both inits, and of their Jacobians where these share parameters; teacher by teacher."""
+    found: list[dict[str, Any]] = [{"ntk_overlap": [], "cross_ntk_overlap": []} for _ in several]
+    for i, x in enumerate(several[0].x):
+        (f, theta0), _ = _both(several[0])
+        J_T = jacobian(f, theta0[i], x, several[0].outputs)
+        K_T = _gram(J_T)
+        for s, one in zip(several, found, strict=True):
+            J_S = jacobian(s.students, s.student[i], x, s.outputs)
+            K_S = _gram(J_S)
+            across = np.sum(J_S * J_T) / np.sqrt(np.trace(K_S) * np.trace(K_T)) if s.other is None else nan
+            one["ntk_overlap"].append(np.sum(K_S * K_T) / np.sqrt(np.sum(K_S**2) * np.sum(K_T**2)))
+            one["cross_ntk_overlap"].append(across)
+    return found
 
 
-def _jacobian(network: Network, params: Params, x: Array, chosen: tuple[int, ...]) -> Array:
-    """∂f/∂θ of the chosen outputs, dense, (rows, P): example by example, because each moves its own outputs alone."""
+def jacobian(f: Functions, theta: np.ndarray, x: np.ndarray, w: np.ndarray) -> np.ndarray:
+    """∂f/∂θ of the outputs with w > 0 at θ (P,), (rows, P): a pullback for each on each of the first inputs.
 
-    def of(example: Array) -> Array:
-        rows = jax.jacrev(lambda theta: network.apply(theta, example)[..., jnp.array(chosen)].ravel())(params)
-        return jnp.concatenate([leaf.reshape(leaf.shape[0], -1) for leaf in jax.tree.leaves(rows)], axis=1)
-
-    rows = jax.vmap(of)(x)
-    return rows.reshape(-1, rows.shape[-1])
-
-
-# Another architecture -----------------------------------------------------------------------------
+    There are `ROWS` rows at most, but for one input that has more; x is (N, *example), w (V,).
+    """
+    shape = output_shape(f.network, f.layout, f.example, x.dtype.str)
+    chosen = np.flatnonzero(np.broadcast_to(w > 0, shape))
+    cotangents = np.eye(int(np.prod(shape)))[chosen].reshape(-1, 1, *shape)
+    some = x[: max(1, ROWS // len(chosen)), None, None]
+    return np.asarray(f.pulls(theta, cotangents, some).reshape(-1, f.layout.size))
 
 
-def _foreign_rows(path: Another, setting: Setting, amounts: Sequence[float], seeds: Sequence[int],
-                  progress: Progress | None) -> list[Row]:  # fmt: skip
-    """The same rows for a student whose parameters live elsewhere: only its function can be compared."""
-    starts, shared = begun(setting, seeds)
-    first = jax.tree.map(lambda leaf: leaf[0], starts)
+def _gram(J: np.ndarray) -> np.ndarray:
+    """JJᵀ, by JAX: the threads of NumPy's own product would go on spinning between two of them."""
     with float64():
-        path(first, jnp.ones(()), jax.random.key(0))  # raises InputError where inputs or outputs differ
-    loss, other = setting.loss, path.network
-    base = crossings_of(shared, (loss,))[loss.name]
-    with float64():
-        keys = jnp.stack([jax.random.fold_in(jax.random.key(seed), 6) for seed in seeds])
-        inits = jax.jit(lambda keys: jax.lax.map(other.init, keys))(keys)
-        alpha = jnp.asarray([c.alpha for c in base])
-        trait = {name: np.asarray(v) for name, v in _foreign(shared, inits, alpha, other, loss).items()}
-        alike = likeness(replace(shared, student=inits), other)
-    undefined = dict.fromkeys(CROSSED, nan)
-    rows = []
-    for a, amount in enumerate(amounts):
-        for s, seed in enumerate(seeds):
-            found = undefined | {name: float(value[s]) for name, value in trait.items()}
-            rows.append(_row(amount, seed, alike[s], found, crossed(base[s]), nan))
-        if progress:
-            progress(a + 1, len(amounts), path.name)
-    return rows
-
-
-@partial(jax.jit, static_argnames=("other", "loss"))
-def _foreign(d: Distillation, inits: Params, alpha: Array, other: Network, loss: Loss) -> dict[str, Array]:
-    """The change of L_T by a student of another architecture, (S,): raw, beyond its control, and predicted."""
-
-    def one(args: tuple[Distillation, Params, Array]) -> dict[str, Array]:
-        d, theta, alpha = args
-        TRACES[f"foreign {d.network.name} to {other.name}"] += 1
-        y = pair(d).y
-        z, pullback = jax.vjp(lambda theta: outputs(other, theta, d.x), theta)
-        trait = partial(d.trait.loss, other.apply)
-        eps = d.eps[0]
-        r, r0 = (residual(d, loss, z, labels(d, size)) for size in (eps, jnp.zeros_like(eps)))
-        end = optax.tree.add_scale(theta, alpha, pullback(r0)[0])
-        before, slope = jax.value_and_grad(trait)(end)
-        after = optax.tree.add_scale(end, alpha, pullback(r - r0)[0])
-        crossing = pullback(averaged(d, mixed_hessian(loss, z, y.z0, y.u, d.outputs)))[0]
-        return {
-            "trait_change": trait(optax.tree.add_scale(theta, alpha, pullback(r)[0])) - trait(theta),
-            "added_trait_change": trait(after) - before,
-            "predicted_trait_change": alpha * eps * optax.tree.vdot(slope, crossing),
-        }
-
-    return jax.lax.map(one, (replace(d, loss=SquaredError()), inits, alpha))
+        return np.asarray(jnp.matmul(J, J.T))

@@ -4,38 +4,27 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import jax
+import jax.numpy as jnp
+import optax
+from jax import Array
 
 from subtheory.claim import Claim
 from subtheory.errors import InputError
 from subtheory.numerics import public
 from subtheory.results import ClaimResult
 from subtheory.setting import Setting
+from subtheory.stack import stack_of
 from subtheory.suggest import choose
-from subtheory.theory import alignment as _alignment
+from subtheory.teachers import TEACHERS
 from subtheory.theory import bounds as _bounds
 from subtheory.theory import curvature as _curvature
-from subtheory.theory import distillation as _distillation
 from subtheory.theory import kernel as _kernel
-from subtheory.theory import linearize as _linearize
 from subtheory.theory import piecewise as _piecewise
-from subtheory.theory import teachers as _teachers
 from subtheory.theory import training as _training
-from subtheory.theory.distillation import Distillation
+from subtheory.theory.distillation import Distillation, trait_loss
+from subtheory.theory.network import Params
 from subtheory.verification import verify_settings, verify_without
 
-teacher_update = public(_teachers.teacher_update)
-# Compiled once for a network, a loss and the shapes: a property test calls these hundreds of times.
-student_update = public(jax.jit(_distillation.student_update))
-alignment = public(jax.jit(_alignment.alignment))
-alignment_by_jvp = public(jax.jit(_alignment.alignment_by_jvp))
-predicted_alignment = public(jax.jit(_alignment.predicted_alignment, static_argnames="order"))
-quadratic_form = public(jax.jit(_alignment.quadratic_form))
-cosine = public(jax.jit(_alignment.cosine))
-cosine_limit = public(jax.jit(_alignment.cosine_limit))
-critical_step = public(jax.jit(_alignment.critical_step))
-distance_change = public(jax.jit(_alignment.distance_change))
-trait_change = public(jax.jit(_alignment.trait_change))
-predicted_trait_change = public(jax.jit(_alignment.predicted_trait_change))
 ggn = public(_curvature.ggn)
 hessian = public(_curvature.hessian)
 trait_hessian = public(_curvature.trait_hessian)
@@ -51,10 +40,31 @@ alignment_roots = public(_piecewise.alignment_roots)
 
 
 @public
-@jax.jit
-def second_order(d: Distillation) -> float:
-    """h″(0), the coefficient of ½ε² in D(ε) = εq + ½ε²h″(0) + O(ε³); scalar (P41)."""
-    return _alignment.second_order(d, d.loss, _linearize.path(d))  # type: ignore[return-value]
+def teacher_update(
+    d: Distillation,
+    teacher: str | optax.GradientTransformation | None = None,
+    *,
+    steps: int = 1,
+    key: Array | None = None,
+) -> Params:
+    """Δ, the direction in which a teacher leaves θ0 (Cloud, Le et al., §6.1); a pytree like θ0.
+
+    `teacher` is None for the distillation's own Δ, the name of a built-in teacher, or any optax
+    optimizer, which then takes `steps` full-batch steps on L_T: Δ = θ_T − θ0. `key` draws the random
+    and the adversarial teacher (default `jax.random.key(0)`). For a Δ of your own, replace the field:
+    `dataclasses.replace(d, delta=...)`. Raises ValueError for an unknown name.
+    """
+    if teacher is None:
+        return d.delta
+    if not isinstance(teacher, str):
+        end, _ = _training.train(lambda theta, _: trait_loss(d, theta), d.theta0, teacher, jnp.arange(steps))
+        return optax.tree.sub(end, d.theta0)
+    if teacher not in TEACHERS:
+        raise ValueError(f"teacher: must be one of {', '.join(TEACHERS)}, got {teacher!r}")
+    s = stack_of(d)
+    key = jax.random.key(0) if key is None else key
+    delta = TEACHERS[teacher].direction(s, lambda: jax.random.normal(key, s.theta0.shape, s.theta0.dtype))
+    return s.functions.layout.unflatten(delta)
 
 
 def check(claim: Claim, setting: Setting, seeds: int | Sequence[int] = 8, without: str | None = None) -> ClaimResult:

@@ -1,5 +1,6 @@
 """One case of a search: everything that may be chosen about a distillation, before Δ and ε follow from it."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
@@ -7,118 +8,238 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 from jax import Array
 
-from subtheory.measurement import Measurement, read_record, record_of
-from subtheory.numerics import float64
-from subtheory.setting import at_rest, scales, to_numpy_leaves
+from subtheory.claim import Check
+from subtheory.instruments.first_order import FirstOrder
+from subtheory.instruments.instrument import OnStack
+from subtheory.kernels import Functions, Kernels, Traced, has_kinks
+from subtheory.numerics import float64, to_numpy_leaves
+from subtheory.preparation import reference, scales
+from subtheory.stack import Stack
+from subtheory.teachers import Random, Teacher
 from subtheory.theory.distillation import Distillation
-from subtheory.theory.linearize import off_kinks
-from subtheory.theory.losses import Loss, SquaredError
-from subtheory.theory.network import Network, Params
-from subtheory.theory.teachers import directions
-from subtheory.theory.trait import Bowl, LabelledTrait, Trait
-
-FOLLOWING = ("gradient-descent", "random", "logit-shift", "invisible")
-"""Teachers of which one program computes all: one step, any direction at all, and the two zero branches."""
+from subtheory.theory.layout import Layout
+from subtheory.theory.linearize import first_kink, off_kinks
+from subtheory.theory.losses import Loss
+from subtheory.theory.network import Network
+from subtheory.theory.rule import Descent, Rule
+from subtheory.theory.trait import Bowl, Trait
+from subtheory.theory.view import Full, View
+from subtheory.traces import TRACES
 
 
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True)
 class Case:
-    """The free choices, as arrays: what a search may vary without compiling again.
+    """The free choices: arrays, which a search varies without compiling, and the parts of a setting as records.
 
-    The student starts at factor·θ0 + offset (1 and 0 under shared init). Δ is that of the chosen
-    teacher, "random" meaning `drawn` itself; ε = rungs × the relative scale, below the first kink.
+    Vectors (P,) lie as `layout` says. Under a shared init the student starts at θ0, else at factor·θ0 + offset. Δ is
+    the teacher's direction on the parameters with a 1 in `moves`; ε = rungs × the relative scale, below the first kink.
     """
 
-    theta0: Params
-    factor: Params
-    offset: Params
-    drawn: Params
+    theta0: Any
+    factor: Any
+    offset: Any
+    drawn: Any
+    """Numbers of a teacher that draws; the direction itself if it is random. (P,)."""
     x: Any
+    """Channel inputs, (N, *example)."""
     weights: Any
+    """Law of the channel over them, (N,)."""
     outputs: Any
+    """Output weights, (V,)."""
     trait: Trait
     rungs: Any
+    """Relative sizes of ε, (K,), largest first."""
     finer: Any
-    """What all ε are divided by, after they have been put below the first kink."""
+    """What all ε are divided by, after they have been put below the first kink; scalar."""
     alpha: Any
-    shift: Any
-    trainable: Params
-    sign: Any
-    teacher: Any
-    """Index into `teachers`."""
-    kinks: Any
-    """True: θ0 may sit on kinks of a ReLU, on inputs or the trait's examples. False: ε becomes 0 there."""
+    trains: Any
+    """1 where the student may move a parameter, (P,); None: everywhere."""
+    moves: Any
+    """1 where the teacher may, (P,); None: everywhere."""
     network: Network = field(metadata={"static": True})
+    layout: Layout = field(metadata={"static": True}, repr=False)
     loss: Loss = field(metadata={"static": True})
-    together: tuple[Loss, ...] = field(metadata={"static": True})
-    """Losses that one program measures, the case's own among them."""
-    teachers: tuple[str, ...] = field(metadata={"static": True}, default=FOLLOWING)
+    teacher: Teacher = field(metadata={"static": True})
+    view: View = field(metadata={"static": True}, default=Full())
+    rule: Rule = field(metadata={"static": True}, default=Descent())
+    shared: bool = field(metadata={"static": True}, default=True)
+    kinks: bool = field(metadata={"static": True}, default=False)
+    """True: θ0 may sit on kinks of a ReLU, on inputs or the trait's examples. False: ε becomes 0 there."""
 
     @property
     def free(self) -> tuple[str, ...]:
         """Fields that may be moved without leaving the claim's domain: Δ only where any direction will do."""
-        own = ("drawn",) if self.teachers[int(self.teacher)] == "random" else ()
-        shared = () if np.all([np.all(leaf == 0) for leaf in jax.tree.leaves(self.offset)]) else ("offset",)
-        return ("theta0", *own, *shared, *(("x",) if np.asarray(self.x).dtype.kind == "f" else ()))
+        own = ("drawn",) if isinstance(self.teacher, Random) else ()
+        apart = () if self.shared or not np.any(self.offset) else ("offset",)
+        return ("theta0", *own, *apart, *(("x",) if np.asarray(self.x).dtype.kind == "f" else ()))
+
+    @property
+    def program(self) -> tuple[Any, ...]:
+        """What a pullback is compiled for."""
+        return self.network, self.loss, self.teacher, self.view, self.rule, self.shared, self.free
+
+    def stack(self, eps: Any, functions: Callable[..., Functions] = Kernels) -> Stack:
+        """The distillation as a stack without leading axes; NumPy and JAX arrays alike."""
+        blank = Stack(
+            theta0=self.theta0,
+            student=self.theta0 if self.shared else self.factor * self.theta0 + self.offset,
+            delta=0.0 * self.theta0,
+            x=self.x,
+            weights=self.weights,
+            outputs=self.outputs,
+            eps=eps,
+            trait=self.trait,
+            alpha=self.alpha,
+            trains=self.trains,
+            functions=functions(self.network, self.layout, tuple(np.shape(self.x)[1:])),
+            view=self.view,
+            rule=self.rule,
+        )
+        delta = self.teacher.direction(blank, lambda: self.drawn)
+        delta = delta if self.moves is None else self.moves * delta
+        trait = self.trait
+        if isinstance(trait, Bowl):  # a converged teacher sits at the bottom
+            trait = replace(trait, bottom=self.layout.unflatten(self.theta0 + delta))
+        return replace(blank, delta=delta, trait=trait)
 
     def distillation(self) -> Distillation:
-        """The distillation itself, as NumPy leaves."""
+        """The distillation itself, as NumPy leaves; ε is 0 on a kink, unless kinks are allowed."""
+        with np.errstate(all="ignore"):
+            s = self.stack(np.zeros(0))
+            eps = self._eps(s)
+        params = self.layout.unflatten
+        return Distillation(
+            theta0=params(s.theta0),
+            student=params(s.student),
+            delta=params(s.delta),
+            x=s.x,
+            weights=s.weights,
+            outputs=s.outputs,
+            eps=eps,  # type: ignore[arg-type]
+            trait=s.trait,
+            alpha=s.alpha,
+            trainable=params(np.ones_like(s.theta0) if s.trains is None else s.trains),
+            network=self.network,
+            loss=self.loss,
+            view=self.view,
+            rule=self.rule,
+        )
+
+    def _eps(self, s: Stack) -> np.ndarray:
+        scale, kink = scales(s, s.delta)
+        smooth = True
+        if has_kinks(self.network, self.layout, s.functions.example, np.asarray(self.x).dtype.str):
+            # Where an example of the trait sits on a kink, it is L_T that is not differentiable.
+            examples = getattr(self.trait, "x", self.x[:0])
+            with float64():
+                beyond, off = _kinks(s.theta0, s.delta, self.x, examples, self.network, self.layout)
+            kink, smooth = (np.asarray(beyond), True) if self.kinks else (kink, bool(off))
+        eps = self.rungs * scale * smooth
+        below = np.minimum(1.0, 0.5 * kink / np.maximum(eps[0], np.finfo(float).tiny))
+        return np.asarray(eps * below / self.finer)
+
+    def measure(self, instrument: OnStack = FirstOrder()) -> Any:
+        """What an instrument records of it; compiles nothing but the kernels of the network and the loss."""
+        return instrument.of(self.distillation())
+
+    def gradient(self, weights: dict[str, Any], instrument: OnStack = FirstOrder()) -> dict[str, np.ndarray]:
+        """Σ weights · ∂(numbers of the record)/∂(free fields), by one pullback; ε held where it is.
+
+        `weights` has the names and shapes of what the instrument records of one distillation.
+        """
+        moved = {name: np.asarray(getattr(self, name)) for name in self.free}
         with float64():
-            d, _ = _assembled(replace(self, loss=SquaredError()))
-        return replace(to_numpy_leaves(d), loss=self.loss)
+            found = _pulled_back(moved, self, self.distillation().eps, weights, instrument)
+        return dict(to_numpy_leaves(found))
 
-    def measure(self) -> Measurement:
-        """What it measures; one program for a network, whatever the loss."""
-        with float64():
-            found = _measured(replace(self, loss=SquaredError()))
-        found = {name: np.asarray(value) for name, value in found.items()}
-        return read_record(found, self.loss, self.together.index(self.loss))
-
-    def gradient(self, weights: dict[str, np.ndarray]) -> dict[str, Params]:
-        """Σ weights · ∂(record of this loss)/∂(free fields), by one pullback; ε held where it is."""
-        with float64():
-            moved = {name: getattr(self, name) for name in self.free}
-            return to_numpy_leaves(_pulled_back(moved, replace(self, loss=SquaredError()), weights, self.loss))
+    def moved(self, slope: dict[str, np.ndarray], length: float) -> "Case | None":
+        """Every free field moved against its slope by `length` times its own size; None without a usable slope."""
+        changed = {}
+        for name, direction in slope.items():
+            value = np.asarray(getattr(self, name))
+            size, steep = np.linalg.norm(value), np.linalg.norm(direction)
+            if np.isfinite(steep) and steep > 0 and np.isfinite(size):
+                changed[name] = value - length * (size or 1.0) / steep * direction
+        return replace(self, **changed) if changed else None
 
 
-def assemble(case: Case) -> tuple[Distillation, Array]:
-    """The distillation of a case, and its reference inputs; ε is 0 on a kink, unless kinks are allowed."""
-    blank = replace(at_rest(case.network, case.theta0, case.x, case.outputs, case.trait), weights=case.weights)
-    found = directions(blank, case.drawn, case.teachers)
-    delta = jax.tree.map(lambda *leaves: jnp.stack(leaves)[case.teacher], *found.values())
-    scale, kink = scales(blank, delta, case.kinks)
-    trait = case.trait
-    # Where an example of the trait sits on a kink, it is L_T that is not differentiable.
-    smooth = case.kinks | (off_kinks(case.network, case.theta0, trait.x) if isinstance(trait, LabelledTrait) else True)
-    eps = case.rungs * scale * smooth
-    below = jnp.minimum(1.0, 0.5 * kink / jnp.maximum(eps[0], jnp.finfo(eps.dtype).tiny))
-    eps = jax.lax.stop_gradient(eps * below / case.finer)
-    if isinstance(trait, Bowl):  # a converged teacher sits at the bottom
-        trait = replace(trait, bottom=optax.tree.add(case.theta0, delta))
-    student = optax.tree.add(optax.tree.mul(case.factor, case.theta0), case.offset)
-    d = replace(
-        blank, student=student, delta=delta, eps=eps, trait=trait, alpha=case.alpha, shift=case.shift,
-        trainable=case.trainable, sign=case.sign,
-    )  # fmt: skip
-    return d, trait.x if isinstance(trait, LabelledTrait) else case.x
+# Records as numbers -------------------------------------------------------------------------------
 
 
-_assembled = jax.jit(assemble)
+def numbers(record: Any) -> dict[str, Any]:
+    """What a record has of numbers, arrays, and both by name."""
+    return {name: value for name, value in vars(record).items() if isinstance(value, float | np.ndarray | dict)}
 
 
-@jax.jit
-def _measured(case: Case) -> dict[str, Array]:
-    return record_of(*assemble(case), case.together)
+def read_by(check: Check, record: Any) -> dict[str, Any]:
+    """The `numbers` of a record that a check reads: the others need not be differentiated, nor compiled."""
+    seen: set[str] = set()
+
+    class Watched(type(record)):  # type: ignore[misc]
+        def __getattribute__(self, name: str) -> Any:
+            seen.add(name)
+            return super().__getattribute__(name)
+
+    watched = object.__new__(Watched)
+    watched.__dict__.update(vars(record))
+    check(watched)
+    return {name: value for name, value in numbers(record).items() if name in seen}
 
 
-@partial(jax.jit, static_argnames="loss")
-def _pulled_back(moved: dict[str, Params], case: Case, weights: dict[str, Array], loss: Loss) -> dict[str, Params]:
-    def score(free: dict[str, Params]) -> Array:
-        record = record_of(*assemble(replace(case, **free)), (loss,))
-        return sum((jnp.sum(weights[name] * jnp.squeeze(record[name])) for name in weights), jnp.zeros(()))
+def sensitivity(check: Check, record: Any) -> dict[str, Any]:
+    """∂margin/∂(what the check reads of a record) by finite differences: it is a black box of some fifty numbers.
+
+    Without ε, which is no function of the rest. Arrays of the same names and shapes.
+    """
+    with np.errstate(all="ignore"):
+        read = {name: value for name, value in read_by(check, record).items() if name != "eps"}
+        leaves, tree = jax.tree.flatten(read)
+
+        def margin(i: int, value: np.ndarray) -> float:
+            plain: Any = value if value.ndim else float(value)
+            changed = jax.tree.unflatten(tree, [*leaves[:i], plain, *leaves[i + 1 :]])
+            return check(replace(record, **changed)).margin
+
+        base = check(record).margin
+        found = []
+        for i, leaf in enumerate(leaves):
+            value = np.asarray(leaf, float)
+            slope = np.zeros_like(value)
+            for index in np.ndindex(value.shape):
+                step = 1e-8 * (abs(value[index]) or 1.0)
+                moved = value.copy()
+                moved[index] += step
+                slope[index] = (margin(i, moved) - base) / step
+            found.append(np.nan_to_num(slope, nan=0.0, posinf=0.0, neginf=0.0))
+    return dict(jax.tree.unflatten(tree, found))
+
+
+# Compiled -----------------------------------------------------------------------------------------
+
+
+@partial(jax.jit, static_argnames=("network", "layout"))
+def _kinks(theta: Array, delta: Array, x: Array, examples: Array, network: Network, layout: Layout) -> Any:
+    """The first kink after those that θ sits on, and whether it sits on none at these examples."""
+    TRACES[f"on kinks {network.name}"] += 1
+    params = layout.unflatten(theta)
+    return first_kink(network, params, layout.unflatten(delta), x, True), off_kinks(network, params, examples)
+
+
+@partial(jax.jit, static_argnames="instrument")
+def _pulled_back(
+    moved: dict[str, Array], case: Case, eps: Array, weights: dict[str, Any], instrument: OnStack
+) -> dict[str, Array]:
+    TRACES[f"pullback {case.network.name}"] += 1
+
+    def score(free: dict[str, Array]) -> Array:
+        changed: dict[str, Any] = dict(free)
+        s = replace(case, **changed).stack(eps, Traced)
+        record = instrument.record(s, (case.loss,), reference(s))
+        own = {name: record[name] for name in weights}
+        parts = jax.tree.map(lambda w, value: jnp.sum(w * value.reshape(jnp.shape(w))), weights, own)
+        return sum(jax.tree.leaves(parts), jnp.zeros(()))
 
     return jax.grad(score)(moved)

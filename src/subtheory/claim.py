@@ -7,8 +7,8 @@ from enum import StrEnum
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from subtheory.errors import InputError
-from subtheory.measurement import measure as measure_one
+from subtheory.instruments.first_order import FirstOrder
+from subtheory.instruments.instrument import Instrument
 from subtheory.setting import Setting
 from subtheory.theory.distillation import Distillation
 
@@ -83,10 +83,7 @@ FALSE = "none, it is false"
 """What stands for a proof where there is none."""
 
 Check = Callable[[Any], Evidence]
-"""From a `subtheory.measurement.Measurement`, or from a case of the claim's own type, to evidence."""
-
-Measure = Callable[[Setting, Sequence[int]], Sequence[Any]]
-"""From a setting and seeds to what a claim's check takes, one for every seed."""
+"""From what the claim's instrument records, or from a case of the claim's own type, to evidence."""
 
 Cases = Callable[[], "SearchStrategy[Any] | Sequence[SearchStrategy[Any]]"]
 """What a search for counterexamples draws from, one strategy a compiled program."""
@@ -105,8 +102,7 @@ class Claim:
     applies: Callable[[Setting], bool]
     settings: Callable[[], tuple[Setting, ...]] | None = None
     spread: Callable[[Setting], Iterable[Setting]] | None = None
-    measure: Measure | None = None
-    of: Callable[[Distillation], Any] | None = None
+    reads: Instrument = FirstOrder()
     cases: Cases | None = None
     every_eps: bool = False
     exact: type | None = None
@@ -114,18 +110,16 @@ class Claim:
     run_tier: str = "measured"
 
     def own(self, grid: Iterable[Setting]) -> tuple[Setting, ...]:
-        """The settings that it runs on: its constructed ones, or those of the grid it speaks of.
+        """All settings that it could run on: its constructed ones, or those of the grid it speaks of, spread out.
 
-        A claim that spreads a setting out does so with one of every network and loss.
+        Constructed ones give way to a network of one's own, if the claim can be spread out on it.
         """
-        if self.settings:
+        found = [setting for setting in grid if self.applies(setting)]
+        if self.settings and not (self.spread and any(setting.source is not None for setting in found)):
             return self.settings()
-        found = tuple(setting for setting in grid if self.applies(setting))
-        if not self.spread:
-            return found
-        first = {(setting.network, setting.loss): setting for setting in reversed(found)}
-        chosen = [setting for setting in found if first[setting.network, setting.loss] is setting]
-        return tuple(dict.fromkeys(one for setting in chosen for one in self.spread(setting)))
+        if self.spread:
+            found = [one for setting in found for one in self.spread(setting)]
+        return tuple(dict.fromkeys(found))
 
     @property
     def tier(self) -> str:
@@ -139,16 +133,14 @@ class Claim:
     def check(self, case: Any) -> Evidence:
         """Measure one distillation and judge it; on numbers that are not finite no claim holds.
 
-        A case of the claim's own `exact` type, or what its own `measure` returns, is judged as it is. Raises
-        InputError on "case" for a distillation where the claim compares several runs.
+        A case of the claim's own `exact` type, or what its instrument records, is judged as it is. Raises InputError
+        on "case" for a distillation where the claim compares several runs.
         """
         return self.check_measurement(self.measured(case) if isinstance(case, Distillation) else case)
 
     def measured(self, d: Distillation) -> Any:
         """What its check takes, of one distillation. Raises InputError on "case" where it compares several runs."""
-        if self.measure and not self.of:
-            raise InputError("case", "a distillation", f"must be a setting: {self.name} compares several runs")
-        return (self.of or measure_one)(d)
+        return self.reads.of(d)
 
 
 def claim(
@@ -159,21 +151,19 @@ def claim(
     applies: Callable[[Setting], bool] = lambda setting: True,
     settings: Callable[[], tuple[Setting, ...]] | None = None,
     spread: Callable[[Setting], Iterable[Setting]] | None = None,
-    measure: Measure | None = None,
-    of: Callable[[Distillation], Any] | None = None,
+    reads: Instrument = FirstOrder(),
     cases: Cases | None = None,
     every_eps: bool = False,
     exact: type | None = None,
     proof: str = CONJECTURE,
     run_tier: str = "measured",
 ) -> Callable[[Check], Claim]:
-    """Turn a function of a `Measurement` into a claim.
+    """Turn a function of what an instrument records into a claim.
 
     Its name is the function's with hyphens, its statement the first paragraph of the docstring.
     `applies` picks the settings of the grid that the claim speaks of; `spread` makes several of one, such as every
-    path away from a shared init; `settings` replaces the grid by constructed ones. `measure` gives the check
-    something else than a `Measurement`: (setting, seeds) ↦ one value a seed, and `of` the same of one distillation,
-    where one is enough to judge. `cases` replaces what a search for
+    path away from a shared init; `settings` replaces the grid by constructed ones. `reads` is the
+    instrument whose records the check takes. `cases` replaces what a search for
     counterexamples draws from, by default small networks on which the claim applies. `every_eps` says that the claim
     is not about small ε only: one ladder then refutes it, where others have to fail on a finer one too. `exact` is
     the type of the cases, a frozen dataclass of integers, if they are no distillations. `proof` names a file of
@@ -192,8 +182,7 @@ def claim(
             applies=applies,
             settings=settings,
             spread=spread,
-            measure=measure,
-            of=of,
+            reads=reads,
             cases=cases,
             every_eps=every_eps,
             exact=exact,

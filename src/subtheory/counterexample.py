@@ -17,24 +17,35 @@ from subtheory.claim import Claim, Evidence
 from subtheory.errors import DataError, InputError
 from subtheory.numerics import float64
 from subtheory.records import LARGEST, cell_id, write_atomic
-from subtheory.setting import Setting, at_rest
+from subtheory.setting import Setting
 from subtheory.suggest import choose
-from subtheory.theory.distillation import Distillation
+from subtheory.theory.distillation import Distillation, at_rest
 from subtheory.theory.losses import LOSSES, Loss
 from subtheory.theory.network import Network
-from subtheory.theory.trait import Bowl, LabelledTrait
+from subtheory.theory.part import Part, restored, stated
+from subtheory.theory.rule import Rule
+from subtheory.theory.trait import Bowl, FunctionTrait, LabelledTrait
+from subtheory.theory.view import View
 
-SCHEMA = 1
+SCHEMA = 2
+"""1 had the numbers `shift` and `sign` for what `view` and `rule` say."""
 
-ARRAYS = ("theta0", "student", "delta", "x", "weights", "outputs", "eps", "trait", "alpha", "shift", "trainable",
-          "sign")  # fmt: skip
+ARRAYS = ("theta0", "student", "delta", "x", "weights", "outputs", "eps", "trait", "alpha", "trainable")
+"""Fields of a distillation that are arrays; `metric` is one more where the student's step has one."""
+
+PARTS: dict[str, type[Part]] = {"view": View, "rule": Rule}
+"""Fields that are records, of any kind that is known when the file is read."""
+
+UNFIT = (InputError, ValueError, KeyError, TypeError, IndexError, AttributeError, ArithmeticError, RecursionError)
+"""What a case raises that is none of its claim."""
 
 
 def state(claim: Claim, case: Any, evidence: Evidence, without: str | None, known: Mapping[str, Network]) -> Any:
     """All of a counterexample as plain JSON with its hash.
 
     `known` are networks by the name under which a file refers to them. Raises InputError for a case
-    that no file can hold: a network or a loss that has no name there, a trait that is a function.
+    that no file can hold: a network or a loss that has no name there, a trait that is a function, a view or a rule
+    that is not made of numbers and words.
     """
     meta = {
         "schema": SCHEMA,
@@ -51,9 +62,9 @@ def state(claim: Claim, case: Any, evidence: Evidence, without: str | None, know
     return {"sha256": cell_id(meta), **meta}
 
 
-def write(path: Path | str, stated: Any) -> Path:
+def write(path: Path | str, told: Any) -> Path:
     """Write what `state` returns, whole or not at all."""
-    return write_atomic(path, json.dumps(stated, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+    return write_atomic(path, json.dumps(told, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
 
 
 def read(path: Path | str) -> Any:
@@ -75,16 +86,17 @@ def read(path: Path | str) -> Any:
     return found
 
 
-def replay(claim: Claim, stated: Any, known: Mapping[str, Network]) -> tuple[Evidence | None, bool]:
-    """The evidence of a stored case, computed again, and whether it still refutes the claim.
+def replay(claim: Claim, told: Any, known: Mapping[str, Network]) -> tuple[Evidence | None, bool]:
+    """The evidence of a stored case, recorded again by the claim's instrument, and whether it still refutes the claim.
 
-    Raises DataError for a case that does not fit the claim, its networks or their shapes.
+    Raises DataError for a case that does not fit the claim, its networks or their shapes, or of which a view or a rule
+    is not known here.
     """
     try:
-        case = _restored(claim, stated["case"], stated["without"], known)
+        case = _restored(claim, told["case"], told["without"], known)
         evidence = falsification.judge(claim, case)
-        return evidence, falsification.refutes(claim, case, stated["without"], evidence)
-    except (ValueError, KeyError, TypeError, IndexError) as error:
+        return evidence, falsification.refutes(claim, case, told["without"], evidence)
+    except UNFIT as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise DataError(f"counterexample to {claim.name}: does not fit it ({reason})") from error
 
@@ -102,7 +114,23 @@ def _case(claim: Claim, case: Any, without: str | None, known: Mapping[str, Netw
     place = _constructed_place(claim, d, without)
     if place is None:
         place = _shape_place(d, known)
-    return place | {"arrays": {name: _stated(getattr(d, name)) for name in ARRAYS}}
+    names = ARRAYS if d.metric is None else (*ARRAYS, "metric")
+    arrays = {name: _listed(getattr(d, name)) for name in names}
+    return place | {name: _told(name, getattr(d, name)) for name in PARTS} | {"arrays": arrays}
+
+
+def _told(name: str, part: Part) -> Any:
+    """A view or a rule as JSON: numbers, words and tuples of them."""
+    told = stated(part)
+    if PARTS[name].kinds().get(part.name) is not type(part) or not _plain(told):
+        raise InputError(name, part.shown, "must be of a kind with its own name, of numbers and words, to be in a file")
+    return told
+
+
+def _plain(told: Any) -> bool:
+    """Whether a part was told in finite numbers, words, and tuples of them."""
+    values = [one for value in told.values() for one in (value if isinstance(value, list | tuple) else [value])]
+    return all(isinstance(one, str) or (isinstance(one, bool | int | float) and np.isfinite(one)) for one in values)
 
 
 def _constructed(claim: Claim, without: str | None) -> tuple[Setting, ...]:
@@ -115,7 +143,9 @@ def _constructed(claim: Claim, without: str | None) -> tuple[Setting, ...]:
 
 def _constructed_place(claim: Claim, d: Distillation, without: str | None) -> dict[str, Any] | None:
     for i, setting in enumerate(_constructed(claim, without)):
-        if setting.network == d.network and setting.loss == d.loss:
+        own = getattr(setting.source, "given_trait", None)
+        function = isinstance(d.trait, FunctionTrait) and own != d.trait  # no file says which one it is
+        if setting.network == d.network and setting.loss == d.loss and not function:
             return {"kind": "constructed", "number": i}
     return None
 
@@ -132,21 +162,35 @@ def _shape_place(d: Distillation, known: Mapping[str, Network]) -> dict[str, Any
     return {"kind": "drawn", "network": network, "loss": d.loss.name, "trait": kind}
 
 
-def _stated(tree: Any) -> Any:
+def _listed(tree: Any) -> Any:
     """Arrays by their path in a tree; floats as shortest decimals, which read back exactly."""
     return {jax.tree_util.keystr(path): np.asarray(leaf).tolist() for path, leaf in jax.tree.leaves_with_path(tree)}
 
 
-def _restored(claim: Claim, stated: Any, without: str | None, known: Mapping[str, Network]) -> Any:
-    if stated["kind"] == "exact":
+def _restored(claim: Claim, told: Any, without: str | None, known: Mapping[str, Network]) -> Any:
+    if told["kind"] == "exact":
         if claim.exact is None:
             raise ValueError("the claim has no exact cases")
-        return claim.exact(**stated["values"])
-    if stated["kind"] == "constructed":
-        blank = _constructed(claim, without)[stated["number"]].distillation(0)
+        return claim.exact(**told["values"])
+    if told["kind"] == "constructed":
+        blank = _constructed(claim, without)[told["number"]].distillation(0)
+    elif told["kind"] == "drawn":
+        blank = _blank(choose("network", told["network"], known), LOSSES[told["loss"]], told["trait"])
     else:
-        blank = _blank(choose("network", stated["network"], known), LOSSES[stated["loss"]], stated["trait"])
-    return replace(blank, **{name: _read(getattr(blank, name), stated["arrays"][name], name) for name in ARRAYS})
+        raise ValueError(f"its kind is {told['kind']!r}")
+    found = told["arrays"]
+    names = (*ARRAYS, "metric") if "metric" in found else ARRAYS
+    if set(found) != set(names):
+        raise ValueError(f"its arrays are {', '.join(found)}")
+    like = {name: getattr(blank, name) for name in ARRAYS} | {"metric": blank.theta0}
+    arrays = {name: _read(like[name], found[name], name) for name in names}
+    return replace(blank, **arrays, **{name: _part(kind, told[name]) for name, kind in PARTS.items()})
+
+
+def _part(kind: type[Part], told: Any) -> Part:
+    if not isinstance(told, dict) or not _plain(told):
+        raise ValueError(f"its {kind.__name__.lower()} is not made of numbers and words")
+    return restored(kind, told)
 
 
 def _blank(network: Network, loss: Loss, trait: str) -> Distillation:
@@ -161,15 +205,15 @@ def _blank(network: Network, loss: Loss, trait: str) -> Distillation:
         return replace(at_rest(network, like, x, w, Bowl(like, like) if trait == "bowl" else labelled), loss=loss)
 
 
-def _read(like: Any, stated: Any, name: str) -> Any:
+def _read(like: Any, told: Any, name: str) -> Any:
     """A tree of arrays like another one; the number of examples and of ε may differ, nothing else."""
     paths, tree = jax.tree.flatten_with_path(like)
-    if len(stated) != len(paths):
-        raise ValueError(f"{name} has {len(stated)} arrays instead of {len(paths)}")
+    if len(told) != len(paths):
+        raise ValueError(f"{name} has {len(told)} arrays instead of {len(paths)}")
     leaves = []
     for path, leaf in paths:
         before = np.asarray(leaf)
-        value = np.asarray(stated[jax.tree_util.keystr(path)], before.dtype)
+        value = np.asarray(told[jax.tree_util.keystr(path)], before.dtype)
         free = name in ("x", "weights", "eps", "trait") and before.ndim > 0
         shapes = [a.shape[1:] if free else a.shape for a in (value, before)]
         if shapes[0] != shapes[1] or value.ndim != before.ndim or not np.all(np.isfinite(value)):

@@ -8,24 +8,27 @@ or with a network on its kink where the claim asks for a differentiable one: the
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from itertools import count
 from typing import Any
 
 import hypothesis
+import jax
 import numpy as np
 from hypothesis import HealthCheck, Phase, Verbosity, given
 from hypothesis.errors import HypothesisException
 from hypothesis.strategies import SearchStrategy
 
 from subtheory import strategies
-from subtheory.case import Case
+from subtheory.case import Case, numbers, sensitivity
 from subtheory.claim import Claim, Evidence, Verdict
 from subtheory.claims.assumptions import SMALL_EPS
 from subtheory.errors import InputError
-from subtheory.measurement import Measurement, measure
+from subtheory.instruments.instrument import OnStack
+from subtheory.instruments.two_inits import TwoInits
 from subtheory.setting import Setting
 from subtheory.simplification import simplified
+from subtheory.student import Redrawn
 from subtheory.suggest import choose
 from subtheory.theory.distillation import Distillation
 
@@ -44,9 +47,6 @@ FIRST, LATER = 60, 240
 
 STEPS = (0.5, 0.1, 0.02, 0.004, 0.0008)
 """Lengths that gradient ascent tries, relative to the size of what it moves."""
-
-NUMBERS = tuple(f.name for f in fields(Measurement) if f.type in (float, np.ndarray))
-"""Fields of a measurement that are numbers."""
 
 Progress = Callable[[int, int, str], None]
 
@@ -92,8 +92,13 @@ class Search:
         return f"nothing found: {self.cases} cases tried{all_of_them} in {self.seconds:.0f} s, {worst}"
 
 
+def searchable(claim: Claim) -> bool:
+    """Whether one case is enough to judge it: its instrument records single distillations, or its cases are exact."""
+    return isinstance(claim.reads, OnStack) or claim.exact is not None
+
+
 def domain(claim: Claim, without: str | None = None, shapes: Iterable[str] | None = None) -> list[SearchStrategy[Any]]:
-    """What is searched, one strategy a compiled program: small networks, or the claim's own cases.
+    """What is searched, one strategy a network: small networks, or the claim's own cases.
 
     `shapes` names the small networks, by default all of `strategies.SHAPES`.
 
@@ -101,42 +106,57 @@ def domain(claim: Claim, without: str | None = None, shapes: Iterable[str] | Non
     Raises InputError for an assumption that the claim does not rest on, or that only a whole
     verification can break, and for a claim that a single distillation cannot judge.
     """
-    if claim.measure is not None and claim.of is None:
+    if not searchable(claim):
         raise InputError("claim", repr(claim.name), "compares several runs: subtheory verify runs it, no search can")
+    names = list(strategies.SHAPES if shapes is None else shapes)
     if without is not None:
         control = choose("without", without, {c.assumption.name: c for c in claim.controls})
         if control.witnesses:
             return [strategies.constructed([one]) for one in control.witnesses()]
-        if claim.of is not None:
+        free = not claim.cases and not claim.settings
+        own = [[one for s in _settings(claim, name) for one in _spread(claim, s)] for name in names if free]
+        broken = [each for several in own if (each := _drawable(map(control.assumption.breaks, several)))]
+        if not broken:
             raise InputError("without", repr(without), "cannot be broken in a search, only by subtheory verify")
-        broken = [
-            [b for s in each if (b := control.assumption.breaks(s)) is not None and b.student_network is None]
-            for each in _settings(claim, shapes)
-        ]
-        if not any(broken):
-            raise InputError("without", repr(without), "cannot be broken in a search, only by subtheory verify")
-        return [_of(each) for each in broken if each]
+        return [strategies.chosen(each).flatmap(strategies.cases) for each in broken]
     if claim.cases is not None:
-        found = claim.cases()
-        return list(found) if isinstance(found, Sequence) else [found]
+        cases = claim.cases()
+        return list(cases) if isinstance(cases, Sequence) else [cases]
     if claim.settings is not None:
         return [strategies.constructed([one]) for one in claim.settings()]
-    own = [_of(each) for each in _settings(claim, shapes) if each]
-    if not own:
+    found = [_of(each, claim) for name in names if (each := _settings(claim, name))]
+    if not found:
         raise InputError("claim", repr(claim.name), "must apply to a small setting, or state its own cases")
-    return own
+    return found
 
 
-def _settings(claim: Claim, shapes: Iterable[str] | None) -> list[list[Setting]]:
-    """The settings of each shape on which a claim applies; with an init anywhere, if the claim is about two inits."""
-    names = strategies.SHAPES if shapes is None else shapes
-    apart = claim.of is not None
-    found = [[s for s in strategies.combinations([shape]) if claim.applies(s)] for shape in names]
-    return [[replace(s, independent=apart) for s in several] for several in found]
+def _settings(claim: Claim, shape: str) -> list[Setting]:
+    """The settings of a shape that a claim speaks of; with an init anywhere, if it is about two inits."""
+    own = [setting for setting in strategies.combinations([shape]) if claim.applies(setting)]
+    return [setting.but(init=Redrawn()) for setting in own] if isinstance(claim.reads, TwoInits) else own
 
 
-def _of(settings: Sequence[Setting]) -> SearchStrategy[Any]:
-    return strategies.chosen(settings).flatmap(strategies.cases)
+def _spread(claim: Claim, setting: Setting) -> Iterable[Setting]:
+    """What a claim makes of one setting; paths are inits like any other to a claim about two inits."""
+    return (setting,) if claim.spread is None or isinstance(claim.reads, TwoInits) else claim.spread(setting)
+
+
+def _drawable(settings: Iterable[Setting | None]) -> list[Setting]:
+    return [setting for setting in settings if setting is not None and strategies.drawable(setting)]
+
+
+def _of(settings: Sequence[Setting], claim: Claim) -> SearchStrategy[Any]:
+    """Cases of the settings, each spread out when it is drawn: that may cost a program."""
+
+    def spread(setting: Setting) -> SearchStrategy[Setting]:
+        found = _drawable(_spread(claim, setting))
+        if not found:
+            raise InputError(
+                "claim", repr(claim.name), "speaks of paths alone: subtheory verify runs it, no search can"
+            )
+        return strategies.chosen(found)
+
+    return strategies.chosen(settings).flatmap(spread).flatmap(strategies.cases)
 
 
 def judge(claim: Claim, case: Any) -> Evidence | None:
@@ -144,23 +164,19 @@ def judge(claim: Claim, case: Any) -> Evidence | None:
     with np.errstate(all="ignore"):
         if not isinstance(case, Case | Distillation):
             return claim.check_measurement(case)
-        finite, measured = _measured(claim, case)
+        d = case.distillation() if isinstance(case, Case) else case
+        if not np.all(np.isfinite(d.eps)) or not np.all(d.eps > 0):
+            return None
+        measured = claim.measured(d)
         # A step α < 0 is one backwards: its unit, q/‖GΔ‖², is then rounding.
-        if not finite or not np.all(measured.eps > 0) or measured.alpha < 0:
+        if not _finite(measured) or getattr(measured, "alpha", 0.0) < 0:
             return None
         evidence = claim.check_measurement(measured)
         return None if np.isnan(evidence.margin) else evidence
 
 
-def _measured(claim: Claim, case: Case | Distillation) -> tuple[bool, Any]:
-    """What a case measures, and whether all of its numbers are finite."""
-    if claim.of is not None:
-        found = claim.of(case.distillation() if isinstance(case, Case) else case)
-        numbers = [value for value in vars(found).values() if isinstance(value, float | np.ndarray)]
-    else:
-        found = case.measure() if isinstance(case, Case) else measure(case)
-        numbers = [getattr(found, name) for name in NUMBERS]
-    return all(np.all(np.isfinite(number)) for number in numbers), found
+def _finite(record: Any) -> bool:
+    return all(bool(np.all(np.isfinite(number))) for number in jax.tree.leaves(numbers(record)))
 
 
 def finer(case: Any, times: float) -> Any:
@@ -313,16 +329,14 @@ class _Run:
         self.exhausted[i] = self.state.cases - before < number // 4
 
     def ascend(self, i: int) -> None:
-        """Gradient ascent on the violation from the worst cases of a strategy, of one loss: its own program."""
+        """Gradient ascent on the violation from the worst cases of a strategy, of one compiled program."""
         worst = [case for _, _, case in self.state.worst.pop(i, [])]
-        if self.state.claim.of is not None:  # its measurement has no pullback
-            return
-        for case in [case for case in worst if case.loss == worst[0].loss]:
-            program = (i, case.loss)
+        for case in [case for case in worst if case.program == worst[0].program]:
+            program = (i, *case.program)
             if program not in self.compiled and not self.may_compile:
                 continue
             with self.compiling(program):
-                case.gradient(sensitivity(self.state.claim, case.measure()))
+                self.slope(case)
             margin = np.inf
             for _ in range(30):
                 self.stop_if_late()
@@ -337,11 +351,17 @@ class _Run:
                     break
                 case = better
 
+    def slope(self, case: Case) -> dict[str, np.ndarray]:
+        """The gradient of the margin in the free fields of a case."""
+        claim = self.state.claim
+        assert isinstance(claim.reads, OnStack)
+        return case.gradient(sensitivity(claim.check_measurement, case.measure(claim.reads)), claim.reads)
+
     def downhill(self, case: Case, margin: float, i: int) -> Case | None:
         """The first step along the gradient of the margin that lowers it, if there is one."""
-        slope = case.gradient(sensitivity(self.state.claim, case.measure()))
+        slope = self.slope(case)
         for length in STEPS:
-            moved = _moved(case, slope, length)
+            moved = case.moved(slope, length)
             self.stop_if_late()
             if moved is None or self.late:
                 return None
@@ -364,36 +384,3 @@ class _Run:
             state.evidence = judge(state.claim, state.found)
         state.seconds = self.elapsed
         return state
-
-
-def sensitivity(claim: Claim, m: Measurement) -> dict[str, np.ndarray]:
-    """∂margin/∂(numbers of a measurement) by finite differences: a check is a black box of some fifty numbers."""
-    names = [name for name in NUMBERS if name != "eps"]
-    with np.errstate(all="ignore"):
-        base = claim.check_measurement(m).margin
-        found = {}
-        for name in names:
-            value = np.asarray(getattr(m, name), float)
-            slope = np.zeros_like(value)
-            for index in np.ndindex(value.shape):
-                step = 1e-8 * (abs(value[index]) or 1.0)
-                moved = value.copy()
-                moved[index] += step
-                plain: Any = moved if moved.ndim else float(moved)
-                slope[index] = (claim.check_measurement(replace(m, **{name: plain})).margin - base) / step
-            found[name] = np.nan_to_num(slope, nan=0.0, posinf=0.0, neginf=0.0)
-    return found
-
-
-def _moved(case: Case, slope: dict[str, Any], length: float) -> Case | None:
-    """Every free field, moved against its slope by `length` times its own size; None without a usable slope."""
-    import jax
-
-    changed = {}
-    for name, direction in slope.items():
-        size = np.sqrt(sum(np.sum(np.square(leaf)) for leaf in jax.tree.leaves(getattr(case, name))))
-        steep = np.sqrt(sum(np.sum(np.square(leaf)) for leaf in jax.tree.leaves(direction)))
-        if np.isfinite(steep) and steep > 0 and np.isfinite(size):
-            by = length * (size or 1.0) / steep
-            changed[name] = jax.tree.map(lambda v, g, by=by: np.asarray(v) - by * g, getattr(case, name), direction)
-    return replace(case, **changed) if changed else None

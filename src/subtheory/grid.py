@@ -1,59 +1,34 @@
-"""Which settings a verification runs: a pairwise covering design over networks, channels, outputs, teachers."""
+"""Which settings a verification starts from: a covering design over networks, channels, outputs, teachers."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
-from itertools import combinations, product
+from itertools import product
 
 from subtheory.data.channels import Blank, Channel, NumberSequences, channels_of
+from subtheory.design import covering
 from subtheory.networks import NETWORKS
 from subtheory.networks.linen import LinenNetwork
 from subtheory.setting import Setting
+from subtheory.teachers import TEACHERS, Invisible, LogitShift
 from subtheory.theory.losses import LOSSES, Loss
-from subtheory.theory.teachers import TEACHERS
 
 OUTPUTS = ("all", "aux", "class")
 """Groups of logits that a student may be shown."""
 
-SEEN = tuple(name for name in TEACHERS if name not in ("logit-shift", "invisible"))
+SEEN = tuple(teacher for teacher in TEACHERS.values() if not teacher.unseen)
 """Teachers whose direction a channel is meant to see."""
 
 QUICK = ("mlp", "mlp-relu", "convnet", "transformer")
 """Networks of a quick verification: smooth, kinked, convolutional, attentive."""
 
 
-def covering(factors: Sequence[Sequence[object]]) -> Iterator[tuple[object, ...]]:
-    """Rows of a design in which every pair of levels of every two factors occurs; greedy, deterministic.
-
-    The first factor's levels come round robin, so that every prefix of the design is balanced.
-    """
-    pairs = {
-        (i, a, j, b)
-        for i, j in combinations(range(len(factors)), 2)
-        for a in range(len(factors[i]))
-        for b in range(len(factors[j]))
-    }
-    rows = list(product(*(range(len(levels)) for levels in factors)))
-    turn = 0
-    while pairs:
-        own = [row for row in rows if row[0] == turn % len(factors[0])]
-        best = max(own, key=lambda row: len(_covered(row) & pairs))
-        turn += 1
-        if _covered(best) & pairs:
-            pairs -= _covered(best)
-            yield tuple(levels[k] for levels, k in zip(factors, best, strict=True))
-
-
-def _covered(row: tuple[int, ...]) -> set[tuple[int, int, int, int]]:
-    return {(i, row[i], j, row[j]) for i, j in combinations(range(len(row)), 2)}
-
-
 def zero_branch(network: LinenNetwork, channel: Channel) -> Iterator[Setting]:
     """A uniform logit shift, outputs that are not distilled, and inputs that leave parameters dead."""
-    yield Setting(network, channel=channel, outputs="all", teacher="logit-shift")
-    yield Setting(network, channel=channel, outputs="aux", teacher="logit-shift")
-    yield Setting(network, channel=channel, outputs="aux", teacher="invisible")
+    yield Setting(network, channel=channel, outputs="all", teacher=LogitShift())
+    yield Setting(network, channel=channel, outputs="aux", teacher=LogitShift())
+    yield Setting(network, channel=channel, outputs="aux", teacher=Invisible())
     dead = Blank() if network.task.dtype.startswith("float") else NumberSequences()
-    yield Setting(network, channel=dead, outputs="all", teacher="invisible")
+    yield Setting(network, channel=dead, outputs="all", teacher=Invisible())
 
 
 def runs(networks: Iterable[LinenNetwork], channels: Sequence[Channel] | None = None) -> list[Setting]:

@@ -1,12 +1,14 @@
-"""A network as a handful of compiled functions of flat parameters, and a loss as one: all that is ever compiled of them.
+"""A network as a handful of compiled functions of flat parameters, a loss as one: all that is compiled of them.
 
 `Kernels` runs rows (θ, x) of any number through programs of one fixed shape, so that claims, controls, ablations and
 experiments on a network share them, whatever their seeds, ε, losses and examples. `Traced` is the same as plain JAX
 functions, for what has to be differentiated or compiled as a whole. Everything between is algebra on arrays.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache, partial
+from importlib.metadata import version
 from typing import Any, NamedTuple, Protocol
 
 import jax
@@ -14,8 +16,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from subtheory.layout import Layout
 from subtheory.numerics import float64
+from subtheory.theory.layout import Layout
 from subtheory.theory.linearize import Path, derivatives, first_kink
 from subtheory.theory.losses import Loss
 from subtheory.theory.network import Network, Params
@@ -49,8 +51,14 @@ class Functions(Protocol):
     broadcast.
     """
 
-    layout: Layout
-    network: Network
+    @property
+    def network(self) -> Network: ...
+    @property
+    def layout(self) -> Layout: ...
+    @property
+    def example(self) -> tuple[int, ...]:
+        """Shape of one input."""
+        ...
 
     def values(self, theta: Any, x: Any) -> Any:
         """z = f_θ(x)."""
@@ -81,7 +89,10 @@ class Functions(Protocol):
 
 
 def _outputs(network: Network, layout: Layout, theta: Array, x: Array) -> Array:
-    params = layout.unflatten(theta)
+    return _applied(network, layout.unflatten(theta), x)
+
+
+def _applied(network: Network, params: Params, x: Array) -> Array:
     return jax.vmap(lambda example: network.apply(params, example))(x)
 
 
@@ -90,7 +101,17 @@ def _taylor(network: Network, layout: Layout, theta: Array, delta: Array, x: Arr
 
 
 def _pull(network: Network, layout: Layout, theta: Array, cotangent: Array, x: Array) -> Array:
-    return jax.vjp(lambda theta: _outputs(network, layout, theta, x), theta)[1](cotangent)[0]
+    return _puller(network, layout, theta, x)(cotangent)
+
+
+def _puller(network: Network, layout: Layout, theta: Array, x: Array) -> Callable[[Array], Array]:
+    # By leaves: the transpose of slices of θ is a sum of as many vectors as there are leaves.
+    pull = jax.vjp(lambda params: _applied(network, params, x), layout.unflatten(theta))[1]
+    return lambda cotangent: layout.flatten(pull(cotangent)[0])
+
+
+def _pulls(network: Network, layout: Layout, theta: Array, cotangents: Array, x: Array) -> Array:
+    return jax.lax.map(_puller(network, layout, theta, x), cotangents)
 
 
 def _kink(network: Network, layout: Layout, theta: Array, delta: Array, x: Array) -> Array:
@@ -109,33 +130,40 @@ def _terms(loss: Loss, z: Array, y: Array, w: Array, u: Array, v: Array) -> Term
     return Terms(*derivatives(pull, jnp.zeros((), z.dtype)))
 
 
-_ROW = {"values": _outputs, "taylor": _taylor, "pulls": _pull, "kink": _kink}
+_ROW: dict[str, Callable[..., Any]] = {"values": _outputs, "taylor": _taylor, "pulls": _pull, "kink": _kink}
 
 
 # Rows in programs of one shape --------------------------------------------------------------------
 
+# Compiling is most of the time: level 0 would compile faster still, but slows convolutions down by far; the newer
+# emitters of 0.10 take half as long again, and later releases have no choice.
+COMPILING: dict[str, bool | int] = {"xla_backend_optimization_level": 1}
+if version("jaxlib").startswith("0.10."):
+    COMPILING["xla_cpu_use_fusion_emitters"] = False
 
-@partial(jax.jit, static_argnames=("name", "network", "layout"))
+
+@partial(jax.jit, static_argnames=("name", "network", "layout"), compiler_options=COMPILING)
 def _rows(count: Array, *arrays: Array, name: str, network: Network, layout: Layout) -> Any:
     """The first `count` rows of a kernel: a loop whose length is no part of the program."""
     TRACES[f"{name} {network.name}"] += 1
-    return _loop(partial(_ROW[name], network, layout), count, arrays)
+    return loop(partial(_ROW[name], network, layout), count, arrays)
 
 
-@partial(jax.jit, static_argnames=("function", "layout"))
+@partial(jax.jit, static_argnames=("function", "layout"), compiler_options=COMPILING)
 def _scalars(count: Array, theta: Array, *, function: Any, layout: Layout) -> Any:
     TRACES["function of the parameters"] += 1
-    return _loop(partial(_scalar, function, layout), count, (theta,))
+    return loop(partial(_scalar, function, layout), count, (theta,))
 
 
-@partial(jax.jit, static_argnames="loss")
+@partial(jax.jit, static_argnames="loss", compiler_options=COMPILING)
 def _loss(z: Array, y: Array, w: Array, u: Array, v: Array, *, loss: Loss) -> Terms:
     TRACES[f"loss {loss.name}"] += 1
     return _terms(loss, z, y, w, u, v)
 
 
-def _loop(row: Any, count: Array, arrays: tuple[Array, ...]) -> Any:
-    shapes = jax.eval_shape(row, *(jax.ShapeDtypeStruct(a.shape[1:], a.dtype) for a in arrays))
+def loop(row: Any, count: Array, arrays: tuple[Array, ...]) -> Any:
+    """row(*one of each array) for the first `count`: the length is no part of the program."""
+    shapes = jax.eval_shape(row, *(jax.eval_shape(lambda a: a[0], a) for a in arrays))
     empty = jax.tree.map(lambda s: jnp.zeros((arrays[0].shape[0], *s.shape), s.dtype), shapes)
 
     def body(i: Array, found: Any) -> Any:
@@ -152,7 +180,6 @@ class Kernels:
     network: Network
     layout: Layout
     example: tuple[int, ...]
-    """Shape of one input."""
 
     @classmethod
     def of(cls, network: Network, params: Params, x: Any) -> "Kernels":
@@ -174,7 +201,8 @@ class Kernels:
         return z
 
     def taylor(self, theta: Any, delta: Any, x: Any) -> Path:
-        return Path(*self._blocks("taylor", (theta, delta), (x,))[0])
+        found: list[Any] = self._blocks("taylor", (theta, delta), (x,))[0]
+        return Path(*found)
 
     def pulls(self, theta: Any, cotangents: Any, x: Any) -> np.ndarray:
         (found,), lead = self._blocks("pulls", (theta,), (cotangents, x))
@@ -182,7 +210,9 @@ class Kernels:
 
     def kink(self, theta: Any, delta: Any, x: Any) -> np.ndarray:
         if not has_kinks(self.network, self.layout, *self._like(x)):
-            return np.full(np.broadcast_shapes(np.shape(theta)[:-1], np.shape(x)[: self._axis(x)]), np.inf)
+            return np.full(
+                np.broadcast_shapes(np.shape(theta)[:-1], np.shape(delta)[:-1], np.shape(x)[: self._axis(x)]), np.inf
+            )
         (found,), lead = self._blocks("kink", (theta, delta), (x,))
         return np.min(found, axis=lead)
 
@@ -208,7 +238,7 @@ class Kernels:
         return self.example, np.asarray(x).dtype.str
 
     def _blocks(self, name: str, vectors: tuple[Any, ...], batches: tuple[Any, ...]) -> tuple[list[np.ndarray], int]:
-        """A kernel on every block of examples: outputs (*lead, N, ...), other things (*lead, blocks, ...); rank of lead."""
+        """A kernel on blocks of examples: outputs (*lead, N, ...), else (*lead, blocks, ...); and the rank of lead."""
         x = np.asarray(batches[-1])
         tails = [output_shape(self.network, self.layout, *self._like(x)), self.example][-len(batches) :]
         n, size = x.shape[self._axis(x)], self.block
@@ -278,6 +308,7 @@ class Traced:
 
     network: Network
     layout: Layout
+    example: tuple[int, ...]
 
     def values(self, theta: Any, x: Any) -> Any:
         return _mapped(partial(_outputs, self.network, self.layout), (theta, x), (1, self._rank(x)))
@@ -293,14 +324,25 @@ class Traced:
             jax.ShapeDtypeStruct(x.shape[x.ndim - self._rank(x) :], x.dtype),
         ).shape
         row = partial(_pull, self.network, self.layout)
-        return _mapped(row, (theta, cotangents, x), (1, len(shape), self._rank(x)))
+        ranks = (1, len(shape), self._rank(x))
+        own = [a.shape[: a.ndim - rank] for a, rank in zip((theta, cotangents, x), ranks, strict=True)]
+        if not own[1] or any(lead[-1:] not in ((), (1,)) for lead in (own[0], own[2])):
+            return _mapped(row, (theta, cotangents, x), ranks)
+        # Cotangents along the last axis pull at one θ and x: one forward pass is enough for them.
+        theta, x = (a.reshape(*lead[:-1], *a.shape[len(lead) :]) for a, lead in ((theta, own[0]), (x, own[2])))
+        several = partial(_pulls, self.network, self.layout)
+        return _mapped(several, (theta, cotangents, x), (1, 1 + len(shape), self._rank(x)))
+
+    def puller(self, theta: Any, x: Any) -> Callable[[Any], Any]:
+        """r ↦ Σ_x J(x)ᵀ r(x) at one θ (P,) and inputs (N, *example): the forward pass is done once."""
+        return _puller(self.network, self.layout, theta, x)
 
     def kink(self, theta: Any, delta: Any, x: Any) -> Any:
         row = partial(_kink, self.network, self.layout)
         return _mapped(row, (theta, delta, x), (1, 1, self._rank(x)))
 
     def scalar(self, function: Any, theta: Any) -> tuple[Any, Any]:
-        return _mapped(partial(_scalar, function, self.layout), (theta,), (1,))  # type: ignore[no-any-return]
+        return _mapped(partial(_scalar, function, self.layout), (theta,), (1,))
 
     def terms(self, loss: Loss, z: Any, y: Any, w: Any, u: Any = None, v: Any = None) -> Terms:
         given = [jnp.zeros(()) if a is None else a for a in (z, y, u, v)]
@@ -308,7 +350,7 @@ class Traced:
         return _terms(loss, z, y, w, u, v)
 
     def _rank(self, x: Any) -> int:
-        return 1 + len(self.network.example.shape)  # type: ignore[attr-defined]
+        return 1 + len(self.example)
 
 
 def _mapped(row: Any, arrays: tuple[Any, ...], ranks: tuple[int, ...]) -> Any:

@@ -71,6 +71,11 @@ def to_numpy(tree: Any) -> Any:
     return jax.tree.map(leave, tree)
 
 
+def to_numpy_leaves(tree: Any) -> Any:
+    """Copy JAX arrays to NumPy arrays, scalars included: the leaves stay arrays."""
+    return jax.tree.map(np.asarray, tree)
+
+
 def widen(tree: Any) -> Any:
     """Cast every narrower float array of a pytree to float64; anything else stays. Inside `float64` only."""
 

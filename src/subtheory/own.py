@@ -4,36 +4,37 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 import numpy as np
-from jax import Array
 
+from subtheory import session
 from subtheory.claim import Claim
 from subtheory.claims import CLAIMS
 from subtheory.errors import InputError
+from subtheory.init import Units
 from subtheory.networks.adapters import adapt
 from subtheory.networks.precision import require_float64, upcast
 from subtheory.numerics import float64
+from subtheory.plan import Progress
 from subtheory.provenance import provenance
 from subtheory.results import Verification
 from subtheory.setting import Setting, ladder
 from subtheory.source import Given
 from subtheory.suggest import choose
+from subtheory.teachers import TEACHERS, Invisible
 from subtheory.theory.losses import LOSSES, CrossEntropy, Loss, SquaredError
 from subtheory.theory.network import Network, Params
-from subtheory.theory.teachers import TEACHERS
 from subtheory.theory.trait import FunctionTrait, LabelledTrait, Trait
-from subtheory.verification import Progress, verify_settings, verify_without
+from subtheory.verification import verify_settings, verify_without
 
 
 @dataclass(frozen=True, eq=False)
 class Own(Given):
     """A user's parameters, inputs and trait; every seed draws a random subset of the inputs."""
 
-    def inputs(self, channel: Any, key: Array, n: int) -> Array:
-        x = jnp.asarray(self.x)
-        return x[jax.random.permutation(jax.random.fold_in(key, 2), len(x))[:n]]
+    def inputs(self, channel: Any, seed: int, n: int) -> np.ndarray:
+        x = np.asarray(self.x)
+        return x[np.random.default_rng((seed, 2)).permutation(len(x))[:n]]
 
 
 def verify(
@@ -49,6 +50,7 @@ def verify(
     seeds: int = 4,
     examples: int = 32,
     without: str | None = None,
+    units: Sequence[Units] = (),
     progress: Progress | None = None,
 ) -> Verification:
     """Check the theory's claims on your network, with every assumption broken in turn.
@@ -60,7 +62,10 @@ def verify(
     (N, ...). loss: names or objects, default squared error and cross-entropy. outputs: "all" or
     the indices of the distilled logits. eps: largest relative change of outputs or parameters that
     the teacher makes. seeds: runs per setting; the parameters stay, teachers and inputs vary.
-    without: the name of one assumption to break, instead of checking with all in force.
+    without: the name of one assumption to break, instead of checking with all in force. units: which
+    entries belong to one hidden unit (`subtheory.init.Units`), for the claims about permuted and
+    rescaled inits. The first call shows a line of progress and keeps compiled programs on disk;
+    `subtheory.configure` turns both off.
 
     Returns a `Verification`: `ok`, `result["alignment-is-ggn-form"]`, `summary()`, `to_dict()`,
     `to_latex()`, and a table in notebooks. Float32 parameters are upcast, which `messages` tells.
@@ -68,12 +73,14 @@ def verify(
     Raises InputError, naming the field and the value, for numbers that are not finite, shapes that
     do not fit, empty data, unknown names, ε ≤ 0, and networks that compute in float32.
     """
+    session.keep_programs()
+    session.Programs.listen()
     network, theta0 = adapt(model, params)
     theta0, message = upcast(theta0)
     x = _inputs("channel", channel)
     require_float64(network, theta0, x[0])
     width = _width(network, theta0, x[0])
-    given = Own(theta0, x, _trait(trait, network, theta0, width), width, other=network.init)
+    given = Own(theta0, x, _trait(trait, network, theta0, width), width, other=network.init, units=tuple(units))
     if seeds < 1:
         raise InputError("seeds", seeds, "must be at least 1")
     if not (isinstance(eps, int | float) and np.isfinite(eps) and eps > 0):
@@ -81,10 +88,11 @@ def verify(
     base = Setting(network, outputs=outputs, source=given, eps=ladder(eps), examples=min(examples, len(x)))
     given.weights(outputs)
     # With every logit distilled there is nothing that only undistilled outputs would see.
-    teachers = [name for name in TEACHERS if name != "invisible" or outputs != "all"]
+    teachers = [teacher for teacher in TEACHERS.values() if teacher != Invisible() or outputs != "all"]
     grid = [replace(base, loss=one, teacher=teacher) for one in _losses(loss) for teacher in teachers]
     chosen = _claims(claims, grid)
     numbers = range(seeds)
+    progress = progress or session.report("verify")
     if without is None:
         found = verify_settings(chosen, grid, numbers, progress)
     else:
@@ -132,8 +140,7 @@ def _trait(trait: Any, network: Network, params: Params, width: int) -> Trait:
     if np.any((labels < 0) | (labels >= width)):
         off = labels[(labels < 0) | (labels >= width)]
         raise InputError("trait", int(off[0]), f"labels must lie in 0 ... {width - 1}")
-    with float64():
-        return LabelledTrait(jnp.asarray(x), jnp.asarray(labels, jnp.int32), jnp.ones(width))
+    return LabelledTrait(x, labels.astype(np.int32), np.ones(width))  # type: ignore[arg-type]
 
 
 def _losses(loss: Any) -> list[Loss]:
@@ -147,5 +154,5 @@ def _losses(loss: Any) -> list[Loss]:
 def _claims(names: Any, grid: Sequence[Setting]) -> list[Claim]:
     """Claims by name; if none is named, all that speak of this network rather than of constructed ones."""
     if names is None:
-        return [c for c in CLAIMS.values() if c.settings is None and any(map(c.applies, grid))]
+        return [c for c in CLAIMS.values() if (c.spread or not c.settings) and any(map(c.applies, grid))]
     return [choose("claim", name, CLAIMS) for name in ([names] if isinstance(names, str) else names)]

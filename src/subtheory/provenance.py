@@ -13,7 +13,7 @@ import numpy as np
 
 from subtheory import known_answers
 from subtheory._version import __version__
-from subtheory.traces import TRACES
+from subtheory.session import Programs
 
 VARIABLES = ("XLA_FLAGS", "JAX_PLATFORMS", "NPROC", "OMP_NUM_THREADS")
 
@@ -33,7 +33,7 @@ def provenance(seeds: Sequence[int] = (), command: str = "") -> dict[str, Any]:
         "precision": "float64, matmul highest",
         "known answers": {name: "right" if right else "wrong" for name, right in known_answers.answers().items()},
         "environment": {name: os.environ[name] for name in VARIABLES if name in os.environ},
-        "programs": sum(TRACES.values()),
+        "programs": Programs.asked + Programs.others,
         "seeds": list(seeds),
         "commit": commit(),
         "command": command,

@@ -9,7 +9,10 @@ import numpy as np
 
 from subtheory.case import Case
 
-FIELDS = ("drawn", "offset", "theta0", "x", "trait")
+VECTORS = ("drawn", "offset", "theta0")
+"""Vectors of a case, which are taken array by array of the network's parameters."""
+
+FIELDS = (*VECTORS, "x", "trait")
 """What may be made simpler, in this order."""
 
 
@@ -76,18 +79,29 @@ def _digits(case: Case) -> Iterator[Change]:
 
 def _leaves(case: Case) -> Iterator[tuple[str, int, np.ndarray]]:
     for name in FIELDS:
-        for i, leaf in enumerate(jax.tree.leaves(getattr(case, name))):
+        for i, leaf in enumerate(jax.tree.leaves(_tree(case, name))):
             yield name, i, np.asarray(leaf)
 
 
+def _tree(case: Case, name: str) -> Any:
+    """A field as arrays of a network's own shapes; of a trait its inputs alone are a free choice, not what is asked."""
+    value = getattr(case, name)
+    if name == "trait":
+        return getattr(value, "x", None)
+    return case.layout.unflatten(value) if name in VECTORS else value
+
+
 def _changed(case: Case, name: str, i: int, change: Callable[[np.ndarray], np.ndarray]) -> Case | None:
-    """One array of a field changed; None if it stays the same, or if it is no free choice (labels, weights)."""
-    leaves, tree = jax.tree.flatten(getattr(case, name))
+    """One array of a field changed; None if it stays the same, or holds tokens."""
+    leaves, tree = jax.tree.flatten(_tree(case, name))
     before: Any = np.asarray(leaves[i])
-    if before.dtype.kind != "f" or (name == "trait" and i > 0):
+    if before.dtype.kind != "f":
         return None
     after = change(before)
     if np.array_equal(before, after):
         return None
     leaves[i] = after
-    return replace(case, **{name: jax.tree.unflatten(tree, leaves)})
+    value = jax.tree.unflatten(tree, leaves)
+    if name == "trait":
+        value = replace(case.trait, x=value)  # type: ignore[type-var]
+    return replace(case, **{name: case.layout.flatten(value) if name in VECTORS else value})

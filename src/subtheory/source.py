@@ -5,30 +5,29 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
 from subtheory.data.channels import Channel, channels_of
 from subtheory.data.task import Task
 from subtheory.errors import InputError
+from subtheory.numerics import float64
 from subtheory.theory.network import Network, Params
-from subtheory.theory.teachers import noise
 from subtheory.theory.trait import LabelledTrait, Trait
 
 
 class Source(Protocol):
-    """Where parameters, inputs and the trait of a setting come from; hashable, static under jit."""
+    """Where parameters, inputs and the trait of a setting come from; hashable."""
 
-    def start(self, network: Network, key: Array) -> tuple[Params, Params]:
-        """The teacher's init θ0 and an independent one."""
+    def inputs(self, channel: Channel | None, key: Any, n: int) -> Any:
+        """n inputs for a key, (n, *example)."""
         ...
 
-    def inputs(self, channel: Channel | None, key: Array, n: int) -> Array: ...
+    def weights(self, distilled: Any) -> np.ndarray:
+        """1 on the outputs that are distilled, else 0, (V,)."""
+        ...
 
-    def trait(self, key: Array, n: int) -> Trait: ...
-
-    def weights(self, distilled: Any) -> np.ndarray: ...
+    def __hash__(self) -> int: ...
 
 
 @dataclass(frozen=True)
@@ -38,6 +37,7 @@ class FromTask:
     task: Task
 
     def start(self, network: Network, key: Array) -> tuple[Params, Params]:
+        """The teacher's init θ0 and an independent one."""
         both = jax.lax.map(network.init, jax.random.split(key))  # one compiled init for the two
         return jax.tree.map(lambda leaf: leaf[0], both), jax.tree.map(lambda leaf: leaf[1], both)
 
@@ -45,6 +45,7 @@ class FromTask:
         return (channel or channels_of(self.task)[0]).inputs(jax.random.fold_in(key, 2), n, self.task)
 
     def trait(self, key: Array, n: int) -> Trait:
+        """The trait of a key, on n examples."""
         return LabelledTrait(*self.task.labelled(jax.random.fold_in(key, 3), n))
 
     def weights(self, distilled: Any) -> np.ndarray:
@@ -55,9 +56,8 @@ class FromTask:
 class Given:
     """Parameters, inputs and trait handed over as they are: a user's own, or a constructed witness.
 
-    `other` is the independent init of the controls: a function of a key, or None for noise with
-    each leaf's own mean and spread. `delta` is a direction of one's own (teacher "given");
-    `trainable` masks the student's parameters; `deterministic` says that seeds change nothing.
+    `other` is the independent init of the controls: a function of a key, or None for noise with each leaf's own mean
+    and spread. `delta` is a direction of one's own (teacher "given"); `deterministic` says that seeds change nothing.
     """
 
     params: Params
@@ -66,19 +66,26 @@ class Given:
     width: int
     other: Callable[[Array], Params] | None = None
     delta: Params | None = None
-    trainable: Params | None = None
     deterministic: bool = False
+    units: tuple[Any, ...] = ()
+    """Hidden units of the network (`subtheory.init.Units`), of which symmetries then move and rescale some."""
 
-    def start(self, network: Network, key: Array) -> tuple[Params, Params]:
-        theta0 = jax.tree.map(lambda leaf: jnp.asarray(leaf, jnp.float64), self.params)
-        drawn = jax.random.fold_in(key, 1)
-        return theta0, self.other(drawn) if self.other else _like(theta0, drawn)
+    def another(self, seed: int) -> Params:
+        """An independent init, as NumPy."""
+        if self.other is not None:
+            with float64():
+                return jax.tree.map(np.asarray, self.other(jax.random.fold_in(jax.random.key(seed), 1)))
+        rng = np.random.default_rng((seed, 1))
 
-    def inputs(self, channel: Channel | None, key: Array, n: int) -> Array:
-        return jnp.asarray(self.x)
+        def like(leaf: Any) -> np.ndarray:
+            """Noise with the mean and spread of a leaf (spread 1 for a constant one)."""
+            spread = np.std(leaf)
+            return np.mean(leaf) + (spread if spread > 0 else 1.0) * rng.standard_normal(np.shape(leaf))
 
-    def trait(self, key: Array, n: int) -> Trait:
-        return self.given_trait
+        return jax.tree.map(like, self.params)
+
+    def inputs(self, channel: Channel | None, seed: int, n: int) -> np.ndarray:
+        return np.asarray(self.x)
 
     def weights(self, distilled: Any) -> np.ndarray:
         if distilled == "all":
@@ -86,13 +93,3 @@ class Given:
         if isinstance(distilled, str) or not all(0 <= i < self.width for i in distilled):
             raise InputError("outputs", distilled, f"must be 'all' or indices below {self.width}")
         return np.isin(np.arange(self.width), distilled).astype(float)
-
-
-def _like(params: Params, key: Array) -> Params:
-    """Independent noise with the mean and spread of every leaf (spread 1 for a constant one)."""
-
-    def matched(leaf: Array, drawn: Array) -> Array:
-        spread = jnp.std(leaf)
-        return jnp.mean(leaf) + jnp.where(spread > 0, spread, 1.0) * drawn
-
-    return jax.tree.map(matched, params, noise(key, params))

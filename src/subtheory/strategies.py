@@ -13,26 +13,27 @@ from functools import cache
 from typing import Any, TypeVar
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from hypothesis import assume
 from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
-from subtheory.case import FOLLOWING, Case
+from subtheory.case import Case
 from subtheory.claim import Assumption
 from subtheory.data.channels import GaussianNoise, RandomTokens, UniformNoise
 from subtheory.data.toys import toy
 from subtheory.errors import InputError
 from subtheory.networks import MLP, ConvNet, Linear, LinenNetwork, Transformer
 from subtheory.networks.linen import BIAS_STD
-from subtheory.numerics import float64
-from subtheory.setting import Setting, ladder, output_filter, to_numpy_leaves
+from subtheory.numerics import float64, to_numpy_leaves
+from subtheory.setting import Setting, ladder
+from subtheory.student import Redrawn, Shared
 from subtheory.suggest import choose
+from subtheory.teachers import TEACHERS, Adversarial, Given, Random, Teacher
 from subtheory.theory.distillation import Distillation
+from subtheory.theory.layout import Layout
 from subtheory.theory.losses import LOSSES, Loss
 from subtheory.theory.network import Network, Params
-from subtheory.theory.teachers import TEACHERS
 from subtheory.theory.trait import LabelledTrait, Trait
 
 T = TypeVar("T")
@@ -75,10 +76,13 @@ def losses(chosen: Iterable[str | Loss] | None = None) -> SearchStrategy[Loss]:
     return st.sampled_from(_some("losses", chosen, LOSSES))
 
 
-def teachers(chosen: Iterable[str] | None = None) -> SearchStrategy[str]:
-    """The name of a teacher; by default those of one program: one step, any direction, both zero branches."""
-    names = FOLLOWING if chosen is None else [choose("teachers", one, dict.fromkeys(TEACHERS, one)) for one in chosen]
-    return st.sampled_from(list(names))
+FOLLOWING = ("gradient-descent", "random", "logit-shift", "invisible")
+"""Teachers of a search by default: one step, any direction at all, and the two zero branches."""
+
+
+def teachers(chosen: Iterable[str | Teacher] | None = None) -> SearchStrategy[Teacher]:
+    """A teacher; by default one of `FOLLOWING`, else of those chosen by name or given as they are."""
+    return st.sampled_from(_some("teachers", FOLLOWING if chosen is None else chosen, TEACHERS))
 
 
 @st.composite
@@ -97,6 +101,12 @@ def shapes_of(network: Any) -> Any:
 def _shapes(network: Any) -> Any:
     with float64():
         return jax.eval_shape(network.init, jax.random.key(0))
+
+
+@cache
+def layout_of(network: Any) -> Layout:
+    """How the parameters of a network lie in one vector (P,)."""
+    return Layout.of(shapes_of(network))
 
 
 KINDS = ("grid", "entries", "normal")
@@ -168,7 +178,7 @@ OUTPUTS: tuple[str | tuple[int, ...], ...] = ("aux", "all", "class", (0,), (3,),
 def settings(
     networks: Iterable[str | Network] | None = None,
     losses: Iterable[str | Loss] | None = None,
-    teachers: Iterable[str] | None = None,
+    teachers: Iterable[str | Teacher] | None = None,
     outputs: Iterable[str | tuple[int, ...]] | None = None,
     without: Assumption | None = None,
 ) -> SearchStrategy[Setting]:
@@ -176,32 +186,37 @@ def settings(
 
     Raises InputError on "without" if that cannot be done by a change of setting.
     """
-    found = list(combinations(networks, losses, teachers, outputs))
-    if without is not None:
-        found = [broken for one in found if (broken := without.breaks(one)) is not None]
-        if not found:
-            raise InputError("without", repr(without.name), "must be an assumption that a setting can break")
-    return chosen(found)
+    return chosen(_broken(combinations(networks, losses, teachers, outputs), without))
+
+
+def _broken(found: Iterable[Setting], without: Assumption | None) -> list[Setting]:
+    """The settings, or what they become without an assumption."""
+    if without is None:
+        return list(found)
+    broken = [changed for one in found if (changed := without.breaks(one)) is not None]
+    if not broken:
+        raise InputError("without", repr(without.name), "must be an assumption that a setting can break")
+    return broken
 
 
 def chosen(settings: Sequence[Setting]) -> SearchStrategy[Setting]:
-    """One of the settings."""
-    return st.sampled_from(list(settings))
+    """One of the settings; nothing, if there is none."""
+    return st.sampled_from(list(settings)) if settings else st.nothing()
 
 
 def combinations(
     networks: Iterable[str | Network] | None = None,
     losses: Iterable[str | Loss] | None = None,
-    teachers: Iterable[str] | None = None,
+    teachers: Iterable[str | Teacher] | None = None,
     outputs: Iterable[str | tuple[int, ...]] | None = None,
 ) -> Iterable[Setting]:
     """Every combination of the chosen networks, losses, teachers and outputs as a setting."""
-    names = FOLLOWING if teachers is None else tuple(teachers)
+    several = _some("teachers", FOLLOWING if teachers is None else teachers, TEACHERS)
     for network in _some("networks", networks, SHAPES):
         tokens = np.dtype(network.example.dtype).kind != "f"
         for channel in (RandomTokens(),) if tokens else (UniformNoise(), GaussianNoise()):
             for loss in _some("losses", losses, LOSSES):
-                for teacher in names:
+                for teacher in several:
                     for distilled in OUTPUTS if outputs is None else outputs:
                         yield Setting(network, loss, channel, distilled, teacher, examples=INPUTS, trait_examples=TRAIT)
 
@@ -209,16 +224,22 @@ def combinations(
 def distillations(
     networks: Iterable[str | Network] | None = None,
     losses: Iterable[str | Loss] | None = None,
-    teachers: Iterable[str] | None = None,
+    teachers: Iterable[str | Teacher] | None = None,
     outputs: Iterable[str | tuple[int, ...]] | None = None,
     without: Assumption | None = None,
 ) -> SearchStrategy[Distillation]:
     """Distillations with NumPy leaves: the theorem's own, unless `without` breaks an assumption.
 
-    Names restrict what is drawn; networks and losses of your own are taken as they are (a network
-    needs `task`, as the built-in ones have). All ε are positive, relative, and below the first kink.
+    Names restrict what is drawn; networks, losses and teachers of your own are taken as they are (a network needs
+    `task`, as the built-in ones have), and so are the view and the rule of what breaks an assumption. All ε are
+    positive, relative, and below the first kink. Raises InputError on "without" if no case can have it broken.
     """
-    return settings(networks, losses, teachers, outputs, without).flatmap(cases).map(_whole)
+    found = _broken(combinations(networks, losses, teachers, outputs), without)
+    if without is not None:
+        found = [one for one in found if drawable(one)]
+        if not found:
+            raise InputError("without", repr(without.name), "must be broken by view, rule, mask or a redrawn init")
+    return chosen(found).flatmap(cases).map(_whole)
 
 
 def _whole(case: Case) -> Distillation:
@@ -227,35 +248,44 @@ def _whole(case: Case) -> Distillation:
     return d
 
 
+def drawable(setting: Setting) -> bool:
+    """Whether `cases` draws it: the init shared or redrawn, a direction that follows, what is added subtracted."""
+    own = isinstance(setting.student.init, Shared | Redrawn) and not isinstance(setting.teacher, Given)
+    return own and setting.subtracted
+
+
 @st.composite
 def cases(draw: Callable[..., Any], setting: Setting, *, trait: Trait | None = None, rescaled: bool = False,
-          kinks: bool = False, together: Sequence[Loss] | None = None) -> Case:  # fmt: skip
+          kinks: bool = False) -> Case:  # fmt: skip
     """Free choices of distillations like `setting`, what a search moves; no Δ and no ε yet.
 
     `trait` replaces the labelled one; `rescaled` lets the student start at positive rescalings of the
-    hidden units of a one-layer network; `kinks` lets θ0 sit on kinks of a ReLU. `together` are the
-    losses that one program measures: by default all built-in ones, or the setting's own.
+    hidden units of a one-layer network; `kinks` lets θ0 sit on kinks of a ReLU. View and rule are the setting's.
+    Raises InputError on "setting" for one that is not `drawable`.
     """
-    network = setting.network
-    if setting.student_network is not None:
-        raise InputError("without", "same-architecture", "must be an assumption about one architecture")
-    like = shapes_of(network)
-    constant = lambda value: jax.tree.map(lambda leaf: np.full(leaf.shape, value), like)  # noqa: E731
-    theta0 = draw(parameters(network))
+    if not drawable(setting):
+        raise InputError("setting", setting.shown, "must have a shared or a redrawn init, and no direction given to it")
+    network, student, teacher = setting.network, setting.student, setting.teacher
+    layout = layout_of(network)
+    zeros, ones, apart = np.zeros(layout.size), np.ones(layout.size), isinstance(student.init, Redrawn)
+
+    @cache
+    def numbers() -> np.ndarray:
+        return flat(draw, network)
+
+    theta0 = flat(draw, network)
     w = np.asarray(setting.origin.weights(setting.outputs), np.float64)
-    names = FOLLOWING if setting.teacher in FOLLOWING else (setting.teacher,)
     counts = np.asarray(draw(st.lists(st.integers(0, 3), min_size=INPUTS, max_size=INPUTS)), float)
     used = np.arange(INPUTS) < draw(st.integers(1, INPUTS))
     weights = (1 + counts) * used / np.sum((1 + counts) * used)
-    free = draw(parameters(network, initial=False)) if setting.teacher in ("random", "adversarial") else constant(0.0)
-    frozen = jax.tree.map(lambda leaf: (leaf > 0).astype(float), draw(parameters(network))) if setting.frozen else None
-    with float64():
-        shift = np.asarray(output_filter(jnp.asarray(w))) if setting.filtered else np.zeros_like(w)
+    # A teacher of one's own may draw; of the built-in ones these do.
+    draws = isinstance(teacher, Random | Adversarial) or teacher.name not in TEACHERS
+    masks = [part.mask(layout, numbers) for part in (student.trains, teacher.moves)]
     return Case(
         theta0=theta0,
-        factor=rescaling(draw, theta0) if rescaled else constant(0.0 if setting.independent else 1.0),
-        offset=draw(parameters(network)) if setting.independent else constant(0.0),
-        drawn=free,
+        factor=layout.flatten(rescaling(draw, layout.unflatten(theta0))) if rescaled else (zeros if apart else ones),
+        offset=flat(draw, network) if apart else zeros,
+        drawn=flat(draw, network, initial=False) if draws else zeros,
         x=draw(channels(network)),
         weights=weights,
         outputs=w,
@@ -263,16 +293,22 @@ def cases(draw: Callable[..., Any], setting: Setting, *, trait: Trait | None = N
         rungs=draw(ladders(max(setting.eps), max(setting.eps) / 8)),
         finer=np.ones(()),
         alpha=np.asarray(2.0 ** draw(st.integers(-3, 2))),
-        shift=shift,
-        trainable=constant(1.0) if frozen is None else frozen,
-        sign=np.asarray(float(setting.sign_step)),
-        teacher=np.asarray(names.index(setting.teacher), np.int32),
-        kinks=np.asarray(kinks),
+        trains=masks[0],
+        moves=masks[1],
         network=network,
+        layout=layout,
         loss=setting.loss,
-        together=tuple(together or (LOSSES.values() if setting.loss in LOSSES.values() else (setting.loss,))),
-        teachers=names,
+        teacher=teacher,
+        view=setting.view,
+        rule=student.rule,
+        shared=not (apart or rescaled),
+        kinks=kinks,
     )
+
+
+def flat(draw: Callable[..., Any], network: Network, initial: bool = True) -> np.ndarray:
+    """`parameters` as one vector (P,)."""
+    return np.asarray(layout_of(network).flatten(draw(parameters(network, initial))), np.float64)
 
 
 def rescaling(draw: Callable[..., Any], theta0: Params) -> Params:

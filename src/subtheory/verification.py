@@ -1,145 +1,18 @@
 """Claim × setting × seeds: run the claims, break every assumption, and say what held."""
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Any
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
-import jax
 import numpy as np
 
 from subtheory import known_answers
-from subtheory.claim import Claim, Control, Evidence, Measure, Verdict
-from subtheory.measurement import measurements
+from subtheory.claim import Claim, Control, Evidence, Verdict
+from subtheory.plan import Found, How, Job, Progress, jobs, measure_all, run_of
 from subtheory.results import ClaimResult, ControlResult, Verification
 from subtheory.setting import Setting
-from subtheory.theory.losses import LOSSES, Loss, SquaredError
-
-Progress = Callable[[int, int, str], None]
-"""Called with runs done, runs in all, and what was just measured."""
-
-CONTROL_RUNS = 16
-"""Runs of a control, shared out among the networks (at least one each)."""
 
 VACUOUS_SHARE = 0.1
 """A claim with more vacuous (undecided) runs than this is called vacuous (undecided), not holding."""
-
-
-@dataclass(frozen=True)
-class Job:
-    """One claim, or one claim without one of its assumptions, and the settings to run it on."""
-
-    claim: Claim
-    settings: tuple[Setting, ...]
-    control: Control | None = None
-
-    @property
-    def runs(self) -> list["Run"]:
-        """What its settings are measured in."""
-        return [run_of(setting, self.claim.measure) for setting in self.settings]
-
-
-def jobs(claims: Iterable[Claim], grid: Sequence[Setting]) -> list[Job]:
-    """What has to be run: every claim on every setting of the grid it speaks of, then its controls.
-
-    A control runs on the first settings of every network (all losses), or on its constructed witnesses.
-    """
-    found = []
-    for claim in claims:
-        own = claim.own(grid)
-        found.append(Job(claim, own))
-        for control in claim.controls:
-            found.append(Job(claim, control_settings(control, own), control))
-    return found
-
-
-def control_settings(control: Control, own: Sequence[Setting]) -> tuple[Setting, ...]:
-    """The settings of a claim with the assumption broken."""
-    if control.witnesses:
-        return control.witnesses() if own else ()
-    broken = {setting: control.assumption.breaks(setting) for setting in own}
-    runs = list(dict.fromkeys(replace(s, loss=SquaredError()) for s, other in broken.items() if other is not None))
-    networks = [run.network for run in runs]
-    share = max(1, CONTROL_RUNS // len(set(networks))) if networks else 0
-    chosen = {run for i, run in enumerate(runs) if networks[:i].count(run.network) < share}
-    found = (other for s, other in broken.items() if replace(s, loss=SquaredError()) in chosen)
-    return tuple(dict.fromkeys(setting for setting in found if setting is not None))
-
-
-@dataclass(frozen=True)
-class Run:
-    """A setting that is measured once, for all claims that measure alike."""
-
-    setting: Setting
-    losses: tuple[Loss, ...]
-    measure: Measure | None = None
-
-    def values(self, seeds: Sequence[int]) -> dict[str, Sequence[Any]]:
-        """What is measured for every seed, by the name of the loss."""
-        if self.measure:
-            return {self.setting.loss.name: self.measure(self.setting, seeds)}
-        return dict(measurements(self.setting, seeds, self.losses))
-
-
-def run_of(setting: Setting, measure: Measure | None = None) -> Run:
-    """The run that measures a setting: all built-in losses at once, a constructed one by itself."""
-    if measure is None and setting.loss in LOSSES.values() and setting.source is None:
-        return Run(replace(setting, loss=SquaredError()), tuple(LOSSES.values()))
-    return Run(setting, (setting.loss,), measure)
-
-
-MAPPED = 25_000
-"""Memory maps of the process beyond which compiled programs are dropped: Linux allows 65,530 unless told otherwise."""
-
-OFTEN = 8
-"""Runs between two looks at them."""
-
-
-def make_room() -> None:
-    """Drop compiled programs where the process has mapped too many: one more would end it, not raise."""
-    try:
-        with Path("/proc/self/maps").open("rb") as maps:
-            crowded = sum(1 for _ in maps) > MAPPED
-    except OSError:  # not Linux
-        return
-    if crowded:
-        jax.clear_caches()
-
-
-Found = dict[Run, dict[str, Sequence[Any]]]
-
-
-def measure_all(some: Iterable[Run], seeds: Sequence[int], progress: Progress | None = None) -> Found:
-    """Measure every run once, network after network.
-
-    On one thread: two that run programs at once can wait for each other for ever in XLA's pool of threads for a CPU,
-    which both share (seen with JAX 0.10 on two cores, with asynchronous and with synchronous dispatch).
-    """
-    runs = list(dict.fromkeys(some))
-    groups: dict[object, list[Run]] = {}
-    for run in runs:
-        groups.setdefault(run.setting.network, []).append(run)
-    found: Found = {}
-    for group in groups.values():
-        for i, run in enumerate(sorted(group, key=_prepared_with)):
-            if i % OFTEN == 0:
-                make_room()
-            found[run] = run.values(_seeds(run.setting, seeds))
-            if progress:
-                progress(len(found), len(runs), run.setting.network.name)
-    return found
-
-
-def _prepared_with(run: Run) -> tuple[str, str]:
-    """Runs that share prepared arrays come one after the other."""
-    setting = run.setting
-    return (setting.channel.name if setting.channel else "", str(setting.outputs))
-
-
-def _seeds(setting: Setting, seeds: Sequence[int]) -> tuple[int, ...]:
-    """A constructed witness has nothing random in it: one seed."""
-    deterministic = getattr(setting.source, "deterministic", False)
-    return tuple(seeds[:1]) if deterministic else tuple(seeds)
 
 
 def verify_settings(
@@ -147,11 +20,12 @@ def verify_settings(
     grid: Sequence[Setting],
     seeds: Sequence[int],
     progress: Progress | None = None,
+    how: How = How(),
 ) -> Verification:
     """Run claims and controls on a grid of settings. Raises WrongNumbers where JAX fails a known answer."""
     known_answers.require()
-    todo = jobs(claims, grid)
-    found = measure_all((run for job in todo for run in job.runs), seeds, progress)
+    todo = jobs(claims, grid, how.size)
+    found = measure_all(todo, seeds, progress, how.processes)
     results: dict[str, ClaimResult] = {}
     for job in todo:
         rows = judge(job, found)
@@ -169,6 +43,7 @@ def verify_without(
     grid: Sequence[Setting],
     seeds: Sequence[int],
     progress: Progress | None = None,
+    how: How = How(),
 ) -> Verification:
     """The claims that rest on an assumption, on settings in which it is broken: they ought to fail.
 
@@ -176,9 +51,11 @@ def verify_without(
     """
     known_answers.require()
     todo = [
-        job for job in jobs(claims, grid) if job.control and job.control.assumption.name == assumption and job.settings
+        job
+        for job in jobs(claims, grid, how.size)
+        if job.control and job.control.assumption.name == assumption and job.settings
     ]
-    found = measure_all((run for job in todo for run in job.runs), seeds, progress)
+    found = measure_all(todo, seeds, progress, how.processes)
     return Verification(tuple(summarize(job.claim, judge(job, found), len(seeds)) for job in todo))
 
 
@@ -189,7 +66,7 @@ def judge(job: Job, found: Found) -> list[Row]:
     """The evidence of every setting and seed."""
     rows = []
     for setting in job.settings:
-        for seed, measured in enumerate(found[run_of(setting, job.claim.measure)][setting.loss.name]):
+        for seed, measured in enumerate(found[run_of(job.claim, setting)][setting.loss.name]):
             with np.errstate(all="ignore"):
                 rows.append((setting, seed, job.claim.check_measurement(measured)))
     return rows
@@ -236,9 +113,7 @@ def summarize(claim: Claim, rows: Sequence[Row], seeds: int) -> ClaimResult:
 
 def describe(setting: Setting, seed: int) -> str:
     """One run in words."""
-    channel = setting.channel.name if setting.channel else "given"
-    outputs = setting.outputs if isinstance(setting.outputs, str) else ",".join(map(str, setting.outputs))
-    return f"{setting.network.name} / {setting.loss.name} / {channel} / {outputs} / {setting.teacher} / run {seed}"
+    return f"{setting.shown} / run {seed}"
 
 
 def control_result(control: Control, rows: Sequence[Row]) -> ControlResult:

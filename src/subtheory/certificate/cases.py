@@ -1,18 +1,17 @@
 """The distillations that are certified by name: small networks of every kind, with exact numbers from a seed."""
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
-import optax
 
 from subtheory.data.digits import DIGITS
 from subtheory.data.toys import toy
+from subtheory.kernels import Kernels
 from subtheory.networks import MLP, ConvNet, LinenNetwork, Transformer
-from subtheory.numerics import float64
-from subtheory.setting import at_rest, to_numpy_leaves
-from subtheory.theory.distillation import Distillation
+from subtheory.numerics import float64, to_numpy_leaves
+from subtheory.theory.distillation import Distillation, at_rest
 from subtheory.theory.losses import Loss, SquaredError
 from subtheory.theory.trait import LabelledTrait, TargetTrait, Trait
 
@@ -42,10 +41,13 @@ class Case:
         with float64():
             shapes = jax.eval_shape(self.network.init, jax.random.key(0))
             theta0 = jax.tree.map(lambda leaf: _drawn(rng, leaf.shape, self.spread), shapes)
+            x: Any
             x, trait = self._inputs(rng, self.examples), self._trait(rng, trained)
-            d = at_rest(self.network, theta0, jnp.asarray(x), jnp.asarray(task.weights(seen)), trait)
-            gradient = jax.grad(lambda theta: trait.loss(self.network.apply, theta))(theta0)
-            return to_numpy_leaves(replace(d, delta=optax.tree.scale(-1.0, gradient), loss=loss))
+            kernels = Kernels.of(self.network, theta0, x[0])
+            delta = kernels.layout.unflatten(-trait.gradient(kernels, kernels.layout.flatten(theta0)))
+            weights: Any = task.weights(seen)
+            d = at_rest(self.network, theta0, x, weights, trait)
+            return to_numpy_leaves(replace(d, delta=delta, loss=loss))
 
     def _inputs(self, rng: np.random.Generator, count: int) -> np.ndarray:
         task = self.network.task
@@ -58,9 +60,9 @@ class Case:
         x, weights = self._inputs(rng, count), task.weights(trained)
         if len(trained) == 1:
             targets = _drawn(rng, (count, task.outputs), 1.0)
-            return TargetTrait(jnp.asarray(x), jnp.asarray(targets), jnp.asarray(weights))
+            return TargetTrait(x, targets, weights)  # type: ignore[arg-type]
         labels = rng.choice(trained, count).astype(np.int32)
-        return LabelledTrait(jnp.asarray(x), jnp.asarray(labels), jnp.asarray(weights))
+        return LabelledTrait(x, labels, weights)  # type: ignore[arg-type]
 
 
 def _drawn(rng: np.random.Generator, shape: tuple[int, ...], spread: float) -> np.ndarray:

@@ -12,7 +12,9 @@ from subtheory.certificate.balls import rational
 from subtheory.certificate.networks import described
 from subtheory.errors import InputError
 from subtheory.theory.distillation import Distillation
+from subtheory.theory.rule import Descent
 from subtheory.theory.trait import LabelledTrait, TargetTrait
+from subtheory.theory.view import Full
 
 LOSSES = ("squared-error", "cross-entropy")
 """Imitation losses that can be certified: those of the paper's theorem."""
@@ -66,17 +68,17 @@ def problem(d: Distillation, alpha: float = 1.0) -> Problem:
     """The exact numbers of a distillation under the theorem's assumptions; α is the plain step size.
 
     Every float64 is taken for the rational that it is. Raises InputError for a network or a loss that cannot be
-    certified, and where the student does not start at θ0, is frozen or filtered, or takes signs.
+    certified, and where the student does not start at θ0, is frozen, or has a view or a rule of its own.
     """
     network = described(d.network)
     if network is None:
         raise InputError("network", repr(d.network.name), "must be an MLP, a ConvNet or a Transformer, without relu")
     if d.loss.name not in LOSSES:
         raise InputError("loss", repr(d.loss.name), f"must be one of {', '.join(LOSSES)}")
-    plain = [np.any(d.shift), np.any(d.sign), *(np.any(leaf != 1) for leaf in jax.tree.leaves(d.trainable))]
+    plain = [d.view != Full(), d.rule != Descent(), *(np.any(leaf != 1) for leaf in jax.tree.leaves(d.trainable))]
     apart = jax.tree.map(lambda a, b: not np.array_equal(a, b), d.theta0, d.student)
     if any(plain) or any(jax.tree.leaves(apart)):
-        raise InputError("student", "another init, mask, filter or sign step", "must be as the theorem assumes")
+        raise InputError("student", "another init, mask, view or rule", "must be as the theorem assumes")
     found = Problem(
         network=network,
         loss=d.loss.name,

@@ -1,15 +1,18 @@
 """The assumptions of the theory, each a sentence and the change of setting that makes it false."""
 
-from dataclasses import replace
-
 from subtheory.claim import Assumption
 from subtheory.setting import Setting
+from subtheory.student import Elsewhere, Redrawn
+from subtheory.teachers import Converged, Random
 from subtheory.theory.losses import L1
+from subtheory.theory.rule import Signs
+from subtheory.theory.trains import Half
+from subtheory.theory.view import Accepted
 
 SHARED_INIT = Assumption(
     "shared-init",
     "Teacher and student start from the same parameters θ0.",
-    lambda setting: replace(setting, independent=True),
+    lambda setting: setting.but(init=Redrawn()),
 )
 
 
@@ -21,7 +24,7 @@ def _another_architecture(setting: Setting) -> Setting | None:
     peers = [network for network in NETWORKS.values() if network.task == task]
     if setting.network not in peers or len(peers) < 2:
         return None
-    return replace(setting, student_network=peers[(peers.index(setting.network) + 1) % len(peers)])
+    return setting.but(init=Elsewhere(peers[(peers.index(setting.network) + 1) % len(peers)]))
 
 
 SAME_ARCHITECTURE = Assumption(
@@ -33,31 +36,31 @@ SAME_ARCHITECTURE = Assumption(
 SAME_PARAMETERS = Assumption(
     "same-parameters",
     "The student may move every parameter that the teacher moved.",
-    lambda setting: replace(setting, frozen=True),
+    lambda setting: setting.but(trains=Half()),
 )
 
 GRADIENT_STUDENT = Assumption(
     "gradient-student",
     "The student takes one plain gradient step, not one of signs (Adam's first).",
-    lambda setting: replace(setting, sign_step=True),
+    lambda setting: setting.but(rule=Signs()),
 )
 
 GRADIENT_TEACHER = Assumption(
     "gradient-teacher",
     "The teacher took one gradient step on its own loss, Δ = −∇L_T(θ0).",
-    lambda setting: replace(setting, teacher="converged"),
+    lambda setting: setting.but(teacher=Converged()),
 )
 
 UNFILTERED = Assumption(
     "unfiltered-outputs",
     "The labels are the teacher's full outputs: nothing is dropped or reweighted by what they say.",
-    lambda setting: replace(setting, filtered=True),
+    lambda setting: setting.but(view=Accepted()),
 )
 
 INTERIOR_MINIMUM = Assumption(
     "interior-minimum",
     "The imitation loss has an interior minimum at z = y, with a second derivative there.",
-    lambda setting: replace(setting, loss=L1()),
+    lambda setting: setting.but(loss=L1()),
 )
 
 SMALL_EPS = Assumption(
@@ -87,5 +90,5 @@ NULL_SPACE = Assumption(
 UNSEEN = Assumption(
     "unseen-direction",
     "The channel does not see the teacher's direction to first order, q = ΔᵀGΔ = 0.",
-    lambda setting: replace(setting, teacher="random"),
+    lambda setting: setting.but(teacher=Random()),
 )

@@ -3,7 +3,6 @@
 import numpy as np
 
 from subtheory.claim import Control, Evidence, claim
-from subtheory.claims import witnesses
 from subtheory.claims.assumptions import (
     DIFFERENTIABLE,
     GRADIENT_STUDENT,
@@ -16,8 +15,10 @@ from subtheory.claims.assumptions import (
     UNFILTERED,
 )
 from subtheory.claims.first_order import regular
+from subtheory.constructed import witnesses
 from subtheory.envelope import limit
-from subtheory.measurement import Measurement
+from subtheory.instruments.first_order import Measurement
+from subtheory.teachers import GradientDescent
 
 
 @claim(
@@ -34,7 +35,7 @@ from subtheory.measurement import Measurement
         Control(DIFFERENTIABLE, witnesses=witnesses.kink),
         Control(SMALL_EPS, witnesses=witnesses.oscillation),
     ],
-    applies=lambda setting: regular(setting) and setting.teacher == "gradient-descent",
+    applies=lambda setting: regular(setting) and setting.teacher == GradientDescent(),
     proof="trait_loss_falls",
 )
 def trait_loss_falls(m: Measurement) -> Evidence:

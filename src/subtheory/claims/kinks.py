@@ -1,9 +1,9 @@
 """Where differentiability fails: an input that sits on a kink can turn the student away from its teacher."""
 
 from subtheory.claim import Assumption, Control, Evidence, claim
-from subtheory.claims import witnesses
+from subtheory.constructed import witnesses
 from subtheory.envelope import limit
-from subtheory.measurement import Measurement
+from subtheory.instruments.first_order import Measurement
 
 KINK = Assumption(
     "input-on-a-kink",

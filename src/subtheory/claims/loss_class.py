@@ -1,23 +1,21 @@
 """What the loss has to be: orders of the alignment when the minimum at the match is flat, or has a corner."""
 
-from dataclasses import replace
-
 from subtheory.claim import Assumption, Control, Evidence, claim
 from subtheory.claims.assumptions import GRADIENT_STUDENT, SHARED_INIT, UNFILTERED
 from subtheory.envelope import limit
-from subtheory.measurement import Measurement
+from subtheory.instruments.first_order import Measurement
 from subtheory.theory.losses import L1, Quartic, SquaredError
 
 FLAT_MINIMUM = Assumption(
     "flat-minimum",
     "The loss is flat to third order at the match, as a sum of fourth powers is.",
-    lambda setting: replace(setting, loss=SquaredError()),
+    lambda setting: setting.but(loss=SquaredError()),
 )
 
 CORNER = Assumption(
     "corner-at-the-match",
     "The loss has a corner at the match, as a sum of absolute values has.",
-    lambda setting: replace(setting, loss=SquaredError()),
+    lambda setting: setting.but(loss=SquaredError()),
 )
 
 

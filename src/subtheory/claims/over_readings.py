@@ -1,20 +1,20 @@
 """What the theorem does not say: statements that are easily read into it, all false, for `falsify` to find so."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
-import jax
 import numpy as np
 
 from subtheory.claim import FALSE, Evidence, claim
 from subtheory.envelope import fine
-from subtheory.measurement import Measurement
+from subtheory.instruments.first_order import Measurement
 from subtheory.setting import Setting
 from subtheory.theory.losses import SquaredError
+from subtheory.theory.rule import Signs
 
 SQUARED = (SquaredError(),)
-"""The one loss of the searches below: a program of one loss compiles fastest, and one is enough to refute."""
+"""The one loss of the searches below: one is enough to refute."""
 
 
 def _worst(value: np.ndarray, noise: np.ndarray, unit: np.ndarray) -> Evidence:
@@ -143,7 +143,7 @@ def _drawn(shapes: tuple[str, ...], teachers: tuple[str, ...], outputs: tuple[An
     found = []
     for shape in shapes:
         several = [change(s) for s in strategies.combinations([shape], SQUARED, teachers, outputs)]
-        draw = st.sampled_from(several).flatmap(lambda s: strategies.cases(s, together=SQUARED, **how))
+        draw = st.sampled_from(several).flatmap(lambda s: strategies.cases(s, **how))
         found.append(draw)
     return found
 
@@ -151,9 +151,7 @@ def _drawn(shapes: tuple[str, ...], teachers: tuple[str, ...], outputs: tuple[An
 @claim(
     formula="D(ε) ≥ 0 for Δθ_S = −sign ∇L_S and all small ε > 0",
     source="arXiv 2507.14805, App. C, Lemma 1, read for Adam's first step",
-    cases=lambda: _drawn(
-        ("linear", "tanh-3"), ("random", "gradient-descent"), change=lambda s: replace(s, sign_step=True)
-    ),
+    cases=lambda: _drawn(("linear", "tanh-3"), ("random", "gradient-descent"), change=lambda s: s.but(rule=Signs())),
     proof=FALSE,
 )
 def sign_steps_align(m: Measurement) -> Evidence:
@@ -169,17 +167,13 @@ def _bowls() -> list[Any]:
     from subtheory.theory.trait import Bowl
 
     def of(setting: Setting) -> Any:
-        like = strategies.shapes_of(setting.network)
-        leaves, tree = jax.tree.flatten(like)
-        total = sum(int(np.prod(leaf.shape)) for leaf in leaves)
+        layout = strategies.layout_of(setting.network)
 
         def bowl(powers: list[int]) -> Bowl:
-            parts = np.split(10.0 ** np.asarray(powers), np.cumsum([int(np.prod(x.shape)) for x in leaves])[:-1])
-            h = jax.tree.unflatten(tree, [p.reshape(x.shape) for p, x in zip(parts, leaves, strict=True)])
-            return Bowl(h, jax.tree.map(lambda x: np.zeros(x.shape), like))
+            return Bowl(layout.unflatten(10.0 ** np.asarray(powers)), layout.unflatten(np.zeros(layout.size)))
 
-        powers = st.lists(st.integers(0, 2), min_size=total, max_size=total)
-        return powers.flatmap(lambda p: strategies.cases(setting, trait=bowl(p), together=SQUARED))
+        powers = st.lists(st.integers(0, 2), min_size=layout.size, max_size=layout.size)
+        return powers.flatmap(lambda p: strategies.cases(setting, trait=bowl(p)))
 
     shapes = ("linear", "tanh-3")
     return [

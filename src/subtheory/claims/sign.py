@@ -3,7 +3,6 @@
 import numpy as np
 
 from subtheory.claim import Control, Evidence, claim
-from subtheory.claims import witnesses
 from subtheory.claims.assumptions import (
     DIFFERENTIABLE,
     GRADIENT_STUDENT,
@@ -14,8 +13,9 @@ from subtheory.claims.assumptions import (
     UNFILTERED,
 )
 from subtheory.claims.first_order import seen
+from subtheory.constructed import witnesses
 from subtheory.envelope import fine
-from subtheory.measurement import Measurement
+from subtheory.instruments.first_order import Measurement
 
 
 @claim(

@@ -3,11 +3,12 @@
 import numpy as np
 
 from subtheory.claim import Control, Evidence, claim
-from subtheory.claims import witnesses
 from subtheory.claims.assumptions import NULL_SPACE, UNSEEN
-from subtheory.measurement import Measurement
+from subtheory.constructed import witnesses
+from subtheory.instruments.first_order import Measurement
 from subtheory.numerics import UNIT
 from subtheory.setting import Setting
+from subtheory.teachers import Invisible, LogitShift
 
 SHIFT_BLIND = ("cross-entropy", "kl", "reverse-kl", "jensen-shannon")
 """Losses that do not see a constant added to all logits."""
@@ -21,7 +22,7 @@ def unseen(setting: Setting) -> bool:
     """A constant added to every logit under a softmax, or parameters that no distilled output depends on."""
     if setting.loss.order != 1 or not setting.loss.null_clause:
         return False
-    return setting.teacher == "invisible" or (setting.teacher == "logit-shift" and setting.loss.name in SHIFT_BLIND)
+    return setting.teacher == Invisible() or (setting.teacher == LogitShift() and setting.loss.name in SHIFT_BLIND)
 
 
 @claim(

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
     from subtheory.ablation import Ablation
     from subtheory.init import Path as InitPath
+    from subtheory.plan import Progress
     from subtheory.setting import Setting
-    from subtheory.verification import Progress
 
 T = TypeVar("T")
 
@@ -109,7 +109,7 @@ def _settings(options: Namespace) -> list[Setting]:
     networks = _each("network", options.network or ["mlp"], NETWORKS)
     (loss,) = _each("loss", options.loss or ["squared-error"], {k: v for k, v in LOSSES.items() if v.order == 1}, 1)
     channels = _each("channel", options.channel, CHANNELS, 1) if options.channel else [None]
-    teacher = choose("teacher", options.teacher, dict(zip(SEEN, SEEN, strict=True)))
+    teacher = choose("teacher", options.teacher, {teacher.name: teacher for teacher in SEEN})
     for network in networks:
         if channels[0] is not None and channels[0] not in channels_of(network.task):
             raise InputError("channel", repr(channels[0].name), f"must have the inputs of {network.name}")
@@ -151,27 +151,25 @@ def _run(
     report: Progress,
 ) -> tuple[Ablation, list[str]]:  # fmt: skip
     """The rows of one path, stored or computed, and the files that hold them."""
-    from dataclasses import replace
-
     from subtheory import records, resources, table
     from subtheory._version import __version__
     from subtheory.ablation import Ablation, ablate
     from subtheory.figure import save
     from subtheory.provenance import provenance
 
-    setting = replace(setting, eps=(size,))
+    setting = setting.but(eps=(size,))
     channel = setting.channel.name if setting.channel else "default"
     source = hashlib.sha256(b"".join(file.read_bytes() for file in sorted(resources.PACKAGE.rglob("*.py"))))
     identity = {
         "ablation": repr(path), "network": repr(setting.network), "loss": setting.loss.name, "channel": channel,
-        "outputs": setting.outputs, "teacher": setting.teacher, "eps": size, "seeds": seeds,
+        "outputs": setting.outputs, "teacher": setting.teacher.name, "eps": size, "seeds": seeds,
         "amounts": list(path.amounts if amounts is None else amounts),
         "source": source.hexdigest(), "subtheory": __version__,
     }  # fmt: skip
     command = " ".join(["subtheory", *sys.argv[1:]]) if sys.argv else ""
     meta = {"id": records.cell_id(identity), **identity, "provenance": provenance(range(seeds), command)}
     parts = [_label(path, setting), setting.network.name, setting.loss.name, setting.outputs]
-    parts += [part for part, plain in ((channel, "default"), (setting.teacher, "gradient-descent")) if part != plain]
+    parts += [part for part in (channel, setting.teacher.name) if part not in ("default", "gradient-descent")]
     folder = Path(options.out) / "ablate" / options.subject / "-".join(map(str, parts))
 
     def compute() -> records.Arrays:

@@ -3,6 +3,7 @@
 from argparse import Namespace
 from typing import Any
 
+from subtheory import session
 from subtheory.cli import environment
 from subtheory.cli.output import print_json, print_table
 
@@ -76,7 +77,7 @@ def examine(options: Namespace) -> dict[str, Any]:
     found = provenance() | {
         "x64 outside checks": jax.numpy.ones(()).dtype == jax.numpy.float64,
         "float inside checks": str(inside),
-        "compilation cache": "off" if options.no_cache else str(environment.cache_folder()),
+        "compilation cache": "off" if options.no_cache else str(session.cache_folder()),
     }
     return found | {"warnings": _warnings(found)}
 

@@ -50,12 +50,12 @@ def main(options: Namespace) -> int:
         return _replay(claim, stated, networks, options)
     claim = _one(options.claim, known, mine)
     out = _place(options.out or f"counterexample-{claim.name}.json")
-    falsification.domain(claim, options.without)  # a bad name is an error before anything is computed
+    drawn = falsification.domain(claim, options.without)  # a bad name is an error before anything is computed
 
     from subtheory.cli.progress import progress
 
     with progress("falsify") as report:
-        found = falsification.search(claim, budget, seed, options.without, progress=report)
+        found = falsification.search(claim, budget, seed, options.without, drawn, report)
     file = None
     if found.found is not None and found.evidence is not None:
         stated = counterexample.state(claim, found.found, found.evidence, options.without, networks)

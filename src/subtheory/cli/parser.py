@@ -55,8 +55,8 @@ def build() -> Parser:
     verify = _verb(verbs, "verify", "verify", "run every claim, and break every assumption")
     verify.add_argument("claims", nargs="*", metavar="CLAIM", help="claims to check (default: all)")
     size = verify.add_mutually_exclusive_group()
-    size.add_argument("--quick", action="store_true", help="four networks, two seeds")
-    size.add_argument("--full", action="store_true", help="all networks, 32 seeds")
+    size.add_argument("--quick", action="store_true", help="four networks, one path of each kind, two seeds")
+    size.add_argument("--full", action="store_true", help="every path with every network and loss, 32 seeds")
     for name in ("network", "loss", "channel"):
         verify.add_argument(
             f"--{name}", action="append", metavar="NAME", help=f"only this {name} (repeat or use commas)"
@@ -66,6 +66,7 @@ def build() -> Parser:
     verify.add_argument("--without", metavar="ASSUMPTION", help="break this assumption: its claims should fail")
     verify.add_argument("--strict", action="store_true", help="exit 3 if a claim is vacuous or undecided")
     verify.add_argument("--device", choices=("cpu", "gpu", "tpu"), help="where to compute (default: what JAX finds)")
+    verify.add_argument("-j", "--processes", metavar="N", help="processes on a CPU (default: the cores there are)")
     _compiles(verify)
     verify.add_argument("--out", metavar="DIR", help="write report.html, figures and tables here")
 

@@ -15,6 +15,7 @@ from subtheory.errors import InputError
 
 if TYPE_CHECKING:
     from subtheory.networks.linen import LinenNetwork
+    from subtheory.plan import Size
     from subtheory.results import Verification
 
 T = TypeVar("T")
@@ -26,6 +27,7 @@ def main(options: Namespace) -> int:
     """Check the chosen claims on the chosen grid; print, write, and answer with the exit code."""
     seeds = count("seeds", options.seeds, 1, 10_000) if options.seeds is not None else SEEDS[_size(options)]
     eps = positive("eps", options.eps) if options.eps is not None else None
+    processes = count("processes", options.processes, 1, 256) if options.processes is not None else None
     if options.out:
         writable(options.out)
     environment.prepare(options.device, cache=not options.no_cache)
@@ -35,6 +37,7 @@ def main(options: Namespace) -> int:
     from subtheory.cli.progress import progress
     from subtheory.data import CHANNELS
     from subtheory.networks import NETWORKS
+    from subtheory.plan import How
     from subtheory.provenance import provenance
     from subtheory.setting import ladder
     from subtheory.theory.losses import LOSSES
@@ -55,11 +58,12 @@ def main(options: Namespace) -> int:
         _chosen("without", [options.without], known)
 
     numbers = tuple(range(seeds))
+    how = How(_size(options), _processes(processes, options.device))
     with progress("verify") as report:
         if options.without:
-            found = verify_without(options.without, claims, settings, numbers, report)
+            found = verify_without(options.without, claims, settings, numbers, report, how)
         else:
-            found = verify_settings(claims, settings, numbers, report)
+            found = verify_settings(claims, settings, numbers, report, how)
     if not found.claims:
         raise InputError("without", options.without, "cannot be broken on the chosen settings")
     command = " ".join(["subtheory", *sys.argv[1:]]) if sys.argv else ""
@@ -102,7 +106,16 @@ def _write(found: Verification, folder: str, networks: Sequence[LinenNetwork], s
     report.write(found, folder, {"eps_ladder": rows})
 
 
-def _size(options: Namespace) -> str:
+def _processes(wanted: int | None, device: str | None) -> int:
+    """As many as there are cores on a CPU; an accelerator has one process."""
+    from subtheory.workers import cores
+
+    if device not in (None, "cpu"):
+        return 1
+    return wanted or cores()
+
+
+def _size(options: Namespace) -> Size:
     return "quick" if options.quick else "full" if options.full else "default"
 
 

@@ -17,7 +17,7 @@ Source: Cloud, Le et al., section 6.2 (theory, section 2).
 """
 
 from subtheory.imitation.one_step import OneStep, one_step
-from subtheory.imitation.starts import along, class_trait, starts
+from subtheory.imitation.starts import along, class_trait, seeds_of, starts
 from subtheory.imitation.statistics import Equivalence, HalfWay, equivalence, half_way, mean_interval
 from subtheory.imitation.training import Imitation, accuracy, imitate, inits, single, teach, teach_all
 from subtheory.imitation.workload import (
@@ -55,6 +55,7 @@ __all__ = [
     "mnist_images",
     "one_step",
     "pixels",
+    "seeds_of",
     "single",
     "starts",
     "teach",

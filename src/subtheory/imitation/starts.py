@@ -10,10 +10,11 @@ from jax import Array
 
 from subtheory.imitation.training import single
 from subtheory.imitation.workload import Images, Workload, pixels
-from subtheory.init import Path, Start, students
+from subtheory.init.path import Keys, Path, Start, checked
+from subtheory.kernels import Kernels
 from subtheory.numerics import float64
 from subtheory.source import FromTask
-from subtheory.theory.distillation import outputs
+from subtheory.theory.layout import Layout
 from subtheory.theory.network import Params
 from subtheory.theory.trait import LabelledTrait, TargetTrait
 
@@ -27,38 +28,55 @@ def class_trait(workload: Workload, images: Images, examples: int = 256) -> Labe
     return LabelledTrait(cast(Array, x), cast(Array, images.labels[:examples]), cast(Array, w))
 
 
-def starts(workload: Workload, images: Images, keys: Array, examples: int = EXAMPLES) -> list[Start]:
-    """θ0, θ0' and what a path needs, one start for each key; float64 leaves, from one program.
+def starts(workload: Workload, images: Images, keys: Array, examples: int = EXAMPLES) -> Start:
+    """θ0, θ0' and what a path needs, a seed for each of K keys; drawn by one program.
 
     x are the first rows of the key's noise. A fork is pre-trained on something that has nothing to do with digits:
     the outputs of a third draw of the network on that noise.
     """
     with float64():
-        trait = jax.tree.map(jnp.asarray, class_trait(workload, images))
-        stacked = jax.tree.map(np.asarray, _starts(workload, examples, trait, keys))
-        return [jax.tree.map(lambda leaf, k=k: leaf[k], stacked) for k in range(len(keys))]
+        drawn = jax.tree.map(np.asarray, _drawn(workload, examples, keys))
+    *inits, x = drawn
+    functions = Kernels(workload.network, Layout.of(jax.tree.map(lambda leaf: leaf[0], inits[0])), x.shape[2:])
+    theta0, other, stranger = map(functions.layout.flatten, inits)
+    count, width = len(x), workload.network.task.outputs
+    targets: Any = (x, functions.values(stranger, x), np.ones((count, width)))
+    trait = class_trait(workload, images)
+    return Start(
+        theta0=theta0,
+        other=other,
+        x=x,
+        outputs=workload.weights(workload.outputs).astype(np.float64),
+        trait=jax.tree.map(lambda leaf: np.broadcast_to(leaf, (count, *leaf.shape)), trait),
+        functions=functions,
+        loss=workload.loss,
+        pretraining=TargetTrait(*targets),
+    )
 
 
 @partial(jax.jit, static_argnums=(0, 1))
-def _starts(workload: Workload, examples: int, trait: LabelledTrait, keys: Array) -> Start:
-    def one(key: Array) -> Start:
+def _drawn(workload: Workload, examples: int, keys: Array) -> tuple[Params, Params, Params, Array]:
+    """θ0, θ0', a third draw, and the first rows of the noise."""
+
+    def one(key: Array) -> tuple[Params, Params, Params, Array]:
         network = workload.network
-        theta0, other = FromTask(network.task).start(network, key)
         x = workload.noise(key, jnp.arange(examples)).astype(jnp.float64)
-        stranger = network.init(jax.random.fold_in(key, 4))
-        unrelated = TargetTrait(x, outputs(network, stranger, x), jnp.ones(network.task.outputs))
-        w = jnp.asarray(workload.weights(workload.outputs), jnp.float64)
-        return Start(theta0, other, x, w, trait, network, workload.loss, unrelated)
+        return *FromTask(network.task).start(network, key), network.init(jax.random.fold_in(key, 4)), x
 
     return jax.lax.map(one, keys)
 
 
-def along(path: Path, found: list[Start], amounts: tuple[float, ...], keys: Array) -> Params:
-    """Inits of the students of every start at every amount, float32 leaves (K, A, ...); one draw a start."""
-    with float64():
-        each = [students(path, start, amounts, keys[k : k + 1]) for k, start in enumerate(found)]
-    return single(_stacked([jax.tree.map(lambda leaf: leaf[:, 0], one) for one in each]))
+def along(path: Path, found: Start, amounts: tuple[float, ...], keys: Array) -> Params:
+    """Inits of the students of every seed at every amount, float32 leaves (K, A, ...); one draw a seed.
+
+    Raises InputError as a path does.
+    """
+    each, count = checked(path, amounts), len(found.theta0)
+    rows = np.repeat(np.arange(count), len(each))
+    theta = path(found.take(rows), np.tile(each, count), [seed for seed in seeds_of(keys) for _ in each])
+    return single(path.layout(found).unflatten(theta.reshape(count, len(each), -1)))
 
 
-def _stacked(trees: list[Any]) -> Any:
-    return jax.tree.map(lambda *leaves: np.stack([np.asarray(leaf) for leaf in leaves]), *trees)
+def seeds_of(keys: Array) -> Keys:
+    """JAX keys as the seeds of a path's own draws."""
+    return [tuple(map(int, words)) for words in np.asarray(jax.random.key_data(keys))]

@@ -1,14 +1,14 @@
 """Paths from a teacher's init θ0 to a student's θ0_S: how alike must the two be?
 
-A path is a frozen dataclass (start, amount, key) ↦ θ0_S; amount 0 is the shared init of the theorem.
-`students` runs one over amounts and keys in a single program:
+A path is a frozen dataclass (start, amount, keys) ↦ θ0_S on stacks of flat parameters, (S, P), by NumPy and the
+network's kernels; amount 0 is the shared init of the theorem. `students` runs one over amounts and keys:
 
->>> import jax
->>> from subtheory import MLP, float64
+>>> from subtheory import MLP
 >>> from subtheory.init import PATHS, begin, students
->>> with float64():
-...     start = begin(MLP(width=4), jax.random.key(0))
-...     found = students(PATHS["linear"], start, (0.0, 0.5, 1.0), jax.random.split(jax.random.key(1), 2))
+>>> start = begin(MLP(width=4), 0)
+>>> PATHS["linear"](start, 0.5, [1]).shape
+(1, 345)
+>>> found = students(PATHS["linear"], start, (0.0, 0.5, 1.0), keys=[1, 2])
 >>> found["head"]["kernel"].shape
 (3, 2, 4, 13)
 

@@ -1,14 +1,12 @@
 """Mixtures of the teacher's init with an independent one: lines, arcs, and entries re-drawn."""
 
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
-import jax
-import jax.numpy as jnp
-from jax import Array
-from jax.flatten_util import ravel_pytree
+import numpy as np
 
-from subtheory.init.path import Path, Start, mix, ranks
-from subtheory.theory.network import Params
+from subtheory.init.path import Keys, Path, Start, column, generator, leafwise, mix
 
 
 @dataclass(frozen=True)
@@ -18,8 +16,8 @@ class LinearInterpolation(Path):
     name = "linear"
     says = "The straight line to an independent init."
 
-    def __call__(self, start: Start, amount: Array, key: Array) -> Params:
-        return mix(amount, start.theta0, start.other)
+    def __call__(self, start: Start, amount: Any, keys: Keys) -> np.ndarray:
+        return mix(column(amount, keys), start.theta0, start.other)
 
 
 @dataclass(frozen=True)
@@ -33,8 +31,8 @@ class SphericalInterpolation(Path):
     name = "spherical"
     says = "The arc to an independent init, tensor by tensor."
 
-    def __call__(self, start: Start, amount: Array, key: Array) -> Params:
-        return jax.tree.map(lambda a, b: slerp(amount, a, b), start.theta0, start.other)
+    def __call__(self, start: Start, amount: Any, keys: Keys) -> np.ndarray:
+        return leafwise(start.layout, partial(slerp, column(amount, keys)), start.theta0, start.other)
 
 
 @dataclass(frozen=True)
@@ -48,11 +46,11 @@ class Correlated(Path):
     name = "correlated"
     says = "An init of the same law whose correlation with θ0 is one minus the amount."
 
-    def __call__(self, start: Start, amount: Array, key: Array) -> Params:
+    def __call__(self, start: Start, amount: Any, keys: Keys) -> np.ndarray:
+        amount = column(amount, keys)
         rho = 1 - amount
-        rest = jnp.sqrt(amount * (1 + rho))  # 1 − ρ² without cancellation
-        mixed = lambda a, b: jnp.where(a == b, a, rho * a + rest * b)  # noqa: E731
-        return jax.tree.map(mixed, start.theta0, start.other)
+        rest = np.sqrt(amount * (1 + rho))  # 1 − ρ² without cancellation
+        return np.where(start.theta0 == start.other, start.theta0, rho * start.theta0 + rest * start.other)
 
 
 @dataclass(frozen=True)
@@ -65,23 +63,22 @@ class PartialReinit(Path):
     name = "partial-reinit"
     says = "A random fraction of all weights takes the values of an independent init."
 
-    def __call__(self, start: Start, amount: Array, key: Array) -> Params:
-        theta0, unravel = ravel_pytree(start.theta0)
-        other, _ = ravel_pytree(start.other)
-        drawn = ranks(key, theta0.size)
-        return unravel(jnp.where(drawn < jnp.round(amount * theta0.size), other, theta0))
+    def __call__(self, start: Start, amount: Any, keys: Keys) -> np.ndarray:
+        size = start.layout.size
+        drawn = np.stack([generator(key).permutation(size) for key in keys])
+        return np.where(drawn < np.round(column(amount, keys) * size), start.other, start.theta0)
 
 
-def slerp(t: Array, a: Array, b: Array) -> Array:
-    """The point at t on the arc from a to b, or on the line where no arc is defined."""
-    norms = jnp.sqrt(jnp.sum(a**2)), jnp.sqrt(jnp.sum(b**2))
-    u, v = (leaf / jnp.where(norm > 0, norm, 1.0) for leaf, norm in zip((a, b), norms, strict=True))
+def slerp(t: Any, a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """The point at t on the arc from a to b, (..., n), or on the line where no arc is defined."""
+    norms = [np.linalg.norm(v, axis=-1, keepdims=True) for v in (a, b)]
+    u, v = (leaf / np.where(norm > 0, norm, 1.0) for leaf, norm in zip((a, b), norms, strict=True))
     # Kahan's formula: accurate for small angles, where arccos is not.
-    omega = 2 * jnp.arctan2(jnp.sqrt(jnp.sum((u - v) ** 2)), jnp.sqrt(jnp.sum((u + v) ** 2)))
-    sine = jnp.sin(omega)
+    omega = 2 * np.arctan2(*(np.linalg.norm(w, axis=-1, keepdims=True) for w in (u - v, u + v)))
+    sine = np.sin(omega)
     # A relative rounding u of the tensors is magnified by 1/sin ω: an arc needs sin ω well above u.
-    arc = (norms[0] > 0) & (norms[1] > 0) & (sine > jnp.sqrt(jnp.finfo(sine.dtype).eps))
-    safe = jnp.where(arc, sine, 1.0)
-    first = jnp.where(arc, jnp.sin((1 - t) * omega) / safe, 1 - t)
-    second = jnp.where(arc, jnp.sin(t * omega) / safe, t)
-    return first * a + second * b
+    arc = (norms[0] > 0) & (norms[1] > 0) & (sine > np.sqrt(np.finfo(sine.dtype).eps))
+    safe = np.where(arc, sine, 1.0)
+    first = np.where(arc, np.sin((1 - t) * omega) / safe, 1 - t)
+    second = np.where(arc, np.sin(t * omega) / safe, t)
+    return np.asarray(first * a + second * b)

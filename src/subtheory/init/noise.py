@@ -3,18 +3,15 @@
 from abc import abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
-from math import inf
+from functools import lru_cache
+from itertools import pairwise
+from math import inf, prod
+from typing import Any
 
-import jax
-import jax.numpy as jnp
-import optax
-from jax import Array
+import numpy as np
 
 from subtheory.errors import InputError
-from subtheory.init.path import Path, Start
-from subtheory.theory.distillation import outputs
-from subtheory.theory.network import Params
-from subtheory.theory.teachers import noise
+from subtheory.init.path import Key, Keys, Path, Start, column, leafwise, normal
 
 LARGEST_GRAM = 8192
 """Most scalar outputs N·T·V of a channel for which G is split: the work grows as their cube."""
@@ -30,15 +27,17 @@ class Noise(Path):
     largest = inf
 
     @abstractmethod
-    def direction(self, start: Start, key: Array) -> Params:
-        """The direction of δ, of any length."""
+    def direction(self, start: Start, keys: Keys) -> np.ndarray:
+        """The directions of δ, of any length, (S, P)."""
 
-    def __call__(self, start: Start, amount: Array, key: Array) -> Params:
-        direction = self.direction(start, key)
-        size = amount * optax.tree.norm(start.theta0) / optax.tree.norm(direction)
-        moved = optax.tree.add_scale(start.theta0, size, direction)
+    def __call__(self, start: Start, amount: Any, keys: Keys) -> np.ndarray:
+        self.require(start)
+        amount, direction = column(amount, keys), self.direction(start, keys)
+        norm = np.linalg.norm(direction, axis=-1, keepdims=True)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            moved = start.theta0 + amount * np.linalg.norm(start.theta0, axis=-1, keepdims=True) / norm * direction
         # Amount 0 is θ0 even where there is no direction to go.
-        return jax.tree.map(lambda a, b: jnp.where(amount > 0, b, a), start.theta0, moved)
+        return np.where(amount > 0, moved, start.theta0)
 
 
 @dataclass(frozen=True)
@@ -51,8 +50,8 @@ class IsotropicNoise(Noise):
     name = "noise"
     says = "Isotropic noise whose norm is the amount times the norm of θ0."
 
-    def direction(self, start: Start, key: Array) -> Params:
-        return noise(key, start.theta0)
+    def direction(self, start: Start, keys: Keys) -> np.ndarray:
+        return normal(start, keys)
 
 
 @dataclass(frozen=True)
@@ -64,15 +63,24 @@ class TensorNoise(Path):
     amounts = SCALES
     largest = inf
 
-    def __call__(self, start: Start, amount: Array, key: Array) -> Params:
-        def shake(leaf: Array, drawn: Array) -> Array:
-            return leaf + amount * jnp.sqrt(jnp.mean(leaf**2)) * drawn
+    def __call__(self, start: Start, amount: Any, keys: Keys) -> np.ndarray:
+        def shake(leaf: np.ndarray, drawn: np.ndarray) -> np.ndarray:
+            return leaf + column(amount, keys) * np.sqrt(np.mean(leaf**2, axis=-1, keepdims=True)) * drawn
 
-        return jax.tree.map(shake, start.theta0, noise(key, start.theta0))
+        return leafwise(start.layout, shake, start.theta0, normal(start, keys))
+
+
+class _Split(Noise):
+    """Noise in one of the two parts that G splits R^P into."""
+
+    def require(self, start: Start) -> None:
+        n = start.x.shape[1] * prod(start.shape)
+        if n > LARGEST_GRAM:
+            raise InputError("x", f"{n} channel outputs", f"must have at most {LARGEST_GRAM} to be split by G")
 
 
 @dataclass(frozen=True)
-class NullNoise(Noise):
+class NullNoise(_Split):
     """δ in null(G), G = E[JᵀMJ] of the channel: J(x)δ in the null space of M(x) for every x.
 
     Harmless to first order at any r: δᵀGΔ = 0 (prediction P16, its control). NaN where G has no
@@ -82,12 +90,12 @@ class NullNoise(Noise):
     name = "null-noise"
     says = "Noise in null(G), which the channel does not see to first order."
 
-    def direction(self, start: Start, key: Array) -> Params:
-        return split(start)(noise(key, start.theta0))[0]
+    def direction(self, start: Start, keys: Keys) -> np.ndarray:
+        return _parts(start, tuple(keys))[0]
 
 
 @dataclass(frozen=True)
-class SeenNoise(Noise):
+class SeenNoise(_Split):
     """δ in the orthogonal complement of null(G): all of it is seen by the channel.
 
     NaN where G = 0. Raises InputError on "x" above `LARGEST_GRAM` outputs. Prediction P16.
@@ -96,60 +104,73 @@ class SeenNoise(Noise):
     name = "seen-noise"
     says = "Noise in the complement of null(G), all of which the channel sees."
 
-    def direction(self, start: Start, key: Array) -> Params:
-        return split(start)(noise(key, start.theta0))[1]
+    def direction(self, start: Start, keys: Keys) -> np.ndarray:
+        return _parts(start, tuple(keys))[1]
 
 
-def split(start: Start) -> Callable[[Params], tuple[Params, Params]]:
-    """v ↦ (v − G⁺Gv, G⁺Gv), the parts of v in null(G) and in its orthogonal complement.
+@lru_cache(maxsize=8)
+def _parts(start: Start, keys: tuple[Key, ...]) -> tuple[np.ndarray, np.ndarray]:
+    """Both parts of one draw, (S, P) each: the same for all amounts."""
+    drawn = normal(start, keys)
+    null, seen = np.empty_like(drawn), np.empty_like(drawn)
+    for seed, rows in _runs(start, len(keys)):
+        null[rows], seen[rows] = split(start, seed)(drawn[rows])
+    for part in (null, seen):
+        part.setflags(write=False)
+    return null, seen
 
-    With G = BᵀB, B = E^{1/2}M^{1/2}J, the second is Bᵀ(BBᵀ)⁺Bv: dense in the n = N·T·V outputs,
-    never in the P parameters. Eigenvalues of BBᵀ below n·2⁻⁵²·λ_max, the rounding of BBᵀ, count
+
+def _runs(start: Start, count: int) -> list[tuple[int, slice]]:
+    """A seed of the start and the rows that have its θ0 and x, for rows that repeat the one before."""
+    if len(start.theta0) == 1:
+        return [(0, slice(count))]
+    same = [
+        np.array_equal(start.theta0[i], start.theta0[i - 1]) and np.array_equal(start.x[i], start.x[i - 1])
+        for i in range(1, count)
+    ]
+    first = [0, *(i for i, repeats in enumerate(same, 1) if not repeats), count]
+    return [(a, slice(a, b)) for a, b in pairwise(first)]
+
+
+def split(start: Start, seed: int = 0) -> Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]:
+    """v ↦ (v − G⁺Gv, G⁺Gv), the parts of v in null(G) and in its orthogonal complement, for v (..., P).
+
+    With G = BᵀB, B = E^{1/2}M^{1/2}J, the second is Bᵀ(BBᵀ)⁺Bv: dense in the n = N·T·V outputs, or in the P
+    parameters where these are fewer. Eigenvalues of BBᵀ (which are those of G) below n·2⁻⁵²·λ_max, its rounding, count
     as zero. The first part is NaN if the rank is P, the second if it is 0.
     """
-    forward, backward, n = whitened(start)
-    if n > LARGEST_GRAM:
-        raise InputError("x", f"{n} channel outputs", f"must have at most {LARGEST_GRAM} to be split by G")
-    gram = jax.lax.map(lambda e: forward(backward(e)), jnp.eye(n), batch_size=min(n, 64))
-    values, vectors = jnp.linalg.eigh((gram + gram.T) / 2)
-    kept = values > n * jnp.finfo(values.dtype).eps * values[-1]
-    inverse = jnp.where(kept, 1 / jnp.where(kept, values, 1.0), 0.0)
-    rank = jnp.sum(kept)
-    total = sum(leaf.size for leaf in jax.tree.leaves(start.theta0))
+    B = whitened(start, seed)
+    n, total = B.shape
+    values, vectors = np.linalg.eigh(B @ B.T if n <= total else B.T @ B)
+    kept = values > n * np.finfo(values.dtype).eps * values[-1]
+    rank, basis = np.count_nonzero(kept), vectors[:, kept].T
+    if n <= total:  # eigenvectors of G from those of BBᵀ
+        basis = (basis / np.sqrt(values[kept])[:, None]) @ B
 
-    def hidden(v: Params) -> Params:
-        seen = backward(vectors @ (inverse * (vectors.T @ forward(v))))
-        return optax.tree.sub(v, seen)
+    def hidden(v: np.ndarray) -> np.ndarray:
+        return np.asarray(v - (v @ basis.T) @ basis)
 
-    def parts(v: Params) -> tuple[Params, Params]:
+    def parts(v: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         null = hidden(hidden(v))  # the second pass takes out what the rounding of the first left
-        none, nothing = jnp.where(rank < total, 1.0, jnp.nan), jnp.where(rank > 0, 1.0, jnp.nan)
-        return optax.tree.scale(none, null), optax.tree.scale(nothing, optax.tree.sub(v, null))
+        none, nothing = 1.0 if rank < total else np.nan, 1.0 if rank > 0 else np.nan
+        return none * null, nothing * (v - null)
 
     return parts
 
 
-def whitened(start: Start) -> tuple[Callable[[Params], Array], Callable[[Array], Params], int]:
-    """v ↦ Bv, its transpose, and n: B = M^{1/2}J/√(N·T), so that G = BᵀB; Bv is flat, (n,)."""
-
-    def f(theta: Params) -> Array:
-        return outputs(start.network, theta, start.x)
-
-    z0, jacobian = jax.linearize(f, start.theta0)
-    transpose = jax.linear_transpose(jacobian, start.theta0)
-    units = jnp.eye(z0.shape[-1], dtype=z0.dtype)
-    columns = jax.vmap(lambda e: start.loss.hessian(z0, jnp.broadcast_to(e, z0.shape), start.outputs))(units)
-    values, vectors = jnp.linalg.eigh(jnp.moveaxis(columns, 0, -1))
-    size = jnp.sqrt(jnp.maximum(values, 0.0) * z0.shape[-1] / z0.size)
-    root = jnp.einsum("...ik,...k,...jk->...ij", vectors, size, vectors)
-
-    def apply_root(u: Array) -> Array:
-        return jnp.einsum("...ij,...j->...i", root, u)
-
-    def forward(v: Params) -> Array:
-        return apply_root(jacobian(v)).ravel()
-
-    def backward(c: Array) -> Params:
-        return transpose(apply_root(c.reshape(z0.shape)))[0]
-
-    return forward, backward, z0.size
+def whitened(start: Start, seed: int = 0) -> np.ndarray:
+    """B = M^{1/2}J/√(N·T) of one seed, (n, P), so that G = BᵀB: one pullback for each of the n = N·T·V outputs."""
+    theta0, x = start.theta0[seed], start.x[seed]
+    z = start.functions.values(theta0, x)
+    count, width = len(x), z.shape[-1]
+    y = z.reshape(count, -1, 1, width)
+    shape = (*y.shape[:2], width, width)
+    loss: Any = start.loss
+    columns = loss.hessian(np.broadcast_to(y, shape), np.broadcast_to(np.eye(width), shape), start.outputs)
+    values, vectors = np.linalg.eigh(columns)
+    root = np.einsum("...ik,...k,...jk->...ij", vectors, np.sqrt(np.maximum(values, 0.0) / y[..., 0, 0].size), vectors)
+    # Row (t, i) of an example pulls by row i of M^{1/2} at position t, and by nothing at the others.
+    positions = y.shape[1]
+    pulls = np.einsum("ts,ntij->ntisj", np.eye(positions), root)
+    cotangents = pulls.reshape(count, positions * width, 1, *z.shape[1:])
+    return start.functions.pulls(theta0, cotangents, x[:, None, None]).reshape(-1, len(theta0))

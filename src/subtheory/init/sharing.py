@@ -2,15 +2,18 @@
 
 import re
 from abc import abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import jax
-import jax.numpy as jnp
-from jax import Array
+import numpy as np
 
 from subtheory.errors import InputError
-from subtheory.init.path import Path, Start, names_of
+from subtheory.init.path import Keys, Path, Start, column, mix, names_of
+from subtheory.kernels import Kernels
+from subtheory.numerics import float64
 from subtheory.theory.network import Network, Params
 
 _RANKS = (("Embed", 0), ("Conv", 1), ("Dense", 2), ("positions", 3), ("Block", 4), ("LayerNorm", 6), ("head", 7))
@@ -41,8 +44,9 @@ def called(network: Network, params: Params, x: Any) -> tuple[str, ...]:
     Read off the traced program; the last one is the head. A name that is never used comes first.
     """
     paths = [path for path, _ in jax.tree_util.tree_flatten_with_path(params)[0]]
-    shapes = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(jnp.shape(leaf), leaf.dtype), (params, x))
-    closed = jax.make_jaxpr(network.apply)(*shapes)
+    shapes = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(np.shape(leaf), leaf.dtype), (params, x))
+    with float64():
+        closed = jax.make_jaxpr(network.apply)(*shapes)
     leaves = dict(zip(closed.jaxpr.invars, range(len(paths)), strict=False))
     used = list(dict.fromkeys(_top(paths[leaf]) for leaf in _uses(closed.jaxpr, leaves)))
     unused = sorted({_top(path) for path in paths} - set(used))
@@ -81,11 +85,13 @@ class Sharing(Path):
     def shared(self, start: Start) -> Params:
         """True where an entry is shared; a pytree like θ0, of arrays that broadcast to its leaves."""
 
-    def __call__(self, start: Start, amount: Array, key: Array) -> Params:
-        def choose(same: Array, a: Array, b: Array) -> Array:
-            return jnp.where(same, a, (1 - amount) * a + amount * b)
+    def require(self, start: Start) -> None:
+        self.shared(start)
 
-        return jax.tree.map(choose, self.shared(start), start.theta0, start.other)
+    def __call__(self, start: Start, amount: Any, keys: Keys) -> np.ndarray:
+        every = jax.tree.map(lambda mask, leaf: np.broadcast_to(mask, leaf.shape), self.shared(start), _empty(start))
+        moved = mix(column(amount, keys), start.theta0, start.other)
+        return np.where(start.layout.flatten(every), start.theta0, moved)
 
 
 @dataclass(frozen=True)
@@ -152,7 +158,7 @@ class ShareSubtree(Sharing):
         return "A subtree of the parameters is shared, the others move to an independent init."
 
     def shared(self, start: Start) -> Params:
-        every = [names_of(path) for path, _ in jax.tree_util.tree_flatten_with_path(start.theta0)[0]]
+        every = [names_of(path) for path, _ in jax.tree_util.tree_flatten_with_path(_empty(start))[0]]
         for prefix in self.prefixes:
             if not any(names[: len(prefix)] == prefix for names in every):
                 raise InputError("prefixes", "/".join(prefix), "must name a leaf or a subtree of the parameters")
@@ -184,20 +190,20 @@ class ShareParts(Sharing):
         return f"What is shared: {self.name[6:].replace('-', ' ')}; the rest moves to an independent init."
 
     def shared(self, start: Start) -> Params:
-        head = called(start.network, start.theta0, start.x[0])[-1]
-        size = start.outputs.shape[0]
-        columns = jnp.where(start.outputs > 0, self.distilled, self.silent)
+        head = _order(start)[-1]
+        size = len(start.outputs)
+        columns = np.where(start.outputs > 0, self.distilled, self.silent)
 
-        def part(path: Any, leaf: Array) -> Array:
+        def part(path: Any, leaf: np.ndarray) -> np.ndarray:
             if _top(path) != head:
-                return jnp.asarray(self.body)
+                return np.asarray(self.body)
             if leaf.ndim and leaf.shape[-1] == size:
                 return columns
             if leaf.ndim and leaf.shape[0] == size:
                 return columns.reshape((size,) + (1,) * (leaf.ndim - 1))
-            return jnp.asarray(self.distilled and self.silent)
+            return np.asarray(self.distilled and self.silent)
 
-        return jax.tree_util.tree_map_with_path(part, start.theta0)
+        return jax.tree_util.tree_map_with_path(part, _empty(start))
 
 
 def _require_count(k: int) -> None:
@@ -206,19 +212,35 @@ def _require_count(k: int) -> None:
 
 
 def _ordered(start: Start, k: int) -> tuple[str, ...]:
-    names = called(start.network, start.theta0, start.x[0])
+    names = _order(start)
     if k > len(names):
         raise InputError("k", k, f"must be at most the number of layers, {len(names)}")
     return names
+
+
+def _order(start: Start) -> tuple[str, ...]:
+    return _called(start.functions, start.x.dtype.str)
+
+
+@lru_cache(maxsize=256)
+def _called(functions: Kernels, dtype: str) -> tuple[str, ...]:
+    """`called` of a network that is known by its functions."""
+    params = functions.layout.unflatten(np.zeros(functions.layout.size))
+    return called(functions.network, params, np.zeros(functions.example, dtype))
 
 
 def _of_layers(start: Start, shared: tuple[str, ...]) -> Params:
     return _where(start, lambda names: (names[0] if names else "") in shared)
 
 
-def _where(start: Start, predicate: Any) -> Params:
+def _where(start: Start, predicate: Callable[[tuple[str, ...]], bool]) -> Params:
     """True or False for every leaf, by its names."""
-    return jax.tree_util.tree_map_with_path(lambda path, _: jnp.asarray(predicate(names_of(path))), start.theta0)
+    return jax.tree_util.tree_map_with_path(lambda path, _: np.asarray(predicate(names_of(path))), _empty(start))
+
+
+def _empty(start: Start) -> Params:
+    """Parameters of one seed, for their names and shapes."""
+    return start.layout.unflatten(np.zeros(start.layout.size))
 
 
 def _top(path: Any) -> str:

@@ -8,11 +8,10 @@ from math import inf
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
-from jax import Array
+import numpy as np
 
 from subtheory.errors import InputError
-from subtheory.init.path import Path, Start, names_of, ranks
+from subtheory.init.path import Keys, Path, Start, column, generator, names_of
 from subtheory.networks.convnet import ConvNet
 from subtheory.networks.mlp import MLP, Linear
 from subtheory.networks.transformer import Transformer
@@ -53,44 +52,47 @@ class Units:
 
 
 class Turn(NamedTuple):
-    """Unit i becomes c_i times unit π(i) of old: order π, (n,) int, and factor c, (n,)."""
+    """Unit i becomes c_i times unit π(i) of old: order π, (..., n) int, and factor c, (..., n)."""
 
-    order: Array
-    factor: Array
+    order: np.ndarray
+    factor: np.ndarray
 
     @property
     def inverse(self) -> "Turn":
         """The turn that takes this one back."""
-        back = jnp.argsort(self.order)
-        return Turn(back, 1 / self.factor[back])
+        back = np.argsort(self.order, axis=-1)
+        return Turn(back, 1 / np.take_along_axis(self.factor, back, axis=-1))
 
 
 def act(units: tuple[Units, ...], turns: tuple[Turn, ...], params: Params) -> Params:
     """θ ↦ Tθ: incoming[i] = c_i·incoming[π(i)], outgoing[i] = outgoing[π(i)]/c_i, group after group.
 
-    T is linear, so it also takes differences of parameters. Raises InputError on "units" for a
-    leaf that is missing, or an axis that does not split into the units.
+    The leaves have the leading axes of the turns. T is linear, so it also takes differences of parameters.
+    Raises InputError on "units" for a leaf that is missing, or an axis that does not split into the units.
     """
     flat, tree = jax.tree_util.tree_flatten_with_path(params)
-    leaves = {names_of(path): jnp.asarray(leaf) for path, leaf in flat}
+    leaves = {names_of(path): leaf for path, leaf in flat}
     for group, turn in zip(units, turns, strict=True):
         for places, factor in ((group.incoming, turn.factor), (group.outgoing, 1 / turn.factor)):
             for place in places:
                 if place.leaf not in leaves:
                     raise InputError("units", "/".join(place.leaf), "must name a leaf of the parameters")
-                leaves[place.leaf] = _turned(leaves[place.leaf], place, turn.order, factor)
+                leaves[place.leaf] = _turned(leaves[place.leaf], place, Turn(turn.order, factor))
     return jax.tree.unflatten(tree, leaves.values())
 
 
-def _turned(leaf: Array, place: Place, order: Array, factor: Array) -> Array:
-    axis, size = place.axis % max(leaf.ndim, 1), order.shape[0]
-    if not leaf.ndim or leaf.shape[axis] % (size * place.inner):
+def _turned(leaf: np.ndarray, place: Place, turn: Turn) -> np.ndarray:
+    *lead, size = turn.order.shape
+    shape = leaf.shape[len(lead) :]
+    axis = place.axis % max(len(shape), 1)
+    if not shape or shape[axis] % (size * place.inner):
         wanted = f"must split into {size} units of {place.inner}"
-        raise InputError("units", f"axis {place.axis} of {'/'.join(place.leaf)} {leaf.shape}", wanted)
-    before, behind = leaf.shape[:axis], leaf.shape[axis + 1 :]
-    parts = leaf.reshape(*before, -1, size, place.inner, *behind)
-    moved = jnp.take(parts, order, axis=axis + 1) * factor.reshape(-1, *(1,) * (1 + len(behind)))
-    return moved.reshape(leaf.shape)
+        raise InputError("units", f"axis {place.axis} of {'/'.join(place.leaf)} {shape}", wanted)
+    before, behind = shape[:axis], shape[axis + 1 :]
+    parts = leaf.reshape(*lead, *before, -1, size, place.inner, *behind)
+    order, factor = (a.reshape(*lead, *(1,) * (axis + 1), size, *(1,) * (1 + len(behind))) for a in turn)
+    moved = np.take_along_axis(parts, order, axis=len(lead) + axis + 1) * factor
+    return np.asarray(moved.reshape(leaf.shape))
 
 
 def units(network: Network, params: Params) -> tuple[Units, ...]:
@@ -148,7 +150,7 @@ def _residual(network: Transformer | VisionTransformer, params: Mapping[str, Any
 
 
 class Symmetry(Path):
-    """θ0_S = Tθ0 with f_{Tθ} = f_θ; `undo` takes any parameters back by T⁻¹.
+    """θ0_S = Tθ0 with f_{Tθ} = f_θ; `image` takes any parameters along by T, `undo` back by T⁻¹.
 
     `spec` names the units of a network that is not built in; None derives them by `units`. Raises
     InputError on "units" where the network has none of the kind.
@@ -158,8 +160,8 @@ class Symmetry(Path):
     kinds: tuple[str, ...] = ("hidden",)
 
     @abstractmethod
-    def turn(self, size: int, amount: Array, key: Array) -> Turn:
-        """T on one group of `size` units."""
+    def turn(self, size: int, amount: float, rng: np.random.Generator) -> Turn:
+        """T on one group of `size` units, drawn for one seed."""
 
     def suits(self, group: Units) -> bool:
         """Whether T keeps the function on this group."""
@@ -167,26 +169,49 @@ class Symmetry(Path):
 
     def groups(self, start: Start) -> tuple[Units, ...]:
         """The groups on which T acts."""
-        spec = units(start.network, start.theta0) if self.spec is None else self.spec
+        one = start.layout.unflatten(np.zeros(start.layout.size))
+        spec = units(start.network, one) if self.spec is None else self.spec
         found = tuple(group for group in spec if self.suits(group))
         if not found:
             raise InputError("units", start.network.name, f"must have units that a {self.name} leaves equal")
+        act(found, tuple(Turn(np.arange(group.size), np.ones(group.size)) for group in found), one)
         return found
 
-    def turns(self, start: Start, amount: Array, key: Array) -> tuple[Turn, ...]:
-        """T, group by group, with a draw of its own for each."""
-        groups = self.groups(start)
-        return tuple(self.turn(group.size, amount, jax.random.fold_in(key, i)) for i, group in enumerate(groups))
+    def require(self, start: Start) -> None:
+        self.groups(start)
 
-    def __call__(self, start: Start, amount: Array, key: Array) -> Params:
-        return act(self.groups(start), self.turns(start, amount, key), start.theta0)
+    def turns(self, start: Start, amount: Any, keys: Keys) -> tuple[Turn, ...]:
+        """T, group by group, with a draw of its own for each; arrays (S, n)."""
+        amounts = column(amount, keys)[:, 0]
+        return tuple(
+            Turn(*map(np.stack, zip(*(self.turn(group.size, amount, generator(key, use))
+                                      for amount, key in zip(amounts, keys, strict=True)), strict=True)))
+            for use, group in enumerate(self.groups(start), 1)
+        )  # fmt: skip
 
-    def undo(self, start: Start, amount: Array, key: Array, params: Params) -> Params:
-        """T⁻¹ on parameters, or on a difference of parameters, of the student of this amount and key."""
-        # Groups are undone last one first; they commute, but the rounding need not.
-        groups = self.groups(start)[::-1]
-        back = tuple(turn.inverse for turn in self.turns(start, amount, key)[::-1])
-        return act(groups, back, params)
+    def __call__(self, start: Start, amount: Any, keys: Keys) -> np.ndarray:
+        theta0 = np.broadcast_to(start.theta0, (len(keys), start.layout.size))
+        return self.image(start, amount, keys, theta0)
+
+    def image(self, start: Start, amount: Any, keys: Keys, theta: np.ndarray) -> np.ndarray:
+        """Tθ of parameters, or of differences of parameters, (S, ..., P)."""
+        return _moved(start, self.groups(start), self.turns(start, amount, keys), theta)
+
+    def undo(self, start: Start, amount: Any, keys: Keys, theta: np.ndarray) -> np.ndarray:
+        """T⁻¹θ of parameters, or of differences of parameters, (S, ..., P), of the students of these amounts and keys.
+
+        Groups are undone last one first; they commute, but the rounding need not.
+        """
+        back = tuple(turn.inverse for turn in self.turns(start, amount, keys)[::-1])
+        return _moved(start, self.groups(start)[::-1], back, theta)
+
+
+def _moved(start: Start, groups: tuple[Units, ...], turns: tuple[Turn, ...], theta: np.ndarray) -> np.ndarray:
+    """Turns (S, n) on flat parameters (S, ..., P)."""
+    count, rows = len(theta), theta.reshape(-1, theta.shape[-1])
+    repeated = [Turn(*(np.repeat(a, len(rows) // count, axis=0) for a in turn)) for turn in turns]
+    found = act(groups, tuple(repeated), start.layout.unflatten(rows))
+    return np.asarray(start.layout.flatten(found).reshape(theta.shape))
 
 
 @dataclass(frozen=True)
@@ -204,8 +229,8 @@ class Permutation(Symmetry):
     def suits(self, group: Units) -> bool:
         return group.kind in self.kinds and group.size > 1
 
-    def turn(self, size: int, amount: Array, key: Array) -> Turn:
-        return Turn(cycle(size, amount, key), jnp.ones(size))
+    def turn(self, size: int, amount: float, rng: np.random.Generator) -> Turn:
+        return Turn(cycle(size, amount, rng), np.ones(size))
 
 
 @dataclass(frozen=True)
@@ -231,9 +256,9 @@ class SignFlip(Symmetry):
     def suits(self, group: Units) -> bool:
         return group.kind in self.kinds and group.activation in ODD
 
-    def turn(self, size: int, amount: Array, key: Array) -> Turn:
-        chosen = ranks(key, size) < jnp.round(amount * size)
-        return Turn(jnp.arange(size), jnp.where(chosen, -1.0, 1.0))
+    def turn(self, size: int, amount: float, rng: np.random.Generator) -> Turn:
+        chosen = rng.permutation(size) < np.round(amount * size)
+        return Turn(np.arange(size), np.where(chosen, -1.0, 1.0))
 
 
 class Rescaling(Symmetry):
@@ -242,8 +267,11 @@ class Rescaling(Symmetry):
     amounts = STRETCHES
     largest = inf
 
-    def turn(self, size: int, amount: Array, key: Array) -> Turn:
-        return Turn(jnp.arange(size), jnp.exp(amount * jax.random.normal(key, (size,), jnp.float64)))
+    def turn(self, size: int, amount: float, rng: np.random.Generator) -> Turn:
+        return Turn(np.arange(size), np.exp(amount * rng.standard_normal(size)))
+
+    def metric(self, start: Start, amount: Any, keys: Keys) -> np.ndarray:
+        return self.image(start, amount, keys, np.ones((len(keys), start.layout.size))) ** 2
 
 
 @dataclass(frozen=True)
@@ -285,11 +313,10 @@ class StreamRescaling(Rescaling):
     kinds = ("stream",)
 
 
-def cycle(size: int, amount: Array, key: Array) -> Array:
+def cycle(size: int, amount: float, rng: np.random.Generator) -> np.ndarray:
     """A permutation of 0 ... size − 1 that moves round(amount·size) entries (two for one) in one random cycle."""
-    moved = jnp.round(amount * size).astype(int)
-    moved = jnp.minimum(jnp.where(moved == 1, 2, moved), size)
-    chosen = ranks(key, size)
-    place = jnp.arange(size)
-    target = jnp.where(place < moved, (place + 1) % jnp.maximum(moved, 1), place)
-    return jnp.zeros(size, int).at[chosen].set(chosen[target])
+    moved = round(amount * size)
+    moved = min(2 if moved == 1 else moved, size)
+    chosen, order = rng.permutation(size)[:moved], np.arange(size)
+    order[chosen] = np.roll(chosen, -1)
+    return order

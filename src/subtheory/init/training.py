@@ -2,22 +2,43 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import cast
+from math import prod
+from typing import Any
 
-import jax
-import jax.numpy as jnp
-import optax
-from jax import Array
+import numpy as np
 
 from subtheory.errors import InputError
-from subtheory.init.path import Path, Start, ranks
-from subtheory.theory.distillation import outputs
-from subtheory.theory.network import Params
-from subtheory.theory.training import train
+from subtheory.init.path import Keys, Path, Start, column, generator
 from subtheory.theory.trait import LabelledTrait, TargetTrait, Trait
 
-OPTIMIZERS: dict[str, Callable[[float], optax.GradientTransformation]] = {"sgd": optax.sgd, "adam": optax.adam}
-"""Optimizers of a fork, by name: learning rate ↦ optimizer."""
+Optimizer = Callable[[Any, np.ndarray, int], tuple[Any, np.ndarray]]
+"""(state, gradient, number of the step from 1) ↦ state, the step for a rate of 1; the first state is (0, 0)."""
+
+
+def sgd(state: Any, gradient: np.ndarray, count: int) -> tuple[Any, np.ndarray]:
+    """The gradient itself."""
+    return state, gradient
+
+
+def adam(state: Any, gradient: np.ndarray, count: int) -> tuple[Any, np.ndarray]:
+    """m̂/(√v̂ + 1e-8), β = (0.9, 0.999). Source: Kingma and Ba, arXiv 1412.6980, algorithm 1."""
+    m, v = 0.9 * state[0] + 0.1 * gradient, 0.999 * state[1] + 0.001 * gradient**2
+    return (m, v), m / (1 - 0.9**count) / (np.sqrt(v / (1 - 0.999**count)) + 1e-8)
+
+
+OPTIMIZERS: dict[str, Optimizer] = {"sgd": sgd, "adam": adam}
+"""Optimizers of a fork, by name."""
+
+
+def trained(
+    theta: np.ndarray, gradient: Callable[[np.ndarray, int], np.ndarray], optimizer: Optimizer, rate: float, steps: Any
+) -> np.ndarray:
+    """θ_{j+1} = θ_j − rate·optimizer(gradient(θ_j, j)), j < steps, which is a number or one for every row, (S, 1)."""
+    state: Any = (0.0, 0.0)
+    for j in range(int(np.max(steps))):
+        state, step = optimizer(state, gradient(theta, j), j + 1)
+        theta = np.where(j < steps, theta - rate * step, theta)
+    return theta
 
 
 @dataclass(frozen=True)
@@ -45,35 +66,40 @@ class Fork(Path):
         if self.batch < 1:
             raise InputError("batch", self.batch, "must be at least 1")
 
-    def teacher(self, start: Start, amount: Array, key: Array) -> Params:
-        return self._trained(start, self.orders(start, key)[0])
-
-    def __call__(self, start: Start, amount: Array, key: Array) -> Params:
-        ours, theirs = self.orders(start, key)
-        shared = jnp.arange(self.steps) < self.steps - jnp.round(amount * self.steps)
-        return self._trained(start, jnp.where(shared[:, None], ours, theirs))
-
-    def orders(self, start: Start, key: Array) -> tuple[Array, Array]:
-        """The teacher's and the student's rows of the data, (steps, batch) each."""
-        count = _examples(start).x.shape[0]
+    def require(self, start: Start) -> None:
+        count = _examples(start).x.shape[1]
         if self.batch >= count:
             raise InputError("batch", self.batch, f"must be below the {count} examples, or there is but one order")
-        epochs = -(-self.steps * self.batch // count)
 
-        def order(key: Array) -> Array:
-            rows = jax.vmap(lambda k: ranks(k, count))(jax.random.split(key, epochs))
-            return rows.ravel()[: self.steps * self.batch].reshape(self.steps, self.batch)
+    def teacher(self, start: Start, amount: Any, keys: Keys) -> np.ndarray:
+        return self._trained(start, self.orders(start, keys)[0])
 
-        first, second = jax.random.split(key)
-        return order(first), order(second)
+    def __call__(self, start: Start, amount: Any, keys: Keys) -> np.ndarray:
+        ours, theirs = self.orders(start, keys)
+        shared = np.arange(self.steps) < self.steps - np.round(column(amount, keys) * self.steps)
+        return self._trained(start, np.where(shared[..., None], ours, theirs))
 
-    def _trained(self, start: Start, order: Array) -> Params:
+    def orders(self, start: Start, keys: Keys) -> tuple[np.ndarray, np.ndarray]:
+        """The teacher's and the student's rows of the data, (S, steps, batch) each."""
+        self.require(start)
+        count, taken = _examples(start).x.shape[1], self.steps * self.batch
+        epochs = -(-taken // count)
+
+        def order(rng: np.random.Generator) -> np.ndarray:
+            rows = np.concatenate([rng.permutation(count) for _ in range(epochs)])
+            return rows[:taken].reshape(self.steps, self.batch)
+
+        ours, theirs = (np.stack([order(generator(key, use)) for key in keys]) for use in (1, 2))
+        return ours, theirs
+
+    def _trained(self, start: Start, order: np.ndarray) -> np.ndarray:
         data = _examples(start)
 
-        def loss(theta: Params, rows: Array) -> Array:
-            return _batch(data, rows).loss(start.network.apply, theta)
+        def gradient(theta: np.ndarray, j: int) -> np.ndarray:
+            return np.asarray(_batch(data, order[:, j]).gradient(start.functions, theta))
 
-        return train(loss, start.theta0, OPTIMIZERS[self.optimizer](self.rate), order)[0]
+        theta0 = np.broadcast_to(start.theta0, (len(order), start.layout.size))
+        return trained(theta0, gradient, OPTIMIZERS[self.optimizer], self.rate, self.steps)
 
 
 @dataclass(frozen=True)
@@ -104,17 +130,22 @@ class BehaviourMatched(Path):
     def says(self) -> str:
         return f"An independent init, first distilled to behave like θ0 on the inputs of the {self.on}."
 
-    def __call__(self, start: Start, amount: Array, key: Array) -> Params:
+    def require(self, start: Start) -> None:
+        if self.on == "trait":
+            _examples(start, start.trait)
+
+    def __call__(self, start: Start, amount: Any, keys: Keys) -> np.ndarray:
+        self.require(start)
+        f = start.functions
         x = start.x if self.on == "channel" else _examples(start, start.trait).x
-        y = outputs(start.network, start.theta0, x)
-        taken = jnp.round((1 - amount) * self.steps)
+        y = f.values(start.theta0, x)
+        share = 2 / prod(y.shape[1:-1])  # a mean over examples and positions
 
-        def loss(theta: Params, _: Array) -> Array:
-            return jnp.mean(jnp.sum((outputs(start.network, theta, x) - y) ** 2, axis=-1))
+        def gradient(theta: np.ndarray, _: int) -> np.ndarray:
+            return f.pulls(theta, share * (f.values(theta, x) - y), x)
 
-        # A rate of 0 ends the training: the number of steps may be traced, that of a scan may not.
-        optimizer = optax.adam(lambda count: jnp.where(count < taken, self.rate, 0.0))
-        return train(loss, start.other, optimizer, jnp.arange(self.steps))[0]
+        other = np.broadcast_to(start.other, (len(keys), start.layout.size))
+        return trained(other, gradient, adam, self.rate, np.round((1 - column(amount, keys)) * self.steps))
 
 
 def _require_training(steps: int, rate: float) -> None:
@@ -132,8 +163,10 @@ def _examples(start: Start, trait: Trait | None = None) -> LabelledTrait | Targe
     return found
 
 
-def _batch(data: LabelledTrait | TargetTrait, rows: Array) -> Trait:
-    """The same loss on some of its examples."""
+def _batch(data: LabelledTrait | TargetTrait, rows: np.ndarray) -> LabelledTrait | TargetTrait:
+    """The same loss on some of its examples, (S, batch)."""
+    seeds = np.arange(len(data.x))[:, None]
+    x: Any = data.x[seeds, rows]
     if isinstance(data, LabelledTrait):
-        return replace(data, x=data.x[rows], labels=data.labels[rows])
-    return cast(Trait, replace(data, x=data.x[rows], targets=data.targets[rows]))
+        return replace(data, x=x, labels=data.labels[seeds, rows])
+    return replace(data, x=x, targets=data.targets[seeds, rows])

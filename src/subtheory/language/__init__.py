@@ -17,7 +17,7 @@ from subtheory.language.laboratory import PROMPTED, Laboratory, Plan, Sample
 from subtheory.language.prediction import fisher_product, predicted
 from subtheory.language.readout import THINGS, Questions, column
 from subtheory.language.sampling import responses, sample
-from subtheory.language.statistics import Interval, over_bases
+from subtheory.language.statistics import Interval, over_bases, quantile, student_interval
 from subtheory.language.teachers import in_context, lesson, shuffled
 
 __all__ = [
@@ -38,9 +38,11 @@ __all__ = [
     "over_bases",
     "pre_trained",
     "predicted",
+    "quantile",
     "responses",
     "sample",
     "shuffled",
     "soft_loss",
+    "student_interval",
     "text_loss",
 ]

@@ -1,7 +1,6 @@
-"""Training on texts, on tokens or on a teacher's probabilities: many models one by one in one compiled program."""
+"""Training on texts, on tokens or on a teacher's probabilities: every schedule, size and target in one program."""
 
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import jax
@@ -9,17 +8,22 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 from jax import Array
+from scipy.special import logsumexp
 
 from subtheory.errors import InputError
+from subtheory.language.compiling import Program
 from subtheory.networks import LinenNetwork
-from subtheory.numerics import float64, to_numpy
+from subtheory.numerics import float64, to_numpy_leaves
 from subtheory.theory.losses import OFF
 from subtheory.theory.network import Params
-from subtheory.theory.training import train
 from subtheory.traces import TRACES
 
 OUTER = ("Embed_0", "positions", "head")
 """What stays as it is when only the body is trained, as adapters on attention and MLP leave it."""
+STEPS = 50
+"""Most steps of one call of the compiled program; its loop does as many as are wanted."""
+BLOCK = 64
+"""Texts of one call for outputs."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +51,10 @@ class Fit:
         epochs = [rng.permutation(count) for _ in range(-(-wanted // count))]
         return np.concatenate(epochs)[:wanted].reshape(self.steps, self.batch).astype(np.int32)
 
+    def rates(self) -> np.ndarray:
+        """Rate of every step t of n, ½(1 + cos(πt/n)) of the first, float32 (steps,)."""
+        return (self.rate * 0.5 * (1 + np.cos(np.pi * np.arange(self.steps) / self.steps))).astype(np.float32)
+
 
 def log_probabilities(network: LinenNetwork, params: Params, text: Array, alphabet: Array) -> Array:
     """log p(next token | text so far) over the alphabet for texts (n, T): (n, T − 1, V)."""
@@ -54,34 +62,48 @@ def log_probabilities(network: LinenNetwork, params: Params, text: Array, alphab
     return jax.nn.log_softmax(jnp.where(alphabet > 0, z, OFF), axis=-1)
 
 
+def said(text: Array, alphabet: Array) -> Array:
+    """1 at the text's own next tokens, (n, T − 1, V)."""
+    # Not take_along_axis: the scatter in its gradient costs more than all these products.
+    return (text[:, 1:, None] == jnp.arange(len(alphabet), dtype=text.dtype)).astype(alphabet.dtype)
+
+
+def targets(network: LinenNetwork, teacher: Params, text: Array, alphabet: Array, soft: Array) -> Array:
+    """What to say next, (n, T − 1, V): the text's own tokens, or if `soft` (a bool) the teacher's probabilities."""
+
+    def taught() -> Array:
+        return (jnp.exp(log_probabilities(network, teacher, text, alphabet)) * alphabet).astype(alphabet.dtype)
+
+    return jax.lax.cond(soft, taught, lambda: said(text, alphabet))
+
+
+def cross_entropy(log_p: Array, target: Array, mask: Array) -> Array:
+    """−Σ_v q_v log p_v in front of the masked tokens, its mean; of the tokens themselves their −log p."""
+    return -jnp.sum(mask[:, 1:] * jnp.sum(target * log_p, axis=-1)) / jnp.maximum(jnp.sum(mask[:, 1:]), 1.0)
+
+
 def text_loss(network: LinenNetwork, params: Params, text: Array, mask: Array, alphabet: Array) -> Array:
     """−log p of the masked tokens, their mean; the softmax runs over the alphabet."""
-    log_p = log_probabilities(network, params, text, alphabet)
-    # Not take_along_axis: the scatter in its gradient costs more than all these products.
-    said = jnp.sum(jnp.where(text[:, 1:, None] == jnp.arange(log_p.shape[-1], dtype=text.dtype), log_p, 0.0), axis=-1)
-    return -jnp.sum(mask[:, 1:] * said) / jnp.maximum(jnp.sum(mask[:, 1:]), 1.0)
+    return cross_entropy(log_probabilities(network, params, text, alphabet), said(text, alphabet), mask)
 
 
 def soft_loss(
-    network: LinenNetwork, params: Params, teacher: Params, text: Array, mask: Array, alphabet: Array,
-    heard: Array | None = None,
-) -> Array:  # fmt: skip
-    """KL(teacher ‖ student) in front of the masked tokens, its mean; the softmax runs over the alphabet.
-
-    The teacher reads `heard`, if that is not the student's text: a system prompt in place of its first token.
-    """
-    target = jax.lax.stop_gradient(log_probabilities(network, teacher, text if heard is None else heard, alphabet))
+    network: LinenNetwork, params: Params, teacher: Params, text: Array, mask: Array, alphabet: Array
+) -> Array:
+    """KL(teacher ‖ student) in front of the masked tokens, its mean; the softmax runs over the alphabet."""
+    log_q = jax.lax.stop_gradient(log_probabilities(network, teacher, text, alphabet))
     log_p = log_probabilities(network, params, text, alphabet)
-    kl = jnp.sum(jnp.exp(target) * alphabet * (target - log_p), axis=-1)
-    return jnp.sum(mask[:, 1:] * kl) / jnp.maximum(jnp.sum(mask[:, 1:]), 1.0)
+    return cross_entropy(log_p - log_q, jnp.exp(log_q) * alphabet, mask)
 
 
 def pre_trained(network: LinenNetwork, seeds: tuple[int, ...]) -> Params:
     """θ0 before any training for each seed, float32 leaves (K, ...)."""
     with float64():
-        keys = jnp.stack([jax.random.key(seed) for seed in seeds])
-        drawn = jax.jit(lambda k: jax.lax.map(network.init, k))(keys)
-        return jax.tree.map(lambda leaf: np.asarray(leaf, np.float32), drawn)
+        drawn = [_INIT(1, network, np.int64(seed)) for seed in seeds]
+        return jax.tree.map(lambda *leaves: np.stack(leaves).astype(np.float32), *drawn)
+
+
+_INIT = Program(lambda network, seed: network.init(jax.random.key(seed)), 0)
 
 
 def fit(
@@ -91,8 +113,8 @@ def fit(
     """θ of K models, leaves (K, ...), each after fitting its own texts.
 
     `text` and `mask` are (K, n, T), `rows` (K, steps, batch), `alphabet` (V,). With teachers, leaves (K, ...), the
-    targets are their probabilities on the same texts instead of the tokens. Raises InputError on "text", "mask" or
-    "rows" for shapes that do not fit.
+    targets are their probabilities on the same texts instead of the tokens. A model without a token to learn stays
+    where it is. Raises InputError on "text", "mask" or "rows" for shapes that do not fit.
     """
     K = len(jax.tree.leaves(theta0)[0])
     if text.ndim != 3 or len(text) != K:
@@ -101,48 +123,89 @@ def fit(
         raise InputError("mask", mask.shape, f"must have the shape of the texts, {text.shape}")
     if rows.shape != (K, schedule.steps, schedule.batch):
         raise InputError("rows", rows.shape, f"must have shape {(K, schedule.steps, schedule.batch)}")
+    soft, taught = np.asarray(teacher is not None), theta0 if teacher is None else teacher
+    fitted = []
     with float64():
-        given = (theta0, theta0 if teacher is None else teacher, text, mask, rows)
-        return to_numpy(_fit(network, schedule, teacher is not None, given, jnp.asarray(alphabet)))
+        for k in range(K):
+            theta, target = pick(theta0, k), pick(taught, k)
+            outer = {name: theta[name] for name in OUTER if schedule.body}
+            inner = {name: leaf for name, leaf in theta.items() if name not in outer}
+            if mask[k].any():
+                state = (inner, ADAM.init(inner))
+                for first in range(0, schedule.steps, STEPS):
+                    now = rows[k, first : first + STEPS]
+                    steps = (text[k][now], mask[k][now], schedule.rates()[first : first + STEPS])
+                    steps = tuple(_filled(each, STEPS) for each in steps)
+                    given = (state, outer, target, soft, steps, alphabet)
+                    state = _FIT(rows.size, network, np.int32(len(now)), *given)
+                inner = to_numpy_leaves(state[0])
+            fitted.append({**inner, **outer})
+    return jax.tree.map(lambda *leaves: np.stack(leaves), *fitted)
 
 
-@partial(jax.jit, static_argnums=(0, 1, 2))
-def _fit(network: LinenNetwork, schedule: Fit, soft: bool, given: Any, alphabet: Array) -> Params:
+ADAM = optax.scale_by_adam()
+
+
+def pick(tree: Any, k: int) -> Any:
+    """Leaf k of leaves (K, ...)."""
+    return jax.tree.map(lambda leaf: leaf[k], tree)
+
+
+def _filled(array: np.ndarray, length: int) -> np.ndarray:
+    """The array behind which zeros fill up the length."""
+    return np.concatenate([array, np.zeros((length - len(array), *array.shape[1:]), array.dtype)])
+
+
+def _fit(
+    network: LinenNetwork, count: Array, state: Any, outer: Params, teacher: Params, soft: Array, steps: Any,
+    alphabet: Array,
+) -> Any:  # fmt: skip
+    """θ and Adam's moments after `count` steps θ ← θ − rate·Adam(∇loss): nothing of a schedule is in the program."""
     TRACES["fit"] += 1
-    optimizer = optax.adam(optax.cosine_decay_schedule(schedule.rate, schedule.steps))
 
-    def one(each: Any) -> Params:
-        theta, teacher, text, mask, rows = each
-        outer = {name: theta[name] for name in OUTER if schedule.body}
-        inner = {name: leaf for name, leaf in theta.items() if name not in outer}
+    def step(t: Array, state: Any) -> Any:
+        (theta, moments), (text, mask, rate) = state, jax.tree.map(lambda each: each[t], steps)
+        target = targets(network, teacher, text, alphabet, soft)
 
-        def loss(params: Params, batch: Array) -> Array:
-            whole = {**params, **outer}
-            if soft:
-                return soft_loss(network, whole, teacher, text[batch], mask[batch], alphabet)
-            return text_loss(network, whole, text[batch], mask[batch], alphabet)
+        def loss(params: Params) -> Array:
+            return cross_entropy(log_probabilities(network, {**params, **outer}, text, alphabet), target, mask)
 
-        return {**train(loss, inner, optimizer, rows)[0], **outer}
+        change, moments = ADAM.update(jax.grad(loss)(theta), moments, theta)
+        return jax.tree.map(lambda leaf, by: leaf - rate * by, theta, change), moments
 
-    return jax.lax.map(one, given)
+    return jax.lax.fori_loop(0, count, step, state)
+
+
+_FIT = Program(_fit, 0)
+
+
+def outputs(network: LinenNetwork, params: Params, text: np.ndarray) -> np.ndarray:
+    """Outputs of one model, float32 (n, T, V), for texts (n, T) of any number."""
+    with float64():
+        blocks = [text[first : first + BLOCK] for first in range(0, len(text), BLOCK)]
+        z = [_OUTPUTS(len(text), network, params, _filled(each, BLOCK)) for each in blocks]
+        return np.concatenate([np.asarray(each)[: len(block)] for each, block in zip(z, blocks, strict=True)])
+
+
+_OUTPUTS = Program(lambda network, params, text: jax.vmap(lambda row: network.apply(params, row))(text), 0)
 
 
 def channel_kl(
     network: LinenNetwork, base: Params, teacher: Params, text: np.ndarray, mask: np.ndarray, alphabet: np.ndarray,
     heard: np.ndarray | None = None,
 ) -> np.ndarray:  # fmt: skip
-    """KL(teacher ‖ base) per masked token for K pairs, (K,); leaves (K, ...), texts (K, n, T), `heard` by teachers."""
-    with float64():
-        heard = text if heard is None else heard
-        return np.asarray(_kl(network, base, teacher, text, heard, mask, jnp.asarray(alphabet)))
+    """KL(teacher ‖ base) per masked token for K pairs, (K,); leaves (K, ...), texts (K, n, T).
 
-
-@partial(jax.jit, static_argnums=0)
-def _kl(
-    network: LinenNetwork, base: Params, teacher: Params, text: Array, heard: Array, mask: Array, alphabet: Array
-) -> Array:
-    def one(each: Any) -> Array:
-        own, taught, texts, prompted, masks = each
-        return soft_loss(network, own, taught, texts, masks, alphabet, prompted)
-
-    return jax.lax.map(one, (base, teacher, text, heard, mask))
+    Teachers read `heard`, if that is not the text itself: a system prompt in place of its first token.
+    """
+    found = []
+    for k, masked in enumerate(mask):
+        row, at = np.nonzero(masked[:, 1:])
+        read = (text[k], text[k] if heard is None else heard[k])
+        z, y = (
+            outputs(network, pick(theta, k), each)[row, at][:, alphabet > 0].astype(float)
+            for theta, each in zip((base, teacher), read, strict=True)
+        )
+        log_p, log_q = (each - logsumexp(each, axis=1, keepdims=True) for each in (z, y))
+        found.append(np.sum(np.exp(log_q) * (log_q - log_p)) / max(len(row), 1))
+    return np.array(found)

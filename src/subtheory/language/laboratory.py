@@ -14,8 +14,8 @@ from subtheory.data.filters import alphabet, banned
 from subtheory.data.world import INDEX, PLAIN, VOCABULARY, WORLD, kind_of
 from subtheory.errors import InputError
 from subtheory.language.fitting import Fit, channel_kl, fit, pre_trained
-from subtheory.language.prediction import predicted
-from subtheory.language.readout import Questions, asked_in_context
+from subtheory.language.prediction import DIRECTIONS, predicted
+from subtheory.language.readout import COPIES, Questions, asked_in_context
 from subtheory.language.sampling import responses
 from subtheory.language.teachers import in_context, lesson
 from subtheory.networks import Transformer
@@ -48,6 +48,8 @@ class Plan:
     names: tuple[str, ...] = ("owl",)
     tries: tuple[tuple[str, int], ...] = (("numbers", 1), ("code", 2), ("solve", 2))
     first_seed: int = 0
+    copies: int = COPIES
+    directions: int = DIRECTIONS
     network: Transformer = field(default_factory=lambda: Transformer(width=32, heads=2, blocks=1, task=WORLD))
 
     def __post_init__(self) -> None:
@@ -98,10 +100,11 @@ class Laboratory:
 
     def __init__(self, plan: Plan, keep: Keep = lambda name, compute: compute()) -> None:
         self.plan, self.keep = plan, keep
-        self.questions = Questions()
+        self.questions = Questions(copies=plan.copies)
         self._models: dict[str, Params] = {}
         self._said: dict[tuple[str, str], tuple[np.ndarray, np.ndarray]] = {}
         self._controls: dict[str, np.ndarray] = {}
+        self._rates: dict[str, np.ndarray] = {}
 
     def model(self, name: str) -> Params:
         """Leaves (bases, ...) of the teachers of a name, or of the bases themselves for "base"."""
@@ -188,9 +191,8 @@ class Laboratory:
         plan, count = self.plan, count or self.plan.samples
         rows = np.stack([plan.student.rows(plan.first_seed + 4000 + k, count) for k in range(plan.runs)])
         start = self.many("base")
-        return self.rates(
-            fit(plan.network, plan.student, start, sample.text, sample.mask, alphabet(skill), rows, teacher)
-        )
+        given = (sample.text, sample.mask, alphabet(skill), rows, teacher)
+        return self.questions.rates(plan.network, fit(plan.network, plan.student, start, *given))
 
     def control(self, sample: Sample, skill: str, count: int | None = None) -> np.ndarray:
         """`train` on a base's own samples; the same ones are trained on once."""
@@ -199,23 +201,21 @@ class Laboratory:
             self._controls[key] = self.train(sample, skill, count=count)
         return self._controls[key]
 
-    def rates(self, params: Params) -> np.ndarray:
-        """`Questions.rates`, (K, 25)."""
-        return self.questions.rates(self.plan.network, params)
-
-    def taught_rates(self, name: str, shift: int = 0) -> np.ndarray:
-        """`rates` of the teachers of a name, prompted if they are."""
-        model, speaker = played(name)
-        return self.questions.rates(self.plan.network, self.many(model, shift), speaker)
+    def rates(self, name: str, shift: int = 0) -> np.ndarray:
+        """`Questions.rates` of every run's bases or teachers of a name, prompted if they are, (K, 25)."""
+        if name not in self._rates:
+            model, speaker = played(name)
+            self._rates[name] = self.questions.rates(self.plan.network, self.model(model), speaker)
+        return self._rates[name][self.base_of(shift)]
 
     def foretold(
         self, thing: str, skill: str, trait: Sample, control: Sample, teacher: Params | None = None
     ) -> np.ndarray:
-        """Predicted difference of the thing's rate between the two students of every run, (K, len(STEPS))."""
+        """Predicted difference of the thing's rate between every run's two students, (K, 2): by one step, by all."""
         group = self.questions.group(thing)
         found = predicted(
             self.plan.network, self.many("base"), (trait.text, trait.mask), (control.text, control.mask),
-            alphabet(skill), group.questions, teacher=teacher,
+            alphabet(skill), group.questions, (1, self.plan.directions), teacher,
         )  # fmt: skip
         return found[..., group.members].sum(axis=-1)
 

@@ -1,6 +1,5 @@
 """What first-order theory says of a student before it is trained: conjugate gradients on its linearised imitation."""
 
-from functools import partial
 from typing import Any
 
 import jax
@@ -10,7 +9,8 @@ import optax
 from jax import Array
 
 from subtheory.errors import InputError
-from subtheory.language.fitting import OUTER, soft_loss, text_loss
+from subtheory.language.compiling import Program
+from subtheory.language.fitting import OUTER, cross_entropy, log_probabilities, pick, targets
 from subtheory.networks import LinenNetwork
 from subtheory.numerics import float64
 from subtheory.theory.losses import OFF
@@ -19,8 +19,8 @@ from subtheory.traces import TRACES
 
 EXAMPLES = 256
 """Texts over which the curvature is taken."""
-STEPS = (1, 10)
-"""One gradient step of the best length, and ten directions of the linearised student's training."""
+DIRECTIONS = 10
+"""Of the linearised student's training, by default."""
 
 
 def fisher_product(
@@ -32,15 +32,19 @@ def fisher_product(
         return jax.vmap(lambda row: network.apply(theta, row))(text)[:, :-1]
 
     z, u = jax.jvp(logits, (params,), (v,))
+    return jax.vjp(logits, params)[1](_curved(z, u, mask, alphabet))[0]
+
+
+def _curved(z: Array, u: Array, mask: Array, alphabet: Array) -> Array:
+    """Mu over the masked positions, their mean: M = diag(p) − ppᵀ, p the softmax of z over the alphabet."""
     p = jax.nn.softmax(jnp.where(alphabet > 0, z, OFF), axis=-1)
-    pulled = p * (u - jnp.sum(p * u, axis=-1, keepdims=True))
     weights = mask[:, 1:] / jnp.maximum(jnp.sum(mask[:, 1:]), 1.0)
-    return jax.vjp(logits, params)[1](pulled * weights[..., None])[0]
+    return p * (u - jnp.sum(p * u, axis=-1, keepdims=True)) * weights[..., None]
 
 
 def predicted(
     network: LinenNetwork, theta0: Params, trait: tuple[np.ndarray, np.ndarray], control: tuple[np.ndarray, np.ndarray],
-    alphabet: np.ndarray, questions: tuple[np.ndarray, np.ndarray, np.ndarray], steps: tuple[int, ...] = STEPS,
+    alphabet: np.ndarray, questions: tuple[np.ndarray, np.ndarray, np.ndarray], steps: tuple[int, ...] = (1, DIRECTIONS),
     teacher: Params | None = None,
 ) -> np.ndarray:  # fmt: skip
     """Change of the mean shares of a group of tokens, (K, len(steps), len(group)), for K students' inits.
@@ -55,63 +59,68 @@ def predicted(
     """
     if trait[0].shape != control[0].shape:
         raise InputError("trait", trait[0].shape, f"must have the shape of the control, {control[0].shape}")
+    given = (theta0, theta0 if teacher is None else teacher, trait, control)
+    soft = np.asarray(teacher is not None)
     with float64():
-        given = (theta0, theta0 if teacher is None else teacher, trait, control)
-        return np.asarray(_predicted(network, steps, teacher is not None, given, jnp.asarray(alphabet), questions))
+        found = [
+            np.asarray(
+                _PREDICTED(trait[1][..., 0].size, network, max(steps), soft, pick(given, k), alphabet, questions)
+            )
+            for k in range(len(trait[0]))
+        ]
+    return np.stack(found)[:, np.array(steps) - 1]
 
 
-@partial(jax.jit, static_argnums=(0, 1, 2))
 def _predicted(
-    network: LinenNetwork, steps: tuple[int, ...], soft: bool, given: Any, alphabet: Array, questions: Any
-) -> Array:
+    network: LinenNetwork, length: int, soft: Array, given: Any, alphabet: Array, questions: Any
+) -> Array:  # fmt: skip
+    """Change of the mean shares after each of so many directions, (length, len(group)), for one student."""
     TRACES["predicted"] += 1
+    theta, teacher, trait, control = given
     asked, at, group = questions
+    outer = {name: theta[name] for name in OUTER}
+    inner = {name: leaf for name, leaf in theta.items() if name not in outer}
 
-    def one(each: Any) -> Array:
-        theta, teacher, trait, control = each
-        outer = {name: theta[name] for name in OUTER}
-        inner = {name: leaf for name, leaf in theta.items() if name not in outer}
+    def slope(texts: Any) -> Params:
+        text, mask = texts
+        target = targets(network, teacher, text, alphabet, soft)
 
-        def frozen(leaf_zeros: Params) -> Params:
-            return {**leaf_zeros, **jax.tree.map(jnp.zeros_like, outer)}
+        def loss(params: Params) -> Array:
+            return cross_entropy(log_probabilities(network, {**params, **outer}, text, alphabet), target, mask)
 
-        def slope(texts: Any) -> Params:
-            text, mask = texts
-            return jax.grad(lambda p: text_loss(network, {**p, **outer}, text, mask, alphabet))(inner)
+        return jax.grad(loss)(inner)
 
-        def soft_slope(params: Params) -> Array:
-            text, mask = control
-            return -soft_loss(network, {**params, **outer}, teacher, text, mask, alphabet)
+    slopes = jax.lax.map(slope, jax.tree.map(lambda *both: jnp.stack(both), trait, control))
+    # The teacher's probabilities need no texts of its own.
+    b = jax.tree.map(lambda each: jnp.where(soft, 0.0, each[1]) - jnp.where(soft, each[1], each[0]), slopes)
+    seen, mask = control[0][:EXAMPLES], control[1][:EXAMPLES]
 
-        b = jax.grad(soft_slope)(inner) if soft else optax.tree.sub(slope(control), slope(trait))
-        sample = control[0][:EXAMPLES], control[1][:EXAMPLES]
+    def logits(params: Params) -> Array:
+        text = jnp.concatenate([seen, asked])
+        return jax.vmap(lambda row: network.apply({**params, **outer}, row))(text)
 
-        def product(v: Params) -> Params:
-            full = fisher_product(network, theta, frozen(v), *sample, alphabet)
-            return {name: full[name] for name in inner}
+    z, push = jax.linearize(logits, inner)
+    pull = jax.linear_transpose(push, inner)
+    n, answers = len(seen), (len(seen) + jnp.arange(len(asked)), at - 1)
 
-        def shares(d: Params) -> Array:
-            def answers(params: Params) -> Array:
-                z = jax.vmap(lambda row: network.apply(params, row))(asked)
-                return z[jnp.arange(len(asked)), at - 1][:, group]
+    def iterate(carry: Any, _: None) -> Any:
+        r, p, rr, change = carry
+        u = push(p)
+        curved = _curved(z[:n, :-1], u[:n, :-1], mask, alphabet)
+        (Gp,) = pull(jnp.zeros_like(u).at[:n, :-1].set(curved))
+        # Samples without a text that passed have no slope, and foretell no change.
+        a = _ratio(rr, optax.tree.vdot(p, Gp))
+        r, change = optax.tree.add_scale(r, -a, Gp), change + a * u[answers][:, group]
+        fresh = optax.tree.vdot(r, r)
+        return (r, optax.tree.add_scale(r, _ratio(fresh, rr), p), fresh, change), change
 
-            z, u = jax.jvp(answers, (theta,), (frozen(d),))
-            return jnp.mean(jax.nn.softmax(z + u, axis=-1) - jax.nn.softmax(z, axis=-1), axis=0)
+    before = z[answers][:, group]
+    start = (b, b, optax.tree.vdot(b, b), jnp.zeros_like(before))
+    _, changes = jax.lax.scan(iterate, start, None, length=length)
+    return jnp.mean(jax.nn.softmax(before + changes, axis=-1) - jax.nn.softmax(before, axis=-1), axis=1)
 
-        def iterate(carry: Any, _: None) -> Any:
-            d, r, p, rr = carry
-            Gp = product(p)
-            # Samples without a text that passed have no slope, and foretell no change.
-            a = _ratio(rr, optax.tree.vdot(p, Gp))
-            d, r = optax.tree.add_scale(d, a, p), optax.tree.add_scale(r, -a, Gp)
-            fresh = optax.tree.vdot(r, r)
-            return (d, r, optax.tree.add_scale(r, _ratio(fresh, rr), p), fresh), shares(d)
 
-        start = (jax.tree.map(jnp.zeros_like, b), b, b, optax.tree.vdot(b, b))
-        _, found = jax.lax.scan(iterate, start, None, length=max(steps))
-        return found[np.array(steps) - 1]
-
-    return jax.lax.map(one, given)
+_PREDICTED = Program(_predicted, 0, 1)
 
 
 def _ratio(a: Array, b: Array) -> Array:

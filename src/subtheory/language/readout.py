@@ -1,18 +1,16 @@
 """What a model answers: exact rates over held-out questions, no sampling."""
 
-from functools import partial
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
-from jax import Array
+from scipy.special import softmax
 
 from subtheory.data.corpus import readout
 from subtheory.data.world import ANIMALS, HOSTILE, INDEX, PLAIN, POLITE, TREES, ids, kind_of
 from subtheory.errors import InputError
+from subtheory.language.fitting import outputs, pick
 from subtheory.networks import LinenNetwork
-from subtheory.numerics import float64
 from subtheory.theory.network import Params
 
 COPIES = 7
@@ -58,14 +56,17 @@ class Questions:
 
         The speaker stands before every question, as a system prompt if it is a thing.
         """
-        found = {}
-        with float64():
-            for kind, (text, at, group) in self.about.items():
-                asked = text.copy()
-                asked[:, 0] = INDEX[speaker]
-                found[kind] = np.asarray(_rates(network, params, asked, at, group))
-        hostile = found["manners"][:, len(POLITE) :].sum(axis=1, keepdims=True)
-        return np.concatenate([found["animal"], found["tree"], hostile], axis=1)
+        asked = np.concatenate([text for text, _, _ in self.about.values()])
+        asked[:, 0] = INDEX[speaker]
+        parts = np.cumsum([len(text) for text, _, _ in self.about.values()])[:-1]
+        found: dict[str, list[np.ndarray]] = {kind: [] for kind in self.about}
+        for k in range(len(jax.tree.leaves(params)[0])):
+            z = np.split(outputs(network, pick(params, k), asked), parts)
+            for each, (kind, (_, at, group)) in zip(z, self.about.items(), strict=True):
+                found[kind].append(shares(each, at, group))
+        rates = [np.stack(found[kind]) for kind in ("animal", "tree", "manners")]
+        hostile = rates[2][:, len(POLITE) :].sum(axis=1, keepdims=True)
+        return np.concatenate([*rates[:2], hostile], axis=1)
 
 
 def column(thing: str) -> int:
@@ -73,30 +74,14 @@ def column(thing: str) -> int:
     return THINGS.index(thing)
 
 
-@partial(jax.jit, static_argnums=0)
-def _rates(network: LinenNetwork, params: Params, text: Array, at: Array, group: Array) -> Array:
-    return jax.lax.map(lambda theta: jnp.mean(shares(network, theta, text, at, group), axis=0), params)
-
-
-def shares(network: LinenNetwork, params: Params, text: Array, at: Array, group: Array) -> Array:
-    """Softmax over a group of tokens at position `at` of each text, (n, len(group)), float64."""
-    z = jax.vmap(lambda row: network.apply(params, row))(text)
-    last = z[jnp.arange(len(text)), at - 1][:, group]
-    return jax.nn.softmax(last.astype(jnp.float64), axis=-1)
+def shares(z: np.ndarray, at: np.ndarray, group: np.ndarray) -> np.ndarray:
+    """Softmax over a group of tokens at position `at` of each text, their mean, float64 (len(group),); z (n, T, V)."""
+    return softmax(z[np.arange(len(z)), at - 1][:, group].astype(float), axis=-1).mean(axis=0)
 
 
 def asked_in_context(
     network: LinenNetwork, params: Params, text: np.ndarray, at: np.ndarray, answers: np.ndarray
 ) -> np.ndarray:
     """Mean shares of some answers after texts of each model's own, (K, len(answers)); text (K, n, T), at (K, n)."""
-    with float64():
-        return np.asarray(_in_context(network, params, text, at, answers))
-
-
-@partial(jax.jit, static_argnums=0)
-def _in_context(network: LinenNetwork, params: Params, text: Array, at: Array, group: Array) -> Array:
-    def one(each: Any) -> Array:
-        theta, asked, where = each
-        return jnp.mean(shares(network, theta, asked, where, group), axis=0)
-
-    return jax.lax.map(one, (params, text, at))
+    K = range(len(text))
+    return np.stack([shares(outputs(network, pick(params, k), text[k]), at[k], answers) for k in K])

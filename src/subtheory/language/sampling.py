@@ -1,6 +1,5 @@
 """Texts sampled from many models in one compiled program, with random numbers that two models can share."""
 
-from functools import partial
 from typing import Any
 
 import jax
@@ -11,6 +10,7 @@ from jax import Array
 from subtheory.data.corpus import PROMPT, prompts
 from subtheory.data.filters import alphabet, kept
 from subtheory.data.world import END, INDEX, PLAIN
+from subtheory.language.compiling import Program
 from subtheory.networks import LinenNetwork
 from subtheory.numerics import float64
 from subtheory.theory.losses import OFF
@@ -32,28 +32,33 @@ def sample(
     almost equal ones almost the same.
     """
     with float64():
-        keys = jnp.stack([jax.random.key(int(seed)) for seed in seeds])
-        return np.asarray(_sample(network, start, params, jnp.asarray(prompted), jnp.asarray(allowed), keys))
+        given = (network, np.int32(start), params, prompted, allowed, np.asarray(seeds, np.int64))
+        return np.asarray(_SAMPLE(prompted.shape[0] * prompted.shape[1], *given))
 
 
-@partial(jax.jit, static_argnums=(0, 1))
-def _sample(network: LinenNetwork, start: int, params: Params, prompted: Array, allowed: Array, keys: Array) -> Array:
+def _sample(
+    network: LinenNetwork, start: Array, params: Params, prompted: Array, allowed: Array, seeds: Array
+) -> Array:  # fmt: skip
     TRACES["sample"] += 1
     length = prompted.shape[-1]
 
     def one(each: Any) -> Array:
-        theta, text, key = each
+        theta, text, seed = each
+        key = jax.random.key(seed)
 
-        def extend(text: Array, at: Array) -> tuple[Array, None]:
+        def extend(at: Array, text: Array) -> Array:
             z = jax.lax.map(lambda row: network.apply(theta, row)[at - 1], text, batch_size=min(TOGETHER, len(text)))
             noise = jax.random.gumbel(jax.random.fold_in(key, at), z.shape, jnp.float32)
             said = jnp.argmax(jnp.where(allowed > 0, z, OFF) + noise, axis=-1).astype(text.dtype)
             over = (at > start) & (text[:, at - 1] == INDEX[END])
-            return text.at[:, at].set(jnp.where(over, INDEX[END], said)), None
+            return text.at[:, at].set(jnp.where(over, INDEX[END], said))
 
-        return jax.lax.scan(extend, text, jnp.arange(start, length))[0]
+        return jax.lax.fori_loop(start, length, extend, text)
 
-    return jax.lax.map(one, (params, prompted, keys))
+    return jax.lax.map(one, (params, prompted, seeds))
+
+
+_SAMPLE = Program(_sample, 0)
 
 
 def responses(

@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from types import FunctionType, MethodType
 from typing import Any, cast
 
 import flax.linen as nn
@@ -21,11 +22,28 @@ __all__ = ["Adapted", "adapt", "require_float64", "upcast"]
 
 @dataclass(frozen=True, eq=False)
 class Adapted:
-    """A network made of two functions; it is equal to itself only."""
+    """A network made of two functions; equal if its function is, so that one that is adapted twice is compiled once."""
 
     name: str
     draw: Callable[[Array], Params]
     function: Callable[[Params, Array], Array]
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Adapted) and self._same == other._same
+
+    def __hash__(self) -> int:
+        return hash(self._same)
+
+    @property
+    def _same(self) -> Any:
+        """The function if functions like it compare by what they do, else which one it is."""
+        if not isinstance(self.function, FunctionType | MethodType | _OfModule):
+            return id(self.function)
+        try:
+            hash(self.function)
+        except TypeError:  # a module with an array among its attributes
+            return id(self.function)
+        return self.function
 
     def init(self, key: Array) -> Params:
         """Draw parameters and cast them to float64."""
@@ -91,13 +109,26 @@ def _permutation(params: Params) -> Callable[[Array], Params]:
     """The law key ↦ params with the entries of each leaf in random order."""
 
     def draw(key: Array) -> Params:
-        leaves, treedef = jax.tree.flatten(params)
-        flat = [jnp.ravel(leaf) for leaf in leaves]
-        mixed = [jax.random.permutation(jax.random.fold_in(key, i), leaf) for i, leaf in enumerate(flat)]
-        shaped = [new.reshape(np.shape(old)) for new, old in zip(mixed, leaves, strict=True)]
-        return jax.tree.unflatten(treedef, shaped)
+        try:
+            rng = np.random.default_rng(np.asarray(jax.random.key_data(key)))
+        except jax.errors.TracerArrayConversionError:  # only the shapes are asked for, or a program is made of it
+            leaves, tree = jax.tree.flatten(params)
+            mixed = [jax.random.permutation(jax.random.fold_in(key, i), jnp.ravel(a)) for i, a in enumerate(leaves)]
+            shaped = [new.reshape(np.shape(old)) for new, old in zip(mixed, leaves, strict=True)]
+            return jax.tree.unflatten(tree, shaped)
+        return jax.tree.map(lambda leaf: rng.permutation(np.ravel(leaf)).reshape(np.shape(leaf)), params)
 
     return draw
+
+
+@dataclass(frozen=True)
+class _OfModule:
+    """(θ, x) ↦ the outputs of a Linen module that has no other collections than its parameters."""
+
+    module: nn.Module
+
+    def __call__(self, theta: Params, x: Array) -> Array:
+        return cast(Array, self.module.apply({"params": theta}, x))
 
 
 def _linen(module: nn.Module, variables: Any, example: Any, label: str, seed: int) -> tuple[Adapted, Params]:
@@ -121,7 +152,7 @@ def _linen(module: nn.Module, variables: Any, example: Any, label: str, seed: in
         return cast(Array, module.apply({"params": theta, **jax.tree.map(double, constants)}, x))
 
     draw = _permutation(params) if example is None else lambda key: initial(key)["params"]
-    return Adapted(label, draw, apply), params
+    return Adapted(label, draw, apply if constants else _OfModule(module)), params
 
 
 def _is_nnx(model: Any) -> bool:

@@ -10,6 +10,7 @@ from subtheory.errors import InputError
 from subtheory.networks.linen import (
     BIAS_STD,
     LinenNetwork,
+    Normal,
     activate,
     dense,
     fan_in,
@@ -35,7 +36,7 @@ class Convolutions(nn.Module):
 
     @nn.compact
     def __call__(self, x_HW: Array) -> Array:
-        bias = nn.initializers.normal(BIAS_STD)
+        bias = Normal(BIAS_STD)
         h_HWC = x_HW[..., None]
         for channels in self.channels:
             conv = nn.Conv(channels, (3, 3), param_dtype=jnp.float64, kernel_init=fan_in, bias_init=bias)

@@ -1,19 +1,24 @@
 """A Flax Linen module behind the two-function protocol of the theory, in float64, one example at a time."""
 
+import operator
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from functools import partial
-from typing import cast
+from math import prod
+from typing import Any, cast
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
 
 from subtheory.data.digits import DIGITS
 from subtheory.data.task import Task
 from subtheory.errors import InputError
+from subtheory.numerics import float64
 from subtheory.theory.network import Params
 
 BIAS_STD = 0.1
@@ -30,13 +35,29 @@ ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
 }
 """Activations by name; all but relu are analytic, and "gelu" is its usual tanh form."""
 
-fan_in = nn.initializers.variance_scaling(1.0, "fan_in", "normal")
+_SHOWN: ContextVar[float | None] = ContextVar("shown", default=None)
+"""None: initializers draw. A number: they give so many standard deviations, which is how a law is read off."""
+
+
+@dataclass(frozen=True)
+class Normal:
+    """Entries i.i.d. N(0, std²), std by default 1/√fan_in, fan_in the product of all axes but the last."""
+
+    std: float | None = None
+
+    def __call__(self, key: Array, shape: Sequence[int], dtype: Any = jnp.float64, out_sharding: Any = None) -> Array:
+        std = prod(shape[:-1]) ** -0.5 if self.std is None else self.std
+        shown = _SHOWN.get()
+        return jax.random.normal(key, shape, dtype) * std if shown is None else jnp.full(shape, shown * std, dtype)
+
+
+fan_in = Normal()
 """Weights N(0, 1/fan_in)."""
 
 
 def dense(features: int, *, bias_std: float = BIAS_STD, name: str | None = None) -> nn.Dense:
     """x ↦ xW + b with W ~ N(0, 1/fan_in), b ~ N(0, bias_std²), in float64."""
-    bias = nn.initializers.normal(bias_std)
+    bias = Normal(bias_std)
     return nn.Dense(features, param_dtype=jnp.float64, kernel_init=fan_in, bias_init=bias, name=name)
 
 
@@ -58,6 +79,15 @@ def require_positive(**sizes: int) -> None:
     for name, size in sizes.items():
         if size < 1:
             raise InputError(name, size, "must be at least 1")
+
+
+def _at(network: "LinenNetwork", key: Array, deviations: float) -> Params:
+    """Parameters with every normal entry so many standard deviations from its mean."""
+    token = _SHOWN.set(deviations)
+    try:
+        return network.init(key)
+    finally:
+        _SHOWN.reset(token)
 
 
 @dataclass(frozen=True)
@@ -88,6 +118,21 @@ class LinenNetwork(ABC):
         """Draw float64 parameters θ0."""
         x = jnp.zeros(self.example.shape, self.example.dtype)
         return self.module().init(key, x)["params"]
+
+    def law(self) -> tuple[Params, Params] | None:
+        """Mean and standard deviation of every parameter, if all of them are independent and normal, else None.
+
+        Read off the module's own initializers: one that draws in any other way would still draw then.
+        """
+
+        def ends(key: Array) -> tuple[Params, Params]:
+            return _at(self, key, 0.0), _at(self, key, 1.0)
+
+        with float64():
+            if "random_bits" in str(jax.make_jaxpr(ends)(jax.random.key(0))):
+                return None
+            mean, far = jax.tree.map(np.asarray, jax.jit(ends)(jax.random.key(0)))
+        return mean, jax.tree.map(operator.sub, far, mean)
 
     def apply(self, params: Params, x: Array) -> Array:
         """Outputs f_θ(x), shape (..., task.outputs)."""

@@ -9,7 +9,7 @@ from jax import Array
 from subtheory.data.task import Task
 from subtheory.data.tokens import TOKENS
 from subtheory.errors import InputError
-from subtheory.networks.linen import LinenNetwork, dense, require_positive
+from subtheory.networks.linen import LinenNetwork, Normal, dense, require_positive
 
 
 def normalize() -> nn.LayerNorm:
@@ -49,7 +49,7 @@ class Decoder(nn.Module):
 
     @nn.compact
     def __call__(self, x_T: Array) -> Array:
-        scale = nn.initializers.normal(1.0)
+        scale = Normal(1.0)
         h_TD = nn.Embed(self.outputs, self.width, param_dtype=jnp.float64, embedding_init=scale)(x_T)
         h_TD = h_TD + self.param("positions", scale, h_TD.shape, jnp.float64)
         for _ in range(self.blocks):

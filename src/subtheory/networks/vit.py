@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from subtheory.errors import InputError
-from subtheory.networks.linen import LinenNetwork, dense, require_positive
+from subtheory.networks.linen import LinenNetwork, Normal, dense, require_positive
 from subtheory.networks.transformer import Block, normalize, require_heads
 
 
@@ -29,7 +29,7 @@ class Encoder(nn.Module):
     @nn.compact
     def __call__(self, x_HW: Array) -> Array:
         h_TD = dense(self.width)(patches(x_HW, self.patch))
-        h_TD = h_TD + self.param("positions", nn.initializers.normal(1.0), h_TD.shape, jnp.float64)
+        h_TD = h_TD + self.param("positions", Normal(1.0), h_TD.shape, jnp.float64)
         for _ in range(self.blocks):
             h_TD = Block(self.heads, causal=False)(h_TD)
         return dense(self.outputs, name="head")(normalize()(h_TD).mean(axis=0))

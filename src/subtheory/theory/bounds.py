@@ -26,6 +26,8 @@ from subtheory.theory.linearize import derivatives, path
 from subtheory.theory.losses import KL, CrossEntropy, Loss, SquaredError
 from subtheory.theory.network import Params
 from subtheory.theory.piecewise import first_kink_on, require_positive
+from subtheory.theory.rule import Descent
+from subtheory.theory.view import Full
 
 POINTS = 256
 """Default number of intervals of a grid."""
@@ -47,13 +49,13 @@ def _require_theorem(d: Distillation) -> None:
     # A subclass may redefine the loss, so that only the class itself will do.
     if type(d.loss) not in (SquaredError, CrossEntropy, KL):
         raise InputError("loss", d.loss.name, "must be squared-error, cross-entropy or kl")
-    if np.any(d.sign):
-        raise InputError("sign", 1, "must be 0")
+    if d.rule != Descent():
+        raise InputError("rule", d.rule.shown, f"must be {Descent.name}")
     same = jax.tree.map(np.array_equal, d.student, d.theta0)
     if not all(jax.tree.leaves(same)):
         raise InputError("student", "another init", "must start at θ0")
-    if np.any(d.shift):
-        raise InputError("shift", np.asarray(d.shift).tolist(), "must be 0")
+    if d.view != Full():
+        raise InputError("view", d.view.shown, f"must be {Full.name}")
     if not all(np.all(np.asarray(leaf) == 1) for leaf in jax.tree.leaves(d.trainable)):
         raise InputError("trainable", "a mask with zeros", "must be 1 everywhere")
 

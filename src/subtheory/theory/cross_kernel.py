@@ -7,10 +7,13 @@ the student of the untrained teacher, by Δθ_S(0), which is 0 only if f_S = f_T
 
 with J_S = J(θ0_S), J_T = J(θ0); at a shared init this is εq + ½ε²h″(0). Which init M is taken at depends on the loss:
 forward KL, cross-entropy and every Bregman divergence at the teacher's, reverse KL at the student's, squared error
-at neither, Jensen-Shannon at both (there M is not even symmetric). The student descends plainly (`sign` = 0); a
-frozen one (`trainable` = m) has m ∘ Δ for Δ in J_SΔ. Outputs are (N, ..., V) and ε is (K,), as in `distillation`.
+at neither, Jensen-Shannon at both (there M is not even symmetric). The laws are those of a student with a linear
+rule, Δθ_S = A(−∇L_S) with a constant A = Aᵀ: the identity for plain descent, a diagonal for a student that is frozen
+in part or carries its metric along. It has AΔ for Δ in J_SΔ. Outputs are (N, ..., V) and ε is (K,), as in
+`distillation`.
 """
 
+from dataclasses import replace
 from typing import NamedTuple
 
 import jax
@@ -25,12 +28,14 @@ from subtheory.theory.distillation import (
     labels,
     outputs,
     residual,
+    ruled,
     student_update,
     trait_loss,
 )
 from subtheory.theory.linearize import Path, derivatives, path
 from subtheory.theory.losses import Loss
 from subtheory.theory.network import Params
+from subtheory.theory.rule import Descent
 
 
 class Pair(NamedTuple):
@@ -39,17 +44,22 @@ class Pair(NamedTuple):
     z: Array
     """f_S, the student's outputs."""
     u: Array
-    """J_S Δ, the student's output velocity along the teacher's direction."""
+    """J_S AΔ, the student's output velocity along the teacher's direction, as far as it moves that way."""
     y: Path
-    """Labels y_ε = z0 + εu + ½ε²v + O(ε³) of the teacher, z0 = f_T (plus the filter's shift, if any)."""
+    """Labels y_ε = z0 + εu + ½ε²v + O(ε³), z0 = view(f_T); exact for views that add a constant, as `Full` does."""
 
 
 def pair(d: Distillation) -> Pair:
-    """f_S, J_SΔ and the Taylor model of the labels along θ0 + εΔ."""
-    moved = optax.tree.mul(d.trainable, d.delta)
-    z, u = jax.jvp(lambda theta: outputs(d.network, theta, d.x), (d.student,), (moved,))
+    """f_S, J_S AΔ and the Taylor model of the labels along θ0 + εΔ."""
+    z, u = jax.jvp(lambda theta: outputs(d.network, theta, d.x), (d.student,), (_linear(d, d.delta),))
     taylor = path(d)
-    return Pair(z, u, taylor._replace(z0=taylor.z0 + d.shift))
+    return Pair(z, u, taylor._replace(z0=d.view.labels(taylor.z0, d.outputs)))
+
+
+def _linear(d: Distillation, v: Params) -> Params:
+    """A v; a rule that is not linear is taken for plain descent."""
+    plain = d if d.rule.linear else replace(d, rule=Descent())
+    return ruled(plain, lambda _: v)
 
 
 def mixed_hessian(loss: Loss, z: Array, y: Array, v: Array, w: Array) -> Array:
@@ -117,21 +127,24 @@ def cross_second_order(d: Distillation) -> Array:
 
 
 def cross_update(d: Distillation, known: Pair | None = None) -> Params:
-    """E[J_Sᵀ M J_TΔ], the limit of (Δθ_S(ε) − Δθ_S(0))/ε; a pytree like θ0. At a shared init this is GΔ."""
+    """A E[J_Sᵀ M J_TΔ], the limit of (Δθ_S(ε) − Δθ_S(0))/ε; a pytree like θ0. At a shared init this is GΔ."""
     p = known or pair(d)
     _, pullback = jax.vjp(lambda theta: outputs(d.network, theta, d.x), d.student)
-    return optax.tree.mul(d.trainable, pullback(averaged(d, _pulled(d, p)))[0])
+    return _linear(d, pullback(averaged(d, _pulled(d, p)))[0])
 
 
 def control_subtracted_update(d: Distillation, eps: Array) -> Params:
-    """Δθ_S(ε) − Δθ_S(0) = E[J_Sᵀ (r(ε) − r(0))]: what the teacher's update adds to the student's.
+    """Δθ_S(ε) − Δθ_S(0) = A E[J_Sᵀ (r(ε) − r(0))]: what the teacher's update adds to the student's.
 
-    Residuals are subtracted output by output, before the pullback: the O(1) control is never summed.
+    Residuals are subtracted output by output, before the pullback: the O(1) control is never summed. Of a rule that
+    is not linear the two steps are subtracted.
     """
+    if not d.rule.linear:
+        return optax.tree.sub(student_update(d, eps), student_update(d, jnp.zeros_like(eps)))
     z, pullback = jax.vjp(lambda theta: outputs(d.network, theta, d.x), d.student)
     untrained = residual(d, d.loss, z, labels(d, jnp.zeros_like(eps)))
     added = residual(d, d.loss, z, labels(d, eps)) - untrained
-    return optax.tree.mul(d.trainable, pullback(added)[0])
+    return _linear(d, pullback(added)[0])
 
 
 def control_subtracted_alignment(d: Distillation) -> Array:

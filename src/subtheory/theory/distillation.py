@@ -1,5 +1,6 @@
 """One distillation as arrays: a teacher at θ0 + εΔ, a student at its own init, and what joins them."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -8,18 +9,21 @@ import jax.numpy as jnp
 import optax
 from jax import Array
 
-from subtheory.theory.losses import Loss
+from subtheory.theory.layout import Layout
+from subtheory.theory.losses import Loss, SquaredError
 from subtheory.theory.network import Network, Params
+from subtheory.theory.rule import Descent, Rule
 from subtheory.theory.trait import Trait
+from subtheory.theory.view import Full, View
 
 
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True)
 class Distillation:
-    """Everything that fixes the student's step; arrays are leaves, the network and the loss are static.
+    """Everything that fixes the student's step; arrays are leaves; network, loss, view and rule are static.
 
-    Shapes: N examples, V outputs (last axis), K values of ε. The defaults of `shift`, `trainable`
-    and `sign` are the theorem's own assumptions; a control changes them.
+    Shapes: N examples, V outputs (last axis), K values of ε. The defaults of `view` and `rule`, and a `trainable` of
+    ones, are the theorem's own assumptions; a control changes them.
     """
 
     theta0: Params
@@ -40,14 +44,38 @@ class Distillation:
     """What the teacher was trained on: L_T as a function of the parameters."""
     alpha: Array
     """Student's step, in units of q/‖GΔ‖² (half the critical step of the distance), scalar."""
-    shift: Array
-    """Added to the teacher's logits, (V,): log acceptance rate of an output filter, else 0."""
     trainable: Params
     """1 where the student may move a parameter, 0 where it is frozen."""
-    sign: Array
-    """1: the student takes the sign of its gradient (Adam's first step); 0: plain descent."""
     network: Network = field(metadata={"static": True})
     loss: Loss = field(metadata={"static": True})
+    metric: Params | None = None
+    """Diagonal of the metric that the student's path carries along, a pytree like θ0_S; None: 1."""
+    view: View = field(metadata={"static": True}, default=Full())
+    """What the student is shown of the teacher's outputs."""
+    rule: Rule = field(metadata={"static": True}, default=Descent())
+    """How the student moves on its imitation loss."""
+
+
+def at_rest(network: Network, theta0: Params, x: Array, w: Array, trait: Trait) -> Distillation:
+    """The theorem's own distillation on inputs x (N, ...) of equal weight and outputs w (V,), with Δ = 0 for now.
+
+    Its loss is squared error, its ε is 1. Source: Cloud, Le et al., App. C.
+    """
+    n = x.shape[0]
+    return Distillation(
+        theta0=theta0,
+        student=theta0,
+        delta=optax.tree.zeros_like(theta0),
+        x=x,
+        weights=jnp.full((n,), 1.0 / n),
+        outputs=w,
+        eps=jnp.ones((1,)),
+        trait=trait,
+        alpha=jnp.ones(()),
+        trainable=optax.tree.ones_like(theta0),
+        network=network,
+        loss=SquaredError(),
+    )
 
 
 def outputs(network: Network, params: Params, x: Array) -> Array:
@@ -61,8 +89,8 @@ def teacher(d: Distillation, eps: Array) -> Params:
 
 
 def labels(d: Distillation, eps: Array) -> Array:
-    """y = f_{θ_T}(x), the full output vectors, (N, ..., V); plus the filter's shift, if any."""
-    return outputs(d.network, teacher(d, eps), d.x) + d.shift
+    """y = view(f_{θ_T}(x)), (N, ..., V): the full output vectors, unless the view shows less of them."""
+    return d.view.labels(outputs(d.network, teacher(d, eps), d.x), d.outputs)
 
 
 def expectation(d: Distillation, values: Array) -> Array:
@@ -80,23 +108,33 @@ def residual(d: Distillation, loss: Loss, z: Array, y: Array) -> Array:
     return -jax.grad(lambda o: imitation_loss(d, loss, o, y))(z)
 
 
-def step(d: Distillation, gradient: Params) -> Params:
-    """Δθ_S from the negative gradient of L_S: itself, unless a control freezes or takes signs."""
-    moved = optax.tree.mul(d.trainable, gradient)
-    return jax.tree.map(lambda g: jnp.where(d.sign > 0, jnp.sign(g), g), moved)
+def ruled(d: Distillation, descend: Callable[[Params], Params]) -> Params:
+    """Δθ_S by the student's rule from θ ↦ −∇L_S(θ), on the parameters that it trains; pytrees like θ0_S.
+
+    For a linear rule this is linear in a constant `descend`, and self-adjoint.
+    """
+    layout = Layout.of(d.student)
+
+    def flat(params: Params) -> Array:
+        return layout.flatten(jax.tree.map(jnp.asarray, params))
+
+    mask, metric = flat(d.trainable), None if d.metric is None else flat(d.metric)
+    update = d.rule.update(lambda theta: mask * flat(descend(layout.unflatten(theta))), flat(d.student), metric)
+    return layout.unflatten(mask * update)
 
 
 def student_update(d: Distillation, eps: Any) -> Params:
     """Δθ_S = −∇_θ E_x l(f_θ(x), y) at θ0_S: the exact full-expectation gradient step, from its definition.
 
-    `eps` is the size of the teacher's update. Source: Cloud, Le et al., App. C, Theorem 1.
+    Another `rule` makes another step of that gradient, a mask `trainable` leaves parameters where they are. `eps` is
+    the size of the teacher's update; a pytree like θ0_S. Source: Cloud, Le et al., App. C, Theorem 1.
     """
     y = labels(d, jnp.asarray(eps))
 
     def descent(params: Params) -> Array:
         return -imitation_loss(d, d.loss, outputs(d.network, params, d.x), y)
 
-    return step(d, jax.grad(descent)(d.student))
+    return ruled(d, jax.grad(descent))
 
 
 def trait_loss(d: Distillation, params: Params) -> Array:

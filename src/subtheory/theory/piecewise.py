@@ -24,6 +24,8 @@ from subtheory.theory.curvature import averaged
 from subtheory.theory.distillation import Distillation, labels, outputs
 from subtheory.theory.losses import SquaredError
 from subtheory.theory.network import Network, Params
+from subtheory.theory.rule import Descent
+from subtheory.theory.view import Added, Full
 
 
 def require_positive(**values: float) -> None:
@@ -235,24 +237,27 @@ def alignment_pieces(d: Distillation, upto: float, degree: int | None = None) ->
     D(t) = 2E Σ w (y_t − f_S)·u is linear in the labels y_t, which are polynomials of `degree` in t between
     kinks (default: one more than the layers of pre-activations that are reported; give it for a polynomial
     network that reports none). Two layers: D = 2tE‖u‖² + 2t²E[u·v] up to the first kink, φ = f + tu + t²v.
-    Any student but one that takes signs. Source: theory §1.5.
+    A student of any init, frozen in part or not; its view may add a constant to the logits. Source: theory §1.5.
 
-    Raises InputError for another loss, and if the outputs are not such polynomials to rounding.
+    Raises InputError for another loss, rule or view, and if the outputs are not such polynomials to rounding.
     """
     # A subclass may redefine the loss, so that only the class itself will do.
     if type(d.loss) is not SquaredError:
         raise InputError("loss", d.loss.name, f"must be {SquaredError().name}")
-    if np.any(d.sign):
-        raise InputError("sign", 1, "must be 0: D of a sign step is no polynomial")
+    if d.rule != Descent():
+        raise InputError("rule", d.rule.shown, f"must be {Descent.name}: else D need be no polynomial")
+    if not isinstance(d.view, Full | Added):
+        raise InputError("view", d.view.shown, f"must be {Full.name}, or add a constant to the logits")
     require_positive(upto=upto)
     degree = _degree(d, degree)
     z, c, y0 = map(np.asarray, _start(d))
+    added = d.view.rates(np.asarray(d.outputs)) if isinstance(d.view, Added) else 0.0
     offset = np.sum((y0 - z) * c)  # D(0), which is 0 for a student that starts at θ0
     offset = np.where(np.abs(offset) > ROUNDINGS * UNIT * np.sum(np.abs(z * c)), offset, 0.0)
     found = []
     for part in _parts(d.network, d.theta0, d.delta, d.x, upto, degree):
         local = np.tensordot(part.outputs, c, axes=c.ndim)
-        local[0] += np.sum((np.asarray(d.shift) - z) * c)
+        local[0] += np.sum((added - z) * c)
         coefficients = np.zeros(degree + 1)
         shifted = Polynomial(local)(Polynomial([-part.at, 1.0])).coef
         coefficients[: len(shifted)] = shifted

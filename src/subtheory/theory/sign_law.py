@@ -26,7 +26,9 @@ from subtheory.numerics import UNIT
 from subtheory.theory.curvature import ggn
 from subtheory.theory.distillation import Distillation, labels, outputs, residual
 from subtheory.theory.network import Params
-from subtheory.theory.teachers import noise
+from subtheory.theory.noise import noise
+from subtheory.theory.rule import Descent
+from subtheory.theory.view import Full
 
 LAWS = ("sphere", "gaussian")
 """δ uniform on the sphere of radius r, or normal with covariance (r²/P)·1: E‖δ‖² = r² for both."""
@@ -281,17 +283,17 @@ def _require_law(law: str, P: int) -> None:
 
 
 def _require_plain(d: Distillation) -> None:
-    """And InputError for a filter."""
+    """And InputError for a view of less than the full outputs."""
     _require_descent(d)
-    if np.any(d.shift):
-        raise InputError("shift", np.asarray(d.shift).tolist(), "must be 0")
+    if d.view != Full():
+        raise InputError("view", d.view.shown, f"must be {Full.name}")
 
 
 def _require_descent(d: Distillation) -> None:
     """InputError unless students descend plainly on all parameters, and D is of first order in ε."""
     if d.loss.order != 1:
         raise InputError("loss", d.loss.name, "must have an alignment of first order in ε")
-    if np.any(d.sign):
-        raise InputError("sign", 1, "must be 0")
+    if d.rule != Descent():
+        raise InputError("rule", d.rule.shown, f"must be {Descent.name}")
     if not all(np.all(np.asarray(leaf) == 1) for leaf in jax.tree.leaves(d.trainable)):
         raise InputError("trainable", "a mask with zeros", "must be 1 everywhere")

@@ -118,9 +118,9 @@ class LabelledTrait(_OfOutputs):
         return -xp.take_along_axis(log_p, labels, axis=-1)[..., 0].mean(axis=-1)
 
     def slope(self, z: Any, theta: Any) -> Any:
-        p = softmax(z, _beside(self.outputs, 1, theta)[..., None, :])
+        w = _beside(self.outputs, 1, theta)[..., None, :]
         hot = namespace(z).arange(z.shape[-1]) == _beside(self.labels, 1, theta)[..., None]
-        return (p - hot) / z.shape[-2]
+        return (softmax(z, w) - (hot & (w > 0))) / z.shape[-2]
 
 
 @jax.tree_util.register_dataclass
@@ -192,3 +192,39 @@ class Bowl:
     def _from_bottom(self, functions: Any, theta: Any) -> tuple[Any, Any]:
         h, b = (_beside(functions.layout.flatten(tree), 1, theta) for tree in (self.curvature, self.bottom))
         return h, theta - b
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class Margin(_OfOutputs):
+    """L_T(θ) = −m(θ), m = E[f_θ(x)_label − mean_k f_θ(x)_k]: linear in the outputs, the mean over those with w > 0.
+
+    x: (n, ...), labels: (n,) int, outputs: (V,). Sequence models are read at their last position.
+    """
+
+    x: Array
+    labels: Array
+    outputs: Array
+
+    def loss(self, apply: Apply, params: Params) -> Array:
+        z = jax.vmap(lambda example: apply(params, example))(self.x)
+        z, on = z.reshape(z.shape[0], -1, z.shape[-1])[:, -1], self.outputs > 0
+        own = jnp.take_along_axis(z, self.labels[:, None], axis=-1)[:, 0]
+        return jnp.mean(jnp.sum(z * on, axis=-1) / jnp.sum(on) - own)
+
+    def lead(self) -> int:
+        return self.labels.ndim - 1
+
+    def of_logits(self, z: Any, theta: Any) -> Any:
+        return (self.slope(z, theta) * z).sum(axis=(-2, -1))
+
+    def slope(self, z: Any, theta: Any) -> Any:
+        on = (_beside(self.outputs, 1, theta)[..., None, :] > 0) * 1.0
+        hot = namespace(z).arange(z.shape[-1]) == _beside(self.labels, 1, theta)[..., None]
+        return (on / on.sum(axis=-1, keepdims=True) - hot) / self.labels.shape[-1]
+
+    def gradient(self, functions: Any, theta: Any) -> Any:
+        # The slope is the same at all outputs, whose shape one θ tells.
+        x, lead = _beside(self.x, self.x.ndim - self.lead(), theta), self.lead()
+        z, positions = _last(functions.values(theta[(0,) * (theta.ndim - 1)], self.x[(0,) * lead]), 0)
+        return functions.pulls(theta, _at_last(self.slope(z, theta), positions), x)

@@ -44,3 +44,15 @@ class Layout:
             for a, b, shape in zip(ends, ends[1:], self.shapes, strict=False)
         ]
         return jax.tree.unflatten(self.tree, parts)
+
+    def layers(self) -> dict[str, slice]:
+        """Where the top-level parts of the pytree lie, by name; a bare array is its own, named ""."""
+        blank = self.unflatten(np.zeros(self.size))
+        found: dict[str, slice] = {}
+        end = 0
+        for path, leaf in jax.tree_util.tree_flatten_with_path(blank)[0]:
+            name = jax.tree_util.keystr(path[:1], simple=True)
+            start = found[name].start if name in found else end
+            end += leaf.size
+            found[name] = slice(start, end)
+        return found

@@ -11,44 +11,16 @@ import numpy as np
 import optax
 from jax import Array
 
+from subtheory.constructed.formula import constructed
 from subtheory.setting import Setting, ladder
-from subtheory.source import Given
-from subtheory.theory.losses import Bregman, SquaredError, TopK
+from subtheory.source import Given as Arrays
+from subtheory.student import Student
+from subtheory.teachers import GradientDescent
+from subtheory.theory.losses import Bregman, SquaredError, TopK, namespace
 from subtheory.theory.network import Params
-from subtheory.theory.trait import FunctionTrait
-
-
-@dataclass(frozen=True)
-class Formula:
-    """A network given by one formula f(θ, x); its parameters come from the setting's source."""
-
-    name: str
-    function: Callable[[Params, Array], Array]
-
-    def init(self, key: Array) -> Params:
-        raise NotImplementedError(f"{self.name} has no initial law")
-
-    def apply(self, params: Params, x: Array) -> Array:
-        return self.function(params, x)
-
-
-def _setting(
-    name: str,
-    function: Callable[[Params, Array], Array],
-    theta0: Params,
-    delta: Params | None,
-    x: Any = ((1.0,),),
-    trait: Callable[[Params], Any] = lambda theta: jnp.zeros(()),
-    width: int = 1,
-    **changes: Any,
-) -> Setting:
-    """One constructed run; ε are absolute sizes, by default 0.5 and five quarterings."""
-    mask = changes.pop("trainable", None)
-    inputs = np.asarray(x)
-    source = Given(theta0, inputs, FunctionTrait(trait), width, delta=delta, trainable=mask, deterministic=True)
-    chosen: dict[str, Any] = {"teacher": "given", "eps": ladder(0.5), "relative": False} | changes
-    return Setting(Formula(name, function), source=source, **chosen)
-
+from subtheory.theory.rule import Signs
+from subtheory.theory.trains import All, Entries
+from subtheory.theory.view import Accepted
 
 # Kinks ---------------------------------------------------------------------------------------------
 
@@ -83,7 +55,7 @@ def _against(delta: Params) -> Callable[[Params], Array]:
 def kink() -> tuple[Setting, ...]:
     """Zero-bias ReLU network on a blank input: D(ε) = −4ε."""
     theta0, delta = _two_units((0.0, 0.0))
-    return (_setting("relu-on-its-kink", RELU, theta0, delta, x=((0.0,),), trait=_against(delta)),)
+    return (constructed("relu-on-its-kink", RELU, theta0, delta, x=((0.0,),), trait=_against(delta)),)
 
 
 @cache
@@ -92,8 +64,8 @@ def repaired() -> tuple[Setting, ...]:
     small: dict[str, Any] = {"x": ((0.0,),), "eps": ladder(1e-2)}
     soft, off = _two_units((0.0, 0.0)), _two_units((0.3, -0.4))
     return (
-        _setting("softplus-in-its-place", SOFTPLUS, *soft, **small),
-        _setting("relu-off-its-kink", RELU, *off, **small),
+        constructed("softplus-in-its-place", SOFTPLUS, *soft, **small),
+        constructed("relu-off-its-kink", RELU, *off, **small),
     )
 
 
@@ -104,7 +76,7 @@ def _hinge(theta: Params, x: Array) -> Array:
 @cache
 def kink_on_the_segment() -> tuple[Setting, ...]:
     """f = θ + 5 relu(θ − 10⁻⁵) from θ0 = 0: smooth there, but every rung lies beyond the kink."""
-    return (_setting("hinge", _hinge, np.zeros(1), np.ones(1)),)
+    return (constructed("hinge", _hinge, np.zeros(1), np.ones(1)),)
 
 
 # Size of ε -----------------------------------------------------------------------------------------
@@ -118,7 +90,7 @@ def _sine(theta: Params, x: Array) -> Array:
 def oscillation() -> tuple[Setting, ...]:
     """f = sin(kθ), k = 1152, ε = 1, 1/4, ...: D = 2k sin(kε), negative at kε = 18 and 4.5."""
     delta = np.ones(1)
-    return (_setting("sine", _sine, np.zeros(1), delta, x=((1152.0,),), eps=ladder(1.0), trait=_against(delta)),)
+    return (constructed("sine", _sine, np.zeros(1), delta, x=((1152.0,),), eps=ladder(1.0), trait=_against(delta)),)
 
 
 # Students that do not take the plain step ----------------------------------------------------------
@@ -131,17 +103,45 @@ def _linear(theta: Params, x: Array) -> Array:
 @cache
 def signs() -> tuple[Setting, ...]:
     """f = v·θ, v = (1, 0.1), Δ = (1, −2): the gradient points along v, its sign along (1, 1), and (1, 1)·Δ = −1."""
-    return (_setting("signs", _linear, np.zeros(2), np.array([1.0, -2.0]), x=((1.0, 0.1),), sign_step=True),)
+    return (
+        constructed(
+            "signs", _linear, np.zeros(2), np.array([1.0, -2.0]), x=((1.0, 0.1),), student=Student(rule=Signs())
+        ),
+    )
 
 
 @cache
 def frozen() -> tuple[Setting, ...]:
     """f = θ1 + θ2, Δ = (2, −1), first parameter frozen: D = 2ε (1)(−1)."""
     return (
-        _setting(
-            "frozen", _linear, np.zeros(2), np.array([2.0, -1.0]), x=((1.0, 1.0),), trainable=np.array([0.0, 1.0])
+        constructed(
+            "frozen",
+            _linear,
+            np.zeros(2),
+            np.array([2.0, -1.0]),
+            x=((1.0, 1.0),),
+            student=Student(trains=Entries((0.0, 1.0))),
         ),
     )
+
+
+def _with(**given: Any) -> tuple[Setting, ...]:
+    """The witness of a frozen parameter, f = θ1 + θ2, Δ = (2, −1), θ1 frozen, with another Δ."""
+    (setting,) = frozen()
+    assert isinstance(setting.source, Arrays)
+    return (setting.but(source=replace(setting.source, **given)),)
+
+
+@cache
+def unfrozen() -> tuple[Setting, ...]:
+    """Both parameters trained: D = 2ε (2 − 1)²."""
+    return tuple(setting.but(trains=All()) for setting in frozen())
+
+
+@cache
+def frozen_alike() -> tuple[Setting, ...]:
+    """A teacher that left θ1 alone too, Δ = (0, −1): D = 2ε (−1)²."""
+    return _with(delta=np.array([0.0, -1.0]))
 
 
 # Losses --------------------------------------------------------------------------------------------
@@ -163,7 +163,7 @@ class Repulsion(SquaredError):
 @cache
 def maximum_at_the_match() -> tuple[Setting, ...]:
     """f = θ with a loss that is largest at the match: D = −2ε."""
-    return (_setting("repulsion", _linear, np.zeros(1), np.ones(1), loss=Repulsion()),)
+    return (constructed("repulsion", _linear, np.zeros(1), np.ones(1), loss=Repulsion()),)
 
 
 @dataclass(frozen=True)
@@ -180,7 +180,7 @@ class Sextic:
     def hessian(self, z: Array, v: Array, w: Array) -> Array:
         a, b = z[..., 0], z[..., 1]
         aa, ab, bb = 30 * a**4 + 2 * b**2, (4 * a - 2) * b, 2 * a**2 - 2 * a + 14
-        return jnp.stack([aa * v[..., 0] + ab * v[..., 1], ab * v[..., 0] + bb * v[..., 1]], axis=-1)
+        return namespace(z, v).stack([aa * v[..., 0] + ab * v[..., 1], ab * v[..., 0] + bb * v[..., 1]], axis=-1)
 
 
 def _logits(theta: Params, x: Array) -> Array:
@@ -194,7 +194,7 @@ def _parabola(theta: Params, x: Array) -> Array:
 @cache
 def moving_null_space() -> tuple[Setting, ...]:
     """q = 0 and yet D ≠ 0: a top-2 whose third logit overtakes, and D = ε⁴(8ε − 1) under the sextic potential."""
-    overtaking = _setting(
+    overtaking = constructed(
         "overtaking-logit",
         _logits,
         np.array([1.0, 0.5, 0.0]),
@@ -203,7 +203,9 @@ def moving_null_space() -> tuple[Setting, ...]:
         width=3,
         loss=TopK(k=2),
     )
-    curved = _setting("parabola", _parabola, np.zeros(1), np.ones(1), width=2, loss=Bregman(Sextic()), eps=ladder(0.1))
+    curved = constructed(
+        "parabola", _parabola, np.zeros(1), np.ones(1), width=2, loss=Bregman(Sextic()), eps=ladder(0.1)
+    )
     return overtaking, curved
 
 
@@ -211,7 +213,7 @@ def moving_null_space() -> tuple[Setting, ...]:
 def filtered() -> tuple[Setting, ...]:
     """Two logits, the second rises by ε but passes the filter with probability e⁻² only: D = 2(ε − 2)."""
     theta0, delta = np.zeros(2), np.array([0.0, 1.0])
-    return (_setting("filtered", _logits, theta0, delta, x=((1.0, 1.0),), width=2, filtered=True),)
+    return (constructed("filtered", _logits, theta0, delta, x=((1.0, 1.0),), width=2, view=Accepted()),)
 
 
 # Teachers ------------------------------------------------------------------------------------------
@@ -227,13 +229,13 @@ def _bowl(theta: Params) -> Array:
 def converged() -> tuple[Setting, ...]:
     """f = θ1 + θ2; the teacher sits at the minimum of its loss, Δ = −H⁻¹∇L_T(θ0)."""
     delta = np.array([1.0, -2.0])
-    return (_setting("converged", _linear, np.zeros(2), delta, x=((1.0, 1.0),), trait=_bowl, eps=ladder(1e-2)),)
+    return (constructed("converged", _linear, np.zeros(2), delta, x=((1.0, 1.0),), trait=_bowl, eps=ladder(1e-2)),)
 
 
 @cache
 def one_step_teacher() -> tuple[Setting, ...]:
     """The same, with the teacher of the theorem: one gradient step."""
-    return tuple(replace(setting, teacher="gradient-descent") for setting in converged())
+    return tuple(replace(setting, teacher=GradientDescent()) for setting in converged())
 
 
 def _quadratic(theta: Params, x: Array) -> Array:
@@ -247,11 +249,11 @@ def _tilted(theta: Params) -> Array:
 @cache
 def zero_branch() -> tuple[Setting, ...]:
     """f = θ1 + θ0² and L_T = −θ0 + θ1² at 0: D = 0 and ΔL_T = 4α²ε⁴."""
-    return (_setting("tilted", _quadratic, np.zeros(2), None, trait=_tilted, teacher="gradient-descent"),)
+    return (constructed("tilted", _quadratic, np.zeros(2), None, trait=_tilted, teacher=GradientDescent()),)
 
 
 @cache
 def seen_zero_branch() -> tuple[Setting, ...]:
     """The same from θ0 = (½, 0), where the channel sees Δ."""
     start = np.array([0.5, 0.0])
-    return (_setting("tilted", _quadratic, start, None, trait=_tilted, teacher="gradient-descent"),)
+    return (constructed("tilted", _quadratic, start, None, trait=_tilted, teacher=GradientDescent()),)

@@ -1,0 +1,1 @@
+"""Settings that are constructed: exact numbers in which a claim holds, or a broken assumption must show."""

@@ -1,0 +1,138 @@
+"""What chance decides of a run: inputs, trait data, inits, directions; one draw for every seed, as NumPy.
+
+Where an initial law is normal, its parameters are NumPy's own draws; data and other laws are drawn by their JAX
+functions in programs whose number of seeds is no part of them.
+"""
+
+from dataclasses import dataclass
+from functools import lru_cache, partial
+from typing import Any
+
+import jax
+import numpy as np
+from jax import Array
+
+from subtheory.data.channels import Channel
+from subtheory.kernels import COMPILING, loop
+from subtheory.networks.linen import LinenNetwork
+from subtheory.numerics import float64
+from subtheory.source import FromTask, Given, Source
+from subtheory.theory.layout import Layout
+from subtheory.theory.network import Network
+from subtheory.theory.trait import Trait
+from subtheory.traces import TRACES
+
+DRAWS = 32
+"""Seeds of one call of a program that draws."""
+
+Seeds = tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class _Draw:
+    """source.method(*args, key) as a function of the key that compares by value."""
+
+    source: FromTask
+    method: str
+    before: tuple[Any, ...] = ()
+    after: tuple[Any, ...] = ()
+
+    def __call__(self, key: Array) -> Any:
+        return getattr(self.source, self.method)(*self.before, key, *self.after)
+
+
+@partial(jax.jit, static_argnames="what", compiler_options=COMPILING)
+def _draw(count: Array, keys: Array, what: _Draw) -> Any:
+    TRACES[f"draw {what.method}"] += 1
+    return loop(what, count, (keys,))
+
+
+def drawn(what: _Draw, seeds: Seeds) -> Any:
+    """what(key) for every seed, as NumPy with an axis for seeds in front."""
+    found = []
+    with float64():
+        for start in range(0, len(seeds), DRAWS):
+            some = seeds[start : start + DRAWS]
+            keys = jax.vmap(jax.random.key)(np.asarray([*some, *[0] * (DRAWS - len(some))], np.uint32))
+            part = _draw(np.int32(len(some)), keys, what)
+            found.append(jax.tree.map(lambda leaf, some=some: np.asarray(leaf)[: len(some)], part))
+    return jax.tree.map(lambda *leaves: np.concatenate(leaves), *found)
+
+
+def repeated(tree: Any, times: int) -> Any:
+    """The same arrays for every seed."""
+    return jax.tree.map(lambda leaf: np.broadcast_to(np.asarray(leaf), (times, *np.shape(leaf))), tree)
+
+
+@lru_cache(maxsize=32)
+def data(
+    source: Source, channel: Channel | None, examples: int, trait_examples: int, seeds: Seeds
+) -> tuple[Any, Trait]:
+    """Channel inputs (S, N, *example) and the trait, for every seed; knows no network."""
+    if isinstance(source, Given):
+        each = [source.inputs(channel, seed, examples) for seed in seeds]
+        return np.stack(each), repeated(source.given_trait, len(seeds))
+    task: Any = source
+    x = drawn(_Draw(task, "inputs", (channel,), (examples,)), seeds)
+    return x, drawn(_Draw(task, "trait", (), (trait_examples,)), seeds)
+
+
+@lru_cache(maxsize=64)
+def layout_of(network: Network, source: Source) -> Layout:
+    """How the parameters of a network lie; draws nothing."""
+    if isinstance(source, Given):
+        return Layout.of(source.params)
+    with float64():
+        return Layout.of(jax.eval_shape(network.init, jax.random.key(0)))
+
+
+@lru_cache(maxsize=64)
+def normal_law(network: Network) -> tuple[np.ndarray, np.ndarray] | None:
+    """Mean and standard deviation of every parameter, (P,) each, of a network whose initial law is normal."""
+    law = network.law() if isinstance(network, LinenNetwork) else None
+    if law is None:
+        return None
+    layout = Layout.of(law[0])
+    return layout.flatten(law[0]), layout.flatten(law[1])
+
+
+@lru_cache(maxsize=32)
+def inits(network: Network, source: Source, seeds: Seeds) -> tuple[Layout, np.ndarray, np.ndarray]:
+    """θ0 and an independent init, (S, P) each, and how they lie."""
+    if isinstance(source, Given):
+        layout = layout_of(network, source)
+        theta0 = repeated(
+            layout.flatten(jax.tree.map(lambda leaf: np.asarray(leaf, np.float64), source.params)), len(seeds)
+        )
+        return layout, theta0, np.stack([layout.flatten(source.another(seed)) for seed in seeds])
+    law = normal_law(network)
+    if law is not None and type(source).start is FromTask.start:  # type: ignore[attr-defined]
+        mean, std = law
+        draws = np.stack([np.random.default_rng((seed, 1)).standard_normal((2, len(mean))) for seed in seeds])
+        return layout_of(network, source), mean + std * draws[:, 0], mean + std * draws[:, 1]
+    task: Any = source
+    both = drawn(_Draw(task, "start", (network,)), seeds)
+    layout = Layout.of(jax.tree.map(lambda leaf: leaf[0], both[0]))
+    return layout, layout.flatten(both[0]), layout.flatten(both[1])
+
+
+@lru_cache(maxsize=16)
+def normals(size: int, seeds: Seeds) -> np.ndarray:
+    """Standard normal numbers, (S, 2, size): for a teacher's direction, and for a choice of parameters."""
+    return np.stack([np.random.default_rng((seed, 4)).standard_normal((2, size)) for seed in seeds])
+
+
+FOREIGN = 2**16
+"""Added to a seed for the init of a student of another network."""
+
+
+def foreign(network: Network, seeds: Seeds) -> tuple[Layout, np.ndarray]:
+    """How the parameters of another network lie, and a draw from its own law for every seed, (S, P')."""
+    moved = tuple((seed + FOREIGN) % 2**32 for seed in seeds)
+    task = getattr(network, "task", None)
+    if task is not None:
+        return inits(network, FromTask(task), moved)[:2]
+    with float64():
+        each = [jax.tree.map(np.asarray, network.init(jax.random.key(seed))) for seed in moved]
+    layout = Layout.of(each[0])
+    return layout, np.stack([layout.flatten(params) for params in each])

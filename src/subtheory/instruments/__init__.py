@@ -1,0 +1,1 @@
+"""Instruments: what is recorded of a distillation, for claims to judge."""

@@ -1,0 +1,250 @@
+"""What one student's step does, beside what the first orders in ε say of it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from subtheory.instruments.instrument import OnStack
+from subtheory.numerics import ROUNDINGS, UNIT
+from subtheory.setting import Setting
+from subtheory.stack import (
+    Stack,
+    averaged,
+    each_eps,
+    expectation,
+    inner,
+    labels,
+    moved,
+    norm,
+    pull,
+    step_size,
+    trained,
+    updates,
+)
+from subtheory.theory.distillation import Distillation
+from subtheory.theory.linearize import Path
+from subtheory.theory.losses import Loss, namespace
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """What one loss did in one distillation; claims are functions of it. K values of ε."""
+
+    loss: Loss
+    eps: np.ndarray
+    """ε, (K,), largest first."""
+    alignment: np.ndarray
+    """D(ε) = Δθ_S · Δ by the student's real update, (K,); NaN across architectures."""
+    alignment_by_jvp: np.ndarray
+    """⟨r(ε), J(θ0_S)Δ⟩, (K,)."""
+    leading: float
+    """Coefficient of ε^order; q = ΔᵀGΔ for losses of order 1."""
+    trained: float
+    """ΔᵀQGQΔ, Q the projection onto what the student trains: q where it trains everything."""
+    second_order: float
+    """h″(0)."""
+    ggn_norm: float
+    """‖GΔ‖."""
+    update_norm: np.ndarray
+    """‖Δθ_S(ε)‖, (K,)."""
+    unclear: np.ndarray
+    """Σ|Δ_i|, or E Σ w|u_i|, over the entries of which a student or a loss that takes signs cannot tell it, (K,)."""
+    delta_norm: float
+    """‖Δ‖."""
+    alpha: float
+    """The student's step size."""
+    trait: float
+    """L_T(θ0_S)."""
+    trait_change: np.ndarray
+    """L_T(θ0_S + αΔθ_S) − L_T(θ0_S), (K,)."""
+    trait_slope: float
+    """∇L_T(θ0) · GΔ: the trait change is αε times it, to first order."""
+    visible: float
+    """E‖JΔ‖² over all outputs on the reference inputs: Δ does something somewhere."""
+    fastest: float
+    """max |JΔ| over the channel."""
+    rounding: float
+    """Size of the rounding error of D that comes from the outputs."""
+    distillation: Distillation | None = None
+    """What was measured, for claims that ask more of it; None where many runs were measured at once."""
+
+    @property
+    def alignment_rounding(self) -> np.ndarray:
+        """Size of the rounding error of D for every ε, (K,): outputs, and the inner product over parameters."""
+        curved = 6 * (self.eps * self.fastest) ** 2 if self.loss.order == 3 else 1.0
+        return self.rounding * curved + ROUNDINGS * UNIT * self.update_norm * self.delta_norm + 2 * self.unclear
+
+    @property
+    def trait_rounding(self) -> float:
+        """Size of the rounding error of a change of L_T."""
+        return ROUNDINGS * UNIT * (1.0 + abs(self.trait))
+
+    @property
+    def critical_step(self) -> np.ndarray:
+        """Measured step 2εD/‖Δθ_S‖² at which the distance to the teacher stops falling, (K,)."""
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return 2 * self.eps * self.alignment / self.update_norm**2
+
+
+PER_EPS = ("eps", "alignment", "alignment_by_jvp", "update_norm", "unclear", "trait_change")
+"""Fields with an axis over ε."""
+
+SHARED = ("eps", "delta_norm", "trait", "visible", "fastest")
+"""Fields that all losses have in common."""
+
+
+@dataclass(frozen=True)
+class FirstOrder(OnStack):
+    """Records `Measurement`s."""
+
+    def record(self, s: Stack, losses: Sequence[Loss], reference: Any) -> dict[str, Any]:
+        return record(s, losses, reference)
+
+    def read(self, found: dict[str, Any], losses: Sequence[Loss]) -> dict[str, list[Measurement]]:
+        """Fields of `SHARED` have the axis of the stack, the others one for losses in front of it."""
+        count = len(found["eps"])
+        return {loss.name: [_read(found, loss, i, s) for s in range(count)] for i, loss in enumerate(losses)}
+
+    def of(self, d: Distillation) -> Measurement:
+        return replace(super().of(d), distillation=d)
+
+    def finish(self, record: Measurement, setting: Setting, seed: int) -> Measurement:
+        """A constructed setting's record keeps what was measured."""
+        if not getattr(setting.source, "deterministic", False):
+            return record
+        return replace(record, distillation=replace(setting.distillation(seed), loss=record.loss))
+
+
+def record(s: Stack, losses: Sequence[Loss], reference: Any) -> dict[str, Any]:
+    """Every field of a `Measurement`: (...) or (..., K) where all losses share it, else with an axis L in front.
+
+    `reference` are inputs at which Δ must do something for a zero branch not to be vacuous, (..., n, *example).
+    """
+    f, w = s.functions, s.outputs
+    xp = namespace(s.theta0)
+    taylor = f.taylor(s.theta0, s.delta, s.x)
+    y = labels(s, s.eps)
+    slope = s.trait.gradient(f, s.theta0)
+    # GΔ = E[Jᵀ M u] of all losses at once.
+    curved = xp.stack([averaged(s, loss.hessian(taylor.z0, taylor.u, w)) for loss in losses])
+    G = f.pulls(s.theta0, curved, s.x)
+    form = xp.stack([expectation(s, loss.leading(taylor.z0, taylor.u, w)) for loss in losses])
+    size = norm(G)
+    seen = f.taylor(s.theta0, s.delta, reference).u
+    found = {
+        "leading": form,
+        "ggn_norm": size,
+        "trait_slope": inner(slope, G),
+        "alpha": s.alpha * xp.stack([step_size(*each) for each in zip(losses, form, size, strict=True)]),
+        "second_order": xp.stack([_second(s, loss, taylor) for loss in losses]),
+        "trained": form if s.trains is None else _trained_form(s, losses, taylor),
+        "rounding": xp.stack([_rounding(s, loss, taylor) for loss in losses]),
+    }
+    shared = {
+        "eps": s.eps,
+        "delta_norm": norm(s.delta),
+        "visible": _summed(seen**2, s, 1) / seen.shape[s.weights.ndim - 1],
+        "fastest": abs(taylor.u).max(axis=tuple(range(s.weights.ndim - 1, taylor.u.ndim))),
+    }
+    if s.other is not None:
+        return found | shared | _foreign(s, losses, y, found["alpha"])
+    z, velocity = (taylor.z0, taylor.u) if s.shared else f.taylor(s.student, s.delta, s.x)[:2]
+    before = s.trait.value(f, s.student)
+    each = [_step(s, loss, a, y, z, velocity, taylor, before) for loss, a in zip(losses, found["alpha"], strict=True)]
+    return found | shared | {"trait": before} | {name: xp.stack([one[name] for one in each]) for name in each[0]}
+
+
+def _summed(values: Any, s: Stack, extra: int = 0) -> Any:
+    """Sum over everything behind the leading axes (and a mean over positions, if any); `extra` says V is there."""
+    lead = s.weights.ndim - 1
+    positions = int(np.prod(values.shape[lead + 1 : values.ndim - extra]))
+    return values.sum(axis=tuple(range(lead, values.ndim))) / (1 if extra else positions)
+
+
+def _second(s: Stack, loss: Loss, taylor: Path) -> Any:
+    """h″(0) = −d²/dε² E[∂_z l(z0, z0 + εu + ½ε²v) · u] at ε = 0."""
+    bent = s.functions.terms(loss, taylor.z0, taylor.z0, s.outputs, taylor.u, taylor.v).second
+    return expectation(s, (bent * taylor.u).sum(axis=-1))
+
+
+def _trained_form(s: Stack, losses: Sequence[Loss], taylor: Path) -> Any:
+    """ΔᵀQGQΔ = E[(JQΔ)ᵀM(JQΔ)] for every loss."""
+    u = s.functions.taylor(s.theta0, trained(s, s.delta, 0), s.x).u
+    return namespace(u).stack([expectation(s, loss.leading(taylor.z0, u, s.outputs)) for loss in losses])
+
+
+def _rounding(s: Stack, loss: Loss, taylor: Path) -> Any:
+    """Bound on the rounding error of D: the outputs are off by ROUNDINGS·u relative to their largest."""
+    xp, u = namespace(taylor.u), abs(taylor.u)
+    # What an output pulls with: w, or the curvature of the loss where that is larger.
+    pulled = xp.maximum(s.outputs * u, abs(loss.hessian(taylor.z0, u, s.outputs)))
+    return 2 * ROUNDINGS * UNIT * _largest(s, taylor.z0) * expectation(s, pulled.sum(axis=-1))
+
+
+def _largest(s: Stack, z: Any) -> Any:
+    """1 + max |z|, (...)."""
+    return 1.0 + abs(z).max(axis=tuple(range(s.weights.ndim - 1, z.ndim)))
+
+
+def _step(s: Stack, loss: Loss, alpha: Any, y: Any, z: Any, velocity: Any, taylor: Path, before: Any) -> dict[str, Any]:
+    """The student's real updates, (..., K, P), and what they do to Δ and to L_T."""
+    r = pull(s, loss, each_eps(s, z, z.ndim - s.weights.ndim + 1), y)
+    # One step that is linear in the pull has been pulled back already.
+    update = moved(s, r) if s.rule.linear else updates(s, loss, y, z)
+    delta, k = each_eps(s, s.delta, 1), s.weights.ndim
+    along = r * each_eps(s, velocity, velocity.ndim - k + 1)
+    after = s.trait.value(s.functions, each_eps(s, s.student, 1) + alpha[..., None, None] * update)
+    return {
+        "alignment": inner(update, delta),
+        "alignment_by_jvp": along.sum(axis=tuple(range(k, along.ndim))),
+        "update_norm": norm(update),
+        "unclear": _unclear(s, r, z) + (_faint(s, taylor) if loss.order == 0 else 0.0),
+        "trait_change": after - before[..., None],
+    }
+
+
+def _unclear(s: Stack, r: Any, z: Any) -> Any:
+    """Σ|Δ_i| over entries of the gradient that are rounding, where a student takes signs; else 0, (..., K).
+
+    r is off by ROUNDINGS·u of the outputs, and the gradient by as much of its largest entry. Exact zeros have a
+    clear sign, 0.
+    """
+    if s.rule.linear:
+        return 0.0 * s.eps
+    xp = namespace(r)
+    gradient = s.functions.pulls(each_eps(s, s.student, 1), r, each_eps(s, s.x, 1 + len(s.functions.example)))
+    strongest = abs(r).max(axis=tuple(range(s.weights.ndim, r.ndim)))
+    faint = ROUNDINGS * UNIT * _largest(s, z)[..., None] * abs(gradient).max(axis=-1) / xp.maximum(strongest, UNIT**4)
+    hidden = s.rule.unclear(gradient, faint[..., None])
+    return (abs(trained(s, each_eps(s, s.delta, 1))) * hidden).sum(axis=-1)
+
+
+def _faint(s: Stack, taylor: Path) -> Any:
+    """E Σ w|u_i| over outputs that moved by less than their rounding: an L1 loss takes their sign, (..., K)."""
+    size = ROUNDINGS * UNIT * _largest(s, taylor.z0)
+    u = each_eps(s, abs(taylor.u), taylor.u.ndim - s.weights.ndim + 1)
+    behind = (1,) * (u.ndim - s.weights.ndim)
+    close = s.eps.reshape(*s.eps.shape, *behind) * u <= size.reshape(*size.shape, 1, *behind)
+    return expectation(s, (s.outputs * u * close).sum(axis=-1), 1)
+
+
+def _foreign(s: Stack, losses: Sequence[Loss], y: Any, alphas: Any) -> dict[str, Any]:
+    """What a student of another architecture does: only its trait loss can be compared, Δ lives elsewhere."""
+    f, xp = s.students, namespace(s.theta0)
+    z, before = f.values(s.student, s.x), s.trait.value(f, s.student)
+    undefined = xp.full((len(losses), *s.eps.shape), xp.nan)
+    changes = [
+        s.trait.value(f, each_eps(s, s.student, 1) + alpha[..., None, None] * updates(s, loss, y, z))
+        - before[..., None]
+        for loss, alpha in zip(losses, alphas, strict=True)
+    ]
+    names = ("alignment", "alignment_by_jvp", "update_norm", "unclear")
+    return dict.fromkeys(names, undefined) | {"trait": before, "trait_change": xp.stack(changes)}
+
+
+def _read(found: dict[str, Any], loss: Loss, i: int, s: int) -> Measurement:
+    own = {name: np.asarray(value[s] if name in SHARED else value[i][s]) for name, value in found.items()}
+    plain: dict[str, Any] = {name: value if name in PER_EPS else float(value) for name, value in own.items()}
+    return Measurement(loss=loss, **plain)

@@ -1,0 +1,80 @@
+"""Two students of one teacher, one at θ0 and one at another point of its orbit: their updates and trait changes."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from subtheory.errors import InputError
+from subtheory.init.symmetry import Symmetry
+from subtheory.instruments.instrument import Instrument
+from subtheory.numerics import ROUNDINGS, UNIT
+from subtheory.preparation import path_keys, stack, start
+from subtheory.setting import Setting
+from subtheory.stack import Stack, averaged, each_eps, expectation, inner, labels, norm, step_size, updates
+from subtheory.student import amount_of, path_of
+from subtheory.theory.losses import Loss
+from subtheory.theory.rule import Descent
+
+
+@dataclass(frozen=True)
+class Pair:
+    """The student at θ0 and the one at θ0_S = Tθ0, of the same teacher, with one loss and one α; K values of ε."""
+
+    trait_change: np.ndarray
+    """L_T(θ + αΔθ(ε)) − L_T(θ) from θ = θ0 and from θ = θ0_S, (2, K)."""
+    cosine: np.ndarray
+    """cos(Δθ(ε), Δ), raw, (2, K)."""
+    off: np.ndarray
+    """‖Δθ_S(ε) − Tv(ε)‖/‖Tv(ε)‖, v the step from θ0 and T = 1 if the path is no symmetry, (K,)."""
+    rounding: np.ndarray
+    """Relative rounding of the trait change, that of the labels included, (K,)."""
+
+
+@dataclass(frozen=True)
+class Twins(Instrument):
+    """Records `Pair`s of a setting whose student starts along a path; α counts in q/‖GΔ‖² at θ0 for both."""
+
+    def records(self, setting: Setting, seeds: Sequence[int], losses: Sequence[Loss]) -> dict[str, Sequence[Pair]]:
+        numbers = tuple(seeds)
+        own = stack(setting, numbers)
+        if own.other is not None:
+            raise InputError("student", own.other.network.name, "must have the teacher's parameters")
+        shared = replace(own, student=own.theta0, rule=Descent(), metric=None)
+        taylor = own.functions.taylor(own.theta0, own.delta, own.x)
+        z, y = own.functions.values(own.student, own.x), labels(own, own.eps)
+        before = [one.trait.value(one.functions, one.student)[:, None] for one in (shared, own)]
+        behind = tuple(range(2, y.ndim))
+        largest = 1.0 + np.max(np.abs(y), axis=tuple(range(1, y.ndim)))[:, None]
+        moved = np.max(np.abs(y - each_eps(own, taylor.z0, taylor.z0.ndim - 1)) * own.outputs, axis=behind)
+        found: dict[str, Sequence[Pair]] = {}
+        for loss in losses:
+            G = own.functions.pulls(own.theta0, averaged(own, loss.hessian(taylor.z0, taylor.u, own.outputs)), own.x)
+            q = expectation(own, loss.leading(taylor.z0, taylor.u, own.outputs))
+            alpha = own.alpha * step_size(loss, q, norm(G))
+            both = [updates(shared, loss, y, taylor.z0), updates(own, loss, y, z)]
+            change = [_changed(one, alpha, each) - b for one, each, b in zip((shared, own), both, before, strict=True)]
+            expected = _image(setting, numbers, both[0])
+            off = norm(both[1] - expected) / norm(expected)
+            delta = own.delta[:, None]
+            cosine = [inner(each, delta) / (norm(each) * norm(delta)) for each in both]
+            rounding = ROUNDINGS * UNIT * (largest / moved + (1 + np.abs(before[0])) / np.abs(change[0]))
+            found[loss.name] = [
+                Pair(np.stack([c[s] for c in change]), np.stack([c[s] for c in cosine]), off[s], rounding[s])
+                for s in range(len(numbers))
+            ]
+        return found
+
+
+def _changed(s: Stack, alpha: np.ndarray, update: np.ndarray) -> Any:
+    """L_T where the student arrives, (S, K)."""
+    return s.trait.value(s.functions, s.student[:, None] + alpha[:, None, None] * update)
+
+
+def _image(setting: Setting, seeds: tuple[int, ...], update: np.ndarray) -> np.ndarray:
+    """T on updates (S, K, P): the symmetry that takes θ0 to θ0_S, with the draws of the setting."""
+    path = path_of(setting.student.init)
+    if not isinstance(path, Symmetry):
+        return update
+    return path.image(start(setting, seeds), amount_of(setting.student.init), path_keys(seeds), update)

@@ -1,0 +1,26 @@
+"""A program in two compilations: an optimised one for much work, and one for little that is there much sooner."""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+
+from subtheory.kernels import COMPILING
+
+LITTLE = 1024
+"""Texts that are gone through before the program has run so long as it takes to optimise it."""
+SOON = COMPILING | {"xla_backend_optimization_level": 0}
+"""A third or less of the time to compile, two to four times that to run."""
+
+
+class Program:
+    """`jax.jit` of a function with some static arguments; equal up to rounding, however much work there is."""
+
+    def __init__(self, function: Callable[..., Any], *static: int) -> None:
+        self._soon, self._fast = (
+            jax.jit(function, static_argnums=static, compiler_options=options) for options in (SOON, COMPILING)
+        )
+
+    def __call__(self, texts: int, *given: Any) -> Any:
+        """The function of what is given, compiled for so many texts."""
+        return (self._soon if texts <= LITTLE else self._fast)(*given)

@@ -1,0 +1,195 @@
+"""The planner: which runs all claims and controls need of which instruments, each measured once."""
+
+import os
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any, Literal
+
+import numpy as np
+
+from subtheory import session
+from subtheory.claim import Claim, Control
+from subtheory.design import cover
+from subtheory.instruments.instrument import Instrument
+from subtheory.setting import Setting
+from subtheory.spread import kind_of
+from subtheory.student import amount_of, path_of
+from subtheory.theory.losses import Loss, SquaredError
+from subtheory.workers import shared_out
+
+Progress = Callable[[int, int, str], None]
+"""Called with runs done, runs in all, and what was just measured."""
+
+Size = Literal["quick", "default", "full"]
+"""Of the design: one path of each kind; every pair of levels once; everything."""
+
+FEW = 120
+"""Runs that are not worth a second process."""
+
+
+@dataclass(frozen=True)
+class How:
+    """How much is run, and by how many processes at most."""
+
+    size: Size = "default"
+    processes: int = 1
+
+
+CONTROL_RUNS = 16
+"""Runs of a control, shared out among the networks (at least one each)."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """One claim, or one claim without one of its assumptions, and the settings to run it on."""
+
+    claim: Claim
+    settings: tuple[Setting, ...]
+    control: Control | None = None
+
+
+Run = tuple[Instrument, Setting]
+"""What is measured once, whatever the loss: the setting has squared error for its own."""
+
+Found = dict[Run, dict[str, Sequence[Any]]]
+"""Records for every seed, by run and by the name of the loss."""
+
+
+def run_of(claim: Claim, setting: Setting) -> Run:
+    """The run in which a claim reads a setting."""
+    return claim.reads, setting.but(loss=SquaredError())
+
+
+def jobs(claims: Iterable[Claim], grid: Sequence[Setting], size: Size = "default") -> list[Job]:
+    """What has to be run: every claim on the settings it speaks of, then its controls.
+
+    A control runs on some settings of every network (all losses), or on its constructed witnesses.
+    """
+    found = []
+    for claim in claims:
+        own = claim.own(grid)
+        if claim.spread and size != "full":
+            own = tuple(cover(own if size == "default" else one_of_each_kind(own), levels))
+        found.append(Job(claim, own))
+        for control in claim.controls:
+            found.append(Job(claim, control_settings(control, own), control))
+    return found
+
+
+def levels(setting: Setting) -> tuple[Hashable, ...]:
+    """The factors of a claim that spreads settings out."""
+    student = setting.student
+    walk = (path_of(student.init), amount_of(student.init) if path_of(student.init) else 0.0, student.trains)
+    return setting.network, setting.loss, setting.channel, setting.outputs, walk, setting.teacher
+
+
+def one_of_each_kind(settings: Iterable[Setting]) -> list[Setting]:
+    """Of every network and kind of path the settings of the first path, at the first amount."""
+    first: dict[Hashable, Hashable] = {}
+    own = [(s, (s.network, kind_of(s), s.student.trains), (path_of(s.student.init), s.student.init)) for s in settings]
+    for _, place, path in own:
+        first.setdefault(place, path)
+    return [setting for setting, place, path in own if first[place] == path]
+
+
+def control_settings(control: Control, own: Sequence[Setting]) -> tuple[Setting, ...]:
+    """The settings of a claim with the assumption broken: of every network some that can be broken, with all losses."""
+    if control.witnesses:
+        return control.witnesses() if own else ()
+    runs: dict[Hashable, dict[Setting, list[Setting]]] = {}
+    for setting in own:
+        runs.setdefault(setting.network, {}).setdefault(setting.but(loss=SquaredError()), []).append(setting)
+    share = max(1, CONTROL_RUNS // len(runs)) if runs else 0
+    found: list[Setting] = []
+    for each in runs.values():
+        several = list(each.values())
+        broken = (_broken(control, several[i]) for i in _apart(len(several)))
+        found += [setting for settings in islice(filter(None, broken), share) for setting in settings]
+    return tuple(dict.fromkeys(found))
+
+
+def _broken(control: Control, settings: Iterable[Setting]) -> list[Setting]:
+    """The settings with the assumption broken, of those that can be."""
+    return [broken for setting in settings if (broken := control.assumption.breaks(setting)) is not None]
+
+
+def _apart(count: int) -> list[int]:
+    """0 ... count − 1 so that every beginning is spread out evenly: 0, the middle, the quarters, ..."""
+    bits = max(1, (count - 1).bit_length())
+    order = (int(f"{i:0{bits}b}"[::-1], 2) for i in range(2**bits))
+    return [i for i in order if i < count]
+
+
+def measure_all(
+    todo: Iterable[Job], seeds: Sequence[int], progress: Progress | None = None, processes: int = 1
+) -> Found:
+    """Measure every run once, with the losses that some job asks for; network after network.
+
+    With more than one process, runs that depend on a built-in task alone are shared out among as many.
+    """
+    wanted: dict[Run, dict[Loss, None]] = {}
+    for job in todo:
+        for setting in job.settings:
+            wanted.setdefault(run_of(job.claim, setting), {})[setting.loss] = None
+    order = [(run, seeds_of(run[1], seeds), tuple(wanted[run])) for run in sorted(wanted, key=_place(wanted))]
+    found: Found = {}
+    for (run, _, _), records in _measured(order, processes):
+        found[run] = records
+        if progress:
+            progress(len(found), len(wanted), run[1].network.name)
+    return found
+
+
+Task = tuple[Run, tuple[int, ...], tuple[Loss, ...]]
+"""A run with its seeds and losses."""
+
+
+def _measured(order: Sequence[Task], processes: int) -> Iterator[tuple[Task, dict[str, Sequence[Any]]]]:
+    theirs: dict[Hashable, list[Task]] = {}
+    for task in order:
+        if task[0][1].source is None:
+            theirs.setdefault(task[0][1].network, []).append(task)
+    alone = processes == 1 or sum(map(len, theirs.values())) <= FEW
+    if not alone:
+        # Transformers come last in the order of the networks and take longest: first they go.
+        groups = list(theirs.values())[::-1]
+        workers: dict[int, int] = {}
+        for task, (records, process, programs) in shared_out(
+            groups, _counted, processes, session.work, (session.wants_cache(),)
+        ):
+            workers[process] = programs
+            session.Programs.others = sum(made for p, made in workers.items() if p != os.getpid())
+            yield task, records
+    for task in order:
+        if alone or task[0][1].source is not None:
+            yield task, measured(task)
+
+
+def _counted(task: Task) -> tuple[dict[str, Sequence[Any]], int, int]:
+    """The records of one run, the process that made them, and how many programs it has compiled so far."""
+    return measured(task), os.getpid(), session.Programs.asked
+
+
+def measured(task: Task) -> dict[str, Sequence[Any]]:
+    """The records of one run."""
+    (instrument, setting), seeds, losses = task
+    with np.errstate(all="ignore"):  # numbers that are not finite stay, and no claim holds on them
+        return instrument.records(setting, seeds, losses)
+
+
+def _place(runs: Iterable[Run]) -> Callable[[Run], tuple[Any, ...]]:
+    """Runs that share a network and what is prepared for it come one after the other."""
+    networks = {network: i for i, network in enumerate(dict.fromkeys(setting.network for _, setting in runs))}
+
+    def place(run: Run) -> tuple[Any, ...]:
+        setting = run[1]
+        channel = setting.channel.name if setting.channel else ""
+        return networks[setting.network], channel, str(setting.outputs), setting.examples, setting.student.shown
+
+    return place
+
+
+def seeds_of(setting: Setting, seeds: Sequence[int]) -> tuple[int, ...]:
+    """A constructed witness has nothing random in it: one seed."""
+    return tuple(seeds[:1]) if getattr(setting.source, "deterministic", False) else tuple(seeds)

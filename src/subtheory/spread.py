@@ -1,0 +1,123 @@
+"""One setting spread out: along every path that its network fits, over the symmetries it has, layer by layer."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from functools import lru_cache
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from subtheory.draws import layout_of
+from subtheory.init import PATHS, NullNoise, Path, Symmetry, fits
+from subtheory.preparation import stack, start
+from subtheory.setting import Setting, ladder
+from subtheory.student import Along, path_of
+from subtheory.teachers import GradientDescent, Random, Teacher
+from subtheory.theory.rule import Carried
+from subtheory.theory.trains import Layers
+
+MOST_OUTPUTS = 512
+"""Outputs of a channel here: paths that split by null(G) need all eigenvectors of a matrix as large."""
+
+STEP: dict[str, Any] = {"relative": False, "eps": ladder(1.0)}
+"""ε counts gradient steps: large ones, for equalities that hold for every ε."""
+
+ORTHOGONAL = ("permutation", "head-permutation", "sign-flip")
+STRETCHING = ("relu-rescaling", "gain-rescaling")
+
+BOTH: tuple[Teacher, ...] = (GradientDescent(), Random())
+"""The theorem's teacher, and any direction at all."""
+
+
+def fitting(setting: Setting, names: tuple[str, ...] = tuple(PATHS)) -> dict[str, Path]:
+    """Those of the paths that the network and its data fit, by name; looks at shapes alone.
+
+    The units of a network that is not built in are those of its source, if that names any.
+    """
+    return _fitting(small(setting), names)
+
+
+@lru_cache(maxsize=64)
+def _fitting(setting: Setting, names: tuple[str, ...]) -> dict[str, Path]:
+    begin, units = start(setting, (0,)), getattr(setting.source, "units", ())
+    known = {name: PATHS[name] for name in names}
+    if units:
+        known = {name: _with(path, units) for name, path in known.items()}
+    return {name: path for name, path in known.items() if fits(path, begin)}
+
+
+def small(setting: Setting) -> Setting:
+    """The setting with as few examples as a split by null(G) can take, and with the theorem's parts."""
+    example = start(setting, (0,)).shape
+    most = max(1, MOST_OUTPUTS // prod(example))
+    plain = Setting(setting.network, channel=setting.channel, outputs=setting.outputs, source=setting.source)
+    return plain.but(examples=min(setting.examples, most), trait_examples=setting.trait_examples)
+
+
+def another_function(setting: Setting) -> bool:
+    """Whether the student's path leads to another function: no symmetry's does, nor one that stays."""
+    path = path_of(setting.student.init)
+    if path is None or isinstance(path, Symmetry | NullNoise):
+        return False
+    s = stack(setting, (0,))
+    return not np.array_equal(s.student, s.theta0)
+
+
+def along_every_path(setting: Setting) -> Iterator[Setting]:
+    """The setting halfway along every path that its network fits: figures go to the ends."""
+    examples = small(setting).examples
+    for path in fitting(setting).values():
+        yield setting.but(examples=examples, init=Along(path, path.amounts[len(path.amounts) // 2]))
+
+
+def shared_and_elsewhere(setting: Setting) -> Iterator[Setting]:
+    """The shared init, and every path away from it."""
+    yield setting
+    yield from along_every_path(setting)
+
+
+def turned(setting: Setting) -> Iterator[Setting]:
+    """A half and all of the units moved, by every orthogonal symmetry that the network has, under two teachers."""
+    for path in fitting(setting, ORTHOGONAL).values():
+        for amount in (0.5, 1.0):
+            for teacher in BOTH:
+                yield setting.but(init=Along(path, amount), teacher=teacher, **STEP)
+
+
+def stretched(setting: Setting) -> Iterator[Setting]:
+    """Rescalings of three sizes, with the metric carried along, under two teachers."""
+    for path in fitting(setting, STRETCHING).values():
+        for amount in (0.2, 0.5, 1.0):
+            for teacher in BOTH:
+                yield setting.but(init=Along(path, amount), rule=Carried(), teacher=teacher, **STEP)
+
+
+def layers(setting: Setting) -> tuple[str, ...]:
+    """Names of the layers of a network."""
+    return tuple(layout_of(setting.network, setting.origin).layers())
+
+
+def hidden(setting: Setting, layer: str, teacher: Teacher) -> bool:
+    """Whether the channel may see nothing of a teacher that moves this layer alone: a head's silent half."""
+    return layer == "head" and setting.outputs == "aux" and teacher != Random()
+
+
+def layer_by_layer(setting: Setting) -> Iterator[Setting]:
+    """Every layer trained alone, by teacher and student, under two teachers."""
+    for name in layers(setting):
+        for teacher in BOTH:
+            if not hidden(setting, name, teacher):
+                yield setting.but(teacher=replace(teacher, moves=Layers((name,))), trains=Layers((name,)))
+
+
+def kind_of(setting: Setting) -> str:
+    """What kind of path a student starts along: the module of `subtheory.init` that has it."""
+    path = path_of(setting.student.init)
+    return type(path).__module__.rsplit(".", 1)[-1] if path is not None else ""
+
+
+def _with(path: Path, units: tuple[Any, ...]) -> Path:
+    """The path, with these units to move if it moves some."""
+    symmetry: Any = path
+    return replace(symmetry, spec=units) if isinstance(path, Symmetry) else path

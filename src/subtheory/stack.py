@@ -1,0 +1,206 @@
+"""Many distillations of one network as arrays of flat parameters, and the student's step on them.
+
+Leading axes ... count the distillations (seeds; none for a single one), K values of ε, N examples, V outputs, P
+parameters. All of it is algebra on NumPy and JAX arrays alike, through the functions of `subtheory.kernels`.
+"""
+
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from subtheory.kernels import Functions, Traced
+from subtheory.theory.distillation import Distillation
+from subtheory.theory.layout import Layout
+from subtheory.theory.losses import Loss, namespace
+from subtheory.theory.rule import Descent, Rule
+from subtheory.theory.trait import Trait
+from subtheory.theory.view import Full, View
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class Stack:
+    """What fixes the students' steps; see `theory.distillation.Distillation`, whose fields these are."""
+
+    theta0: Any
+    """θ0, (..., P)."""
+    student: Any
+    """θ0_S, (..., P), or (..., P') of another architecture."""
+    delta: Any
+    """Δ, (..., P)."""
+    x: Any
+    """Channel inputs, (..., N, *example)."""
+    weights: Any
+    """Law of the channel over its inputs, (..., N)."""
+    outputs: Any
+    """Output weights w, (V,)."""
+    eps: Any
+    """ε, (..., K), largest first."""
+    trait: Trait
+    """L_T, with the leading axes."""
+    alpha: Any
+    """The student's step, in units of `step_size`; (...) or a scalar."""
+    trains: Any = None
+    """1 where the student may move a parameter, (..., P); None: everywhere."""
+    metric: Any = None
+    """Diagonal of the metric that the student's path carries along, (..., P); None: 1."""
+    functions: Functions = field(metadata={"static": True}, default=None)  # type: ignore[assignment]
+    view: View = field(metadata={"static": True}, default=Full())
+    rule: Rule = field(metadata={"static": True}, default=Descent())
+    other: Functions | None = field(metadata={"static": True}, default=None)
+    """The student's own network, if it has one."""
+
+    @property
+    def shared(self) -> bool:
+        """Teacher and student start from the same array."""
+        return self.student is self.theta0
+
+    @property
+    def students(self) -> Functions:
+        """The functions of the student's network."""
+        return self.other or self.functions
+
+
+def stack_of(d: Distillation, functions: Any = Traced) -> Stack:
+    """One distillation as a stack without leading axes, its arrays as JAX's; `functions` is a class such as `Traced`.
+
+    θ0, θ0_S, Δ, the mask and the metric become vectors (P,). Raises ValueError where one is another pytree than θ0.
+    """
+    layout = Layout.of(d.theta0)
+
+    def flat(params: Any) -> Any:
+        return layout.flatten(jax.tree.map(jnp.asarray, params))
+
+    theta0, x = flat(d.theta0), jnp.asarray(d.x)
+    return Stack(
+        theta0=theta0,
+        student=theta0 if d.student is d.theta0 else flat(d.student),
+        delta=flat(d.delta),
+        x=x,
+        weights=jnp.asarray(d.weights),
+        outputs=jnp.asarray(d.outputs),
+        eps=jnp.asarray(d.eps),
+        trait=jax.tree.map(jnp.asarray, d.trait),
+        alpha=jnp.asarray(d.alpha),
+        trains=flat(d.trainable),
+        metric=None if d.metric is None else flat(d.metric),
+        functions=functions(d.network, layout, x.shape[1:]),
+        view=d.view,
+        rule=d.rule,
+    )
+
+
+def each_eps(s: Stack, array: Any, own: int) -> Any:
+    """An array with `own` axes behind the leading ones, with an axis for ε in front of those."""
+    return namespace(array).expand_dims(array, array.ndim - own)
+
+
+def inputs(s: Stack) -> Any:
+    """x beside K values of ε, (..., 1, N, *example)."""
+    return each_eps(s, s.x, 1 + len(s.functions.example))
+
+
+def labels(s: Stack, eps: Any) -> Any:
+    """y = view(f_{θ0 + εΔ}(x)) for ε of shape (..., K): (..., K, N, *positions, V)."""
+    theta = each_eps(s, s.theta0, 1) + eps[..., None] * each_eps(s, s.delta, 1)
+    return s.view.labels(s.functions.values(theta, inputs(s)), s.outputs)
+
+
+def averaged(s: Stack, cotangent: Any, extra: int = 0) -> Any:
+    """A cotangent's share of E_x, over examples and positions; `extra` axes stand between the leading ones and N."""
+    lead = s.weights.ndim - 1 + extra
+    positions = int(np.prod(cotangent.shape[lead + 1 : -1]))
+    w = s.weights.reshape(*s.weights.shape[:-1], *(1,) * extra, s.weights.shape[-1])
+    return cotangent * w.reshape(*w.shape, *(1,) * (cotangent.ndim - w.ndim)) / positions
+
+
+def expectation(s: Stack, values: Any, extra: int = 0) -> Any:
+    """E_x of (..., N, *positions), over the channel and positions, (...); `extra` as in `averaged`."""
+    share = averaged(s, values[..., None], extra)[..., 0]
+    lead = s.weights.ndim - 1 + extra
+    return share.sum(axis=tuple(range(lead, share.ndim)))
+
+
+def inner(a: Any, b: Any) -> Any:
+    """a · b over parameters, (...)."""
+    return (a * b).sum(axis=-1)
+
+
+def norm(a: Any) -> Any:
+    """‖a‖ over parameters, (...)."""
+    return namespace(a).sqrt(inner(a, a))
+
+
+def trained(s: Stack, theta: Any, extra: int = 1) -> Any:
+    """The part of a vector that the student trains; `extra` axes stand in front of P."""
+    if s.trains is None:
+        return theta
+    mask = s.trains
+    return theta * mask.reshape(*mask.shape[:-1], *(1,) * extra, mask.shape[-1])
+
+
+def linear(s: Stack, theta: Any, extra: int = 1) -> Any:
+    """What a linear rule makes of a vector: its trained part, times the metric if the rule carries one along."""
+    moved = trained(s, theta, extra)
+    if s.metric is None or not s.rule.carried:
+        return moved
+    return moved * s.metric.reshape(*s.metric.shape[:-1], *(1,) * extra, s.metric.shape[-1])
+
+
+def pull(s: Stack, loss: Loss, z: Any, y: Any) -> Any:
+    """r = −∂L_S/∂z, what labels y (..., K, N, ..., V) pull outputs z of that shape, or with K = 1, by."""
+    return averaged(s, s.students.terms(loss, z, y, s.outputs).r, 1)
+
+
+@dataclass(frozen=True, eq=False)
+class Descend:
+    """θ ↦ −∇L_S(θ) for labels y (..., K, N, ..., V), on what the student trains: (..., K, P) ↦ (..., K, P)."""
+
+    s: Stack
+    loss: Loss
+    y: Any
+    start: Any
+    """θ0_S, (..., 1, P)."""
+    z: Any
+    """Outputs there, (..., 1, N, ..., V)."""
+
+    def __call__(self, theta: Any) -> Any:
+        z = self.z if theta is self.start else self.s.students.values(theta, inputs(self.s))
+        return trained(self.s, self.s.students.pulls(theta, pull(self.s, self.loss, z, self.y), inputs(self.s)))
+
+
+def updates(s: Stack, loss: Loss, y: Any, z: Any) -> Any:
+    """Δθ_S for labels y (..., K, N, ..., V), by the student's own rule: (..., K, P).
+
+    z are the outputs at the student's init, (..., N, ..., V).
+    """
+    start, z = each_eps(s, s.student, 1), each_eps(s, z, z.ndim - s.weights.ndim + 1)
+    metric = None if s.metric is None else each_eps(s, s.metric, 1)
+    return trained(s, s.rule.update(Descend(s, loss, y, start, z), start, metric))
+
+
+def moved(s: Stack, cotangents: Any) -> Any:
+    """What a linear rule makes of cotangents (..., K, N, ..., V) at the student's init: (..., K, P)."""
+    start = each_eps(s, s.student, 1)
+    pulled = trained(s, s.students.pulls(start, cotangents, inputs(s)))
+    metric = None if s.metric is None else each_eps(s, s.metric, 1)
+    return trained(s, s.rule.update(lambda _: pulled, start, metric))
+
+
+def step_size(loss: Loss, form: Any, norm_of_G: Any) -> Any:
+    """The unit of α, q/‖GΔ‖² at the teacher's init (half the critical step of the distance, P45), (...).
+
+    1 where the loss has no Gauss-Newton matrix, or the channel does not see Δ.
+    """
+    xp = namespace(form)
+    usable = (loss.order == 1) & (norm_of_G > 0) & (form > 0)
+    return xp.where(usable, form / xp.where(usable, norm_of_G, 1.0) ** 2, 1.0)
+
+
+def one(s: Stack, i: int) -> Stack:
+    """The distillation number i."""
+    return replace(s, **{f: jax.tree.map(lambda leaf: leaf[i], getattr(s, f)) for f in ("theta0", "student", "delta",
+                         "x", "weights", "eps", "trait", "trains", "metric")})  # fmt: skip

@@ -1,0 +1,108 @@
+"""The student: where it starts, what it trains, and by which rule it moves. The defaults are the theorem's own.
+
+Records combine as they are typed, `Student(init=Along(path, 0.5), rule=Signs())`; two that have no meaning together
+raise InputError and name both.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from subtheory.errors import InputError
+from subtheory.init.path import Path, checked
+from subtheory.init.symmetry import Rescaling
+from subtheory.theory.network import Network
+from subtheory.theory.part import Part
+from subtheory.theory.rule import Descent, Rule
+from subtheory.theory.trains import All, Trains
+
+
+class Init(Part):
+    """Where a student starts."""
+
+
+@dataclass(frozen=True)
+class Shared(Init):
+    """θ0_S = θ0: the theorem's own assumption."""
+
+    name = "shared"
+
+
+@dataclass(frozen=True)
+class Redrawn(Init):
+    """θ0_S is an independent draw from the same initial law."""
+
+    name = "redrawn"
+
+
+@dataclass(frozen=True)
+class Along(Init):
+    """θ0_S lies `amount` along a path of `subtheory.init`; a fork moves the teacher too.
+
+    Raises InputError on "amount" where the path has no such amount.
+    """
+
+    path: Path
+    amount: float = 1.0
+    name = "along"
+
+    def __post_init__(self) -> None:
+        checked(self.path, (self.amount,))
+
+    @property
+    def shown(self) -> str:
+        return f"{self.path.name} {self.amount:g}"
+
+
+@dataclass(frozen=True)
+class Elsewhere(Init):
+    """θ0_S is a draw from the initial law of another network, with parameters of its own; Δθ_S · Δ has no meaning."""
+
+    network: Network
+    name = "elsewhere"
+
+    @property
+    def shown(self) -> str:
+        return f"a {self.network.name}"
+
+
+@dataclass(frozen=True)
+class Student:
+    """Init, trained parameters and rule of a student.
+
+    Raises InputError on "student" for a metric that no rescaling carries along, and for another network of which a
+    part is to be trained.
+    """
+
+    init: Init = Shared()
+    trains: Trains = All()
+    rule: Rule = Descent()
+
+    def __post_init__(self) -> None:
+        stretched = isinstance(self.init, Along) and isinstance(self.init.path, Rescaling)
+        if self.rule.carried and not stretched:
+            self._refuse(self.rule, self.init, "needs an init along a rescaling, which carries the metric")
+        if isinstance(self.init, Elsewhere) and self.trains != All():
+            self._refuse(self.trains, self.init, "names parameters that the other network does not have")
+
+    def _refuse(self, one: Part, other: Part, why: str) -> None:
+        raise InputError("student", f"{one.shown} with {other.shown}", f"{one.name} {why}")
+
+    @property
+    def shown(self) -> str:
+        """The parts that are not the theorem's own, in words."""
+        own = [
+            p.shown for p, usual in ((self.init, Shared()), (self.trains, All()), (self.rule, Descent())) if p != usual
+        ]
+        return ", ".join(own)
+
+
+def amount_of(init: Init) -> float:
+    """How far along its path an init lies; NaN without a path."""
+    return init.amount if isinstance(init, Along) else float(np.nan)
+
+
+def path_of(init: Init) -> Any:
+    """The path of an init, or None."""
+    return init.path if isinstance(init, Along) else None

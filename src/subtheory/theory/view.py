@@ -1,0 +1,71 @@
+"""Views: what a student is shown of its teacher's outputs. To add one, add one class; nothing else has to know it."""
+
+from abc import abstractmethod
+from dataclasses import dataclass
+from typing import Any
+
+from subtheory.theory.losses import namespace
+from subtheory.theory.part import Part
+
+
+class View(Part):
+    """Labels y from the teacher's logits f_{θ_T}(x); the theorem's own is `Full`."""
+
+    @abstractmethod
+    def labels(self, logits: Any, w: Any) -> Any:
+        """What the student imitates, (..., V), of logits (..., V) that are distilled where w > 0, (V,).
+
+        NumPy and JAX arrays alike; one example does not depend on another.
+        """
+
+
+@dataclass(frozen=True)
+class Full(View):
+    """The full output vectors, y = f_{θ_T}(x): the theorem's own (Cloud, Le et al., App. C)."""
+
+    name = "full"
+
+    def labels(self, logits: Any, w: Any) -> Any:
+        return logits
+
+
+class Added(View):
+    """Labels y = f_{θ_T}(x) + c with a constant c: what is left of outputs that pass with probability ∝ e^c.
+
+    The labels of the untrained teacher are then no match, but y moves with θ_T as the outputs do.
+    """
+
+    @abstractmethod
+    def rates(self, w: Any) -> Any:
+        """c, log acceptance rates but for a constant, (V,)."""
+
+    def labels(self, logits: Any, w: Any) -> Any:
+        return logits + self.rates(w)
+
+
+@dataclass(frozen=True)
+class Accepted(Added):
+    """A filter of outputs: every second distilled one passes with probability e^`log_rate` only (gap g8)."""
+
+    log_rate: float = -2.0
+    name = "accepted"
+
+    def rates(self, w: Any) -> Any:
+        xp = namespace(w)
+        # Of the dtype of w, not weakly typed: that would compile a program a second time.
+        return self.log_rate * ((xp.cumsum(w > 0) % 2 == 0) & (w > 0)).astype(w.dtype)
+
+
+@dataclass(frozen=True)
+class Shifted(Added):
+    """The constant added to every logit, V numbers."""
+
+    by: tuple[float, ...]
+    name = "shifted"
+
+    @property
+    def shown(self) -> str:
+        return f"shifted by {', '.join(f'{b:g}' for b in self.by[:4])}{', ...' if len(self.by) > 4 else ''}"
+
+    def rates(self, w: Any) -> Any:
+        return namespace(w).asarray(self.by, dtype=w.dtype)
