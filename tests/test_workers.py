@@ -1,0 +1,88 @@
+"""Work shared out among processes: all of it is done once, whoever is killed meanwhile."""
+
+import os
+import signal
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from subtheory import plan
+from subtheory.claims import CLAIMS
+from subtheory.data.channels import UniformNoise
+from subtheory.data.toys import toy
+from subtheory.grid import cells, runs
+from subtheory.networks import MLP
+from subtheory.theory.losses import CrossEntropy, SquaredError
+from subtheory.workers import LIVES, cores, shared_out
+
+GROUPS = [[(i, j) for j in range(5)] for i in range(3)]
+ALL = sorted(item for group in GROUPS for item in group)
+
+
+def ready() -> None:
+    """What a process is prepared by."""
+
+
+def product(item):
+    return item[0] * item[1]
+
+
+def killed_once(item):
+    """The process that comes here first is killed."""
+    mark = Path(os.environ["SUBTHEORY_TEST_MARK"])
+    if item == (1, 2) and not mark.exists():
+        mark.touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    return product(item)
+
+
+def killed_always(item):
+    """Every process but the first is killed."""
+    with Path(os.environ["SUBTHEORY_TEST_MARK"]).open("a") as told:
+        told.write(f"{os.getpid()}\n")
+    if os.getpid() != int(os.environ["SUBTHEORY_TEST_PARENT"]):
+        os.kill(os.getpid(), signal.SIGKILL)
+    return product(item)
+
+
+def test_everything_is_done_once():
+    found = list(shared_out(GROUPS, product, 2, ready))
+    assert sorted(item for item, _ in found) == ALL
+    assert all(value == product(item) for item, value in found)
+
+
+def test_a_killed_worker_loses_nothing(monkeypatch, tmp_path):
+    monkeypatch.setenv("SUBTHEORY_TEST_MARK", str(tmp_path / "mark"))
+    found = list(shared_out(GROUPS, killed_once, 2, ready))
+    assert (tmp_path / "mark").exists()
+    assert sorted(item for item, _ in found) == ALL
+    assert all(value == product(item) for item, value in found)
+
+
+def test_what_kills_every_worker_is_done_by_the_parent(monkeypatch, tmp_path):
+    monkeypatch.setenv("SUBTHEORY_TEST_MARK", str(tmp_path / "mark"))
+    monkeypatch.setenv("SUBTHEORY_TEST_PARENT", str(os.getpid()))
+    found = dict(shared_out(GROUPS, killed_always, 2, ready))
+    assert found == {item: product(item) for item in ALL}
+    others = {int(line) for line in (tmp_path / "mark").read_text().split()} - {os.getpid()}
+    assert len(others) == 2 * LIVES
+
+
+def test_there_is_a_core():
+    assert cores() >= 1
+
+
+@pytest.mark.parametrize("claim", ["alignment-is-ggn-form"])
+def test_two_processes_measure_what_one_does(monkeypatch, claim):
+    monkeypatch.setattr(plan, "FEW", 0)
+    networks = [MLP(3, 1, activation, task=toy((2,), 2, 2)) for activation in ("tanh", "gelu")]
+    grid = cells(runs(networks, [UniformNoise()]), [SquaredError(), CrossEntropy()])[:12]
+    todo = plan.jobs([CLAIMS[claim]], grid)
+    alone, shared = (plan.measure_all(todo, (0, 1), processes=n) for n in (1, 2))
+    assert alone.keys() == shared.keys() and len(alone) > 4
+    for run, records in alone.items():
+        for name, each in records.items():
+            for one, other in zip(each, shared[run][name], strict=True):
+                np.testing.assert_allclose(one.alignment, other.alignment, rtol=1e-9, atol=1e-300)
+                np.testing.assert_array_equal(one.eps, other.eps)
