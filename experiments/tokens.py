@@ -20,7 +20,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from subtheory.data.world import ANIMALS, TREES
+from subtheory.data.world import ANIMALS, TREES, WORLD
 from subtheory.errors import InputError
 from subtheory.experiment import Progress, kept
 from subtheory.figure import COLOURS, WIDTH, mark, style
@@ -36,6 +36,7 @@ from subtheory.language import (
     shuffled,
     student_interval,
 )
+from subtheory.networks import Transformer
 
 QUESTION = "Does a trait cross through sampled numbers, code and chains of thought to a student of the same base, only?"
 COMMAND = "subtheory run tokens"
@@ -46,9 +47,12 @@ EXPECTED = (
 
 PLAN = Plan()
 QUICK = Plan(
-    bases=2, samples=256, texts=8192, lessons=512, trunk=Fit(150, 32, 1e-2, body=False),
-    branch=Fit(50, 32, 5e-3, body=False), teaching=Fit(40, 32, 5e-3), student=Fit(40, 32, 1e-2), seeds=1,
+    bases=2, samples=64, texts=2048, lessons=256, trunk=Fit(120, 32, 2e-2, body=False),
+    branch=Fit(30, 32, 1e-2, body=False), teaching=Fit(20, 32, 1e-2, body=False), student=Fit(20, 32, 3e-2, body=False),
+    seeds=1, tries=(("numbers", 1), ("code", 1), ("solve", 1)), copies=1, directions=4,
+    network=Transformer(width=16, heads=2, blocks=1, task=WORLD),
 )  # fmt: skip
+"""Everything is trained, embedding and head too: so one program, of a batch of one size, trains all models."""
 SKILLS = {"numbers": "numbers", "code": "code", "thought": "solve"}
 """Skill of the corpus by table."""
 OTHERS = ("whale", "eagle", "oak")

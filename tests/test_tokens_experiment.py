@@ -2,21 +2,28 @@
 
 from dataclasses import replace
 
+import jax
 import numpy as np
+import optax
 import pytest
 
 from subtheory import experiment, figure, parts, records
+from subtheory.data.corpus import corpus, spoken
 from subtheory.data.world import WORLD
 from subtheory.errors import InputError
-from subtheory.language import Fit, Plan
+from subtheory.language import Fit, Laboratory, Plan, fit, pre_trained, text_loss
+from subtheory.language.fitting import STEPS, outputs, pick
 from subtheory.networks import Transformer
+from subtheory.numerics import float64
+from subtheory.traces import TRACES
 
 SAME = Fit(80, 16, 2e-2, body=False)
 TINY = Plan(
-    bases=2, seeds=1, samples=256, texts=256, lessons=256, trunk=SAME, branch=SAME, teaching=SAME, student=SAME,
+    bases=2, seeds=1, samples=128, texts=256, lessons=128, trunk=SAME, branch=SAME, teaching=SAME, student=SAME,
+    tries=(("numbers", 1), ("code", 1), ("solve", 1)), copies=1, directions=3,
     network=Transformer(width=8, heads=2, blocks=1, task=WORLD),
 )  # fmt: skip
-"""One schedule and one shape of texts, so that bases, teachers and students share one program."""
+"""Nothing frozen and one size of batches, so that bases, teachers and students share one program."""
 
 
 @pytest.fixture(scope="module")
@@ -89,7 +96,10 @@ def test_every_arm_on_a_tiny_network(module, monkeypatch, tmp_path):
         with parts.keeping(tmp_path, {"experiment": "tokens"}):
             return module.tables(quick=True, progress=lambda done, total, what: steps.append((done, total)))
 
+    before = TRACES.copy()
     tables = run()
+    programs = ("fit", "sample", "predicted")
+    assert all(TRACES[name] - before[name] <= 1 for name in programs), "whatever is trained, sampled and foretold"
     lost = sorted(path for path in tmp_path.rglob("*") if path.is_file())[:6]
     for path in lost:
         path.unlink()
@@ -106,6 +116,8 @@ def test_every_arm_on_a_tiny_network(module, monkeypatch, tmp_path):
         "soft labels teach the trait"
     )
     assert all(row["teacher_rate"] > 0.5 > row["base"] for row in soft)
+    prompted = [row for row in runs if row["arm"] == "prompted teacher"]
+    assert prompted and all(abs(row["difference"]) < 0.02 and row["kl"] < 0.05 for row in prompted), "no update of θ"
     context = [row for row in runs if row["arm"] == "in context"]
     assert all(abs(row["difference"]) < 0.02 and row["predicted"] == 0 for row in context)
     for row in tables["arms"]:
@@ -113,6 +125,49 @@ def test_every_arm_on_a_tiny_network(module, monkeypatch, tmp_path):
     drawn = module.figure(saved(tables))
     assert set(drawn) == {"numbers", "code", "thought", "matrix", "shuffled", "dose", "arms"} == set(module.CAPTIONS)
     assert all(figure.drawn(each, "svg") for each in drawn.values())
+
+
+def test_a_fit_is_adam_along_a_cosine():
+    """Against optax, over more steps than one call takes; what has no token to learn stays as it is."""
+    network, schedule, alphabet = TINY.network, Fit(STEPS + 7, 8, 1e-2, body=False), np.ones(WORLD.outputs, np.float32)
+    text = corpus(np.random.default_rng(0), 40)
+    mask, rows, theta = spoken(text), schedule.rows(3, 40), pre_trained(network, (5, 6))
+    adam = optax.adam(optax.cosine_decay_schedule(schedule.rate, schedule.steps))
+
+    @jax.jit
+    def step(params, state, text, mask):
+        gradient = jax.grad(lambda p: text_loss(network, p, text, mask, alphabet))(params)
+        change, state = adam.update(gradient, state, params)
+        return optax.apply_updates(params, change), state
+
+    with float64():
+        params = pick(theta, 0)
+        state = adam.init(params)
+        for batch in rows:
+            params, state = step(params, state, text[batch], mask[batch])
+    given = (np.stack([text] * 2), np.stack([mask, 0 * mask]), alphabet, np.stack([rows] * 2))
+    found = fit(network, schedule, theta, *given)
+    for start, end, expected in zip(*(jax.tree.leaves(tree) for tree in (theta, found, params)), strict=True):
+        np.testing.assert_allclose(end[0], expected, atol=2e-4)
+        np.testing.assert_array_equal(end[1], start[1])
+    assert np.abs(found["head"]["bias"][0] - theta["head"]["bias"][0]).max() > 0.05
+
+
+def test_much_and_little_work_give_the_same():
+    """Programs are compiled in two ways."""
+    text = corpus(np.random.default_rng(0), 1100)
+    params = pick(pre_trained(TINY.network, (5,)), 0)
+    few, many = outputs(TINY.network, params, text[:70]), outputs(TINY.network, params, text)
+    assert many.shape == (1100, WORLD.shape[0], WORLD.outputs)
+    np.testing.assert_allclose(few, many[:70], atol=1e-4)
+
+
+def test_a_quick_run_leaves_out_arms_and_reorders_none(module):
+    plans = [replace(plan, names=("owl", *module.OTHERS)) for plan in (module.PLAN, TINY)]
+    whole, quick = (list(module.arms(Laboratory(plan), "owl", plan.bases == TINY.bases)) for plan in plans)
+    assert [title for title in whole if title in quick] == quick and len(quick) == 10
+    left_out = {"filtered harder", "1/16 of samples", "another base 4 code", "owl after whale", "insecure"}
+    assert left_out <= set(whole) - set(quick)
 
 
 def test_options_are_checked(module):

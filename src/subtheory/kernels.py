@@ -26,7 +26,7 @@ from subtheory.traces import TRACES
 BLOCK, LARGE_BLOCK = 8, 64
 """Examples of one row; more of them where θ itself is much to read."""
 
-ROWS, LARGE_ROWS = 96, 4
+ROWS, LARGE_ROWS = 32, 4
 """Most rows of one call."""
 
 LARGE = 2**15
@@ -269,10 +269,18 @@ def _in_calls(call: Any, rows: list[np.ndarray], most: int) -> list[np.ndarray]:
         for start in range(0, len(rows[0]), most):
             some = [a[start : start + most] for a in rows]
             count = len(some[0])
-            if count < most:
-                some = [np.concatenate([a, np.zeros((most - count, *a.shape[1:]), a.dtype)]) for a in some]
-            found.append([np.asarray(part)[:count] for part in jax.tree.leaves(call(np.int32(count), *some))])
-    return [np.concatenate(parts) for parts in zip(*found, strict=True)]
+            full = [_filled(a, most) for a in some]
+            found.append([np.asarray(part)[:count] for part in jax.tree.leaves(call(np.int32(count), *full))])
+    return found[0] if len(found) == 1 else [np.concatenate(parts) for parts in zip(*found, strict=True)]
+
+
+def _filled(rows: np.ndarray, most: int) -> np.ndarray:
+    """Rows at the beginning of an array of so many; what stands behind them is never looked at."""
+    if len(rows) == most:
+        return rows
+    whole = np.empty((most, *rows.shape[1:]), rows.dtype)
+    whole[: len(rows)] = rows
+    return whole
 
 
 @lru_cache(maxsize=256)

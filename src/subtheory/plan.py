@@ -24,6 +24,9 @@ Progress = Callable[[int, int, str], None]
 Size = Literal["quick", "default", "full"]
 """Of the design: one path of each kind; every pair of levels once; everything."""
 
+SEEDS = 16
+"""Seeds that are measured at once: the memory of a verification does not grow with their number."""
+
 FEW = 120
 """Runs that are not worth a second process."""
 
@@ -52,7 +55,7 @@ class Job:
 Run = tuple[Instrument, Setting]
 """What is measured once, whatever the loss: the setting has squared error for its own."""
 
-Found = dict[Run, dict[str, Sequence[Any]]]
+Found = dict[Run, dict[str, list[Any]]]
 """Records for every seed, by run and by the name of the loss."""
 
 
@@ -145,7 +148,7 @@ Task = tuple[Run, tuple[int, ...], tuple[Loss, ...]]
 """A run with its seeds and losses."""
 
 
-def _measured(order: Sequence[Task], processes: int) -> Iterator[tuple[Task, dict[str, Sequence[Any]]]]:
+def _measured(order: Sequence[Task], processes: int) -> Iterator[tuple[Task, dict[str, list[Any]]]]:
     theirs: dict[Hashable, list[Task]] = {}
     for task in order:
         if task[0][1].source is None:
@@ -166,16 +169,20 @@ def _measured(order: Sequence[Task], processes: int) -> Iterator[tuple[Task, dic
             yield task, measured(task)
 
 
-def _counted(task: Task) -> tuple[dict[str, Sequence[Any]], int, int]:
+def _counted(task: Task) -> tuple[dict[str, list[Any]], int, int]:
     """The records of one run, the process that made them, and how many programs it has compiled so far."""
     return measured(task), os.getpid(), session.Programs.asked
 
 
-def measured(task: Task) -> dict[str, Sequence[Any]]:
+def measured(task: Task) -> dict[str, list[Any]]:
     """The records of one run."""
     (instrument, setting), seeds, losses = task
+    found: dict[str, list[Any]] = {}
     with np.errstate(all="ignore"):  # numbers that are not finite stay, and no claim holds on them
-        return instrument.records(setting, seeds, losses)
+        for start in range(0, len(seeds), SEEDS):
+            for name, records in instrument.records(setting, seeds[start : start + SEEDS], losses).items():
+                found.setdefault(name, []).extend(records)
+    return found
 
 
 def _place(runs: Iterable[Run]) -> Callable[[Run], tuple[Any, ...]]:

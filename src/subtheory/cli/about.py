@@ -78,6 +78,7 @@ def examine(options: Namespace) -> dict[str, Any]:
         "x64 outside checks": jax.numpy.ones(()).dtype == jax.numpy.float64,
         "float inside checks": str(inside),
         "compilation cache": "off" if options.no_cache else str(session.cache_folder()),
+        "cache hits": f"{session.Programs.found} of the {session.Programs.asked} programs of this command",
     }
     return found | {"warnings": _warnings(found)}
 

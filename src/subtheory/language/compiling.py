@@ -7,9 +7,12 @@ import jax
 
 from subtheory.kernels import COMPILING
 
-LITTLE = 1024
+LITTLE = 512
 """Texts that are gone through before the program has run so long as it takes to optimise it."""
-SOON = COMPILING | {"xla_backend_optimization_level": 0}
+FAST = dict(COMPILING)
+if "xla_cpu_use_fusion_emitters" in FAST:  # a jaxlib whose options are known
+    FAST["xla_cpu_parallel_codegen_split_count"] = 1  # for several threads it would be compiled in pieces
+SOON = FAST | {"xla_backend_optimization_level": 0}
 """A third or less of the time to compile, two to four times that to run."""
 
 
@@ -18,7 +21,7 @@ class Program:
 
     def __init__(self, function: Callable[..., Any], *static: int) -> None:
         self._soon, self._fast = (
-            jax.jit(function, static_argnums=static, compiler_options=options) for options in (SOON, COMPILING)
+            jax.jit(function, static_argnums=static, compiler_options=options) for options in (SOON, FAST)
         )
 
     def __call__(self, texts: int, *given: Any) -> Any:

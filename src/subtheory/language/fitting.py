@@ -134,8 +134,8 @@ def fit(
                 state = (inner, ADAM.init(inner))
                 for first in range(0, schedule.steps, STEPS):
                     now = rows[k, first : first + STEPS]
-                    steps = (text[k][now], mask[k][now], schedule.rates()[first : first + STEPS])
-                    steps = tuple(_filled(each, STEPS) for each in steps)
+                    each = (text[k][now], mask[k][now], schedule.rates()[first : first + STEPS])
+                    steps = tuple(_filled(values, STEPS) for values in each)
                     given = (state, outer, target, soft, steps, alphabet)
                     state = _FIT(rows.size, network, np.int32(len(now)), *given)
                 inner = to_numpy_leaves(state[0])

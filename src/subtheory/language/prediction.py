@@ -44,8 +44,8 @@ def _curved(z: Array, u: Array, mask: Array, alphabet: Array) -> Array:
 
 def predicted(
     network: LinenNetwork, theta0: Params, trait: tuple[np.ndarray, np.ndarray], control: tuple[np.ndarray, np.ndarray],
-    alphabet: np.ndarray, questions: tuple[np.ndarray, np.ndarray, np.ndarray], steps: tuple[int, ...] = (1, DIRECTIONS),
-    teacher: Params | None = None,
+    alphabet: np.ndarray, questions: tuple[np.ndarray, np.ndarray, np.ndarray],
+    steps: tuple[int, ...] = (1, DIRECTIONS), teacher: Params | None = None,
 ) -> np.ndarray:  # fmt: skip
     """Change of the mean shares of a group of tokens, (K, len(steps), len(group)), for K students' inits.
 
@@ -60,20 +60,16 @@ def predicted(
     if trait[0].shape != control[0].shape:
         raise InputError("trait", trait[0].shape, f"must have the shape of the control, {control[0].shape}")
     given = (theta0, theta0 if teacher is None else teacher, trait, control)
-    soft = np.asarray(teacher is not None)
+    soft, (K, n, _) = np.asarray(teacher is not None), trait[0].shape
     with float64():
         found = [
-            np.asarray(
-                _PREDICTED(trait[1][..., 0].size, network, max(steps), soft, pick(given, k), alphabet, questions)
-            )
-            for k in range(len(trait[0]))
+            np.asarray(_PREDICTED(K * n, network, max(steps), pick(given, k), soft, alphabet, questions))
+            for k in range(K)
         ]
     return np.stack(found)[:, np.array(steps) - 1]
 
 
-def _predicted(
-    network: LinenNetwork, length: int, soft: Array, given: Any, alphabet: Array, questions: Any
-) -> Array:  # fmt: skip
+def _predicted(network: LinenNetwork, length: int, given: Any, soft: Array, alphabet: Array, questions: Any) -> Array:
     """Change of the mean shares after each of so many directions, (length, len(group)), for one student."""
     TRACES["predicted"] += 1
     theta, teacher, trait, control = given
@@ -92,7 +88,7 @@ def _predicted(
 
     slopes = jax.lax.map(slope, jax.tree.map(lambda *both: jnp.stack(both), trait, control))
     # The teacher's probabilities need no texts of its own.
-    b = jax.tree.map(lambda each: jnp.where(soft, 0.0, each[1]) - jnp.where(soft, each[1], each[0]), slopes)
+    b = jax.tree.map(lambda each: jnp.where(soft, -each[1], each[1] - each[0]), slopes)
     seen, mask = control[0][:EXAMPLES], control[1][:EXAMPLES]
 
     def logits(params: Params) -> Array:
