@@ -182,12 +182,17 @@ def updates(s: Stack, loss: Loss, y: Any, z: Any) -> Any:
     return trained(s, s.rule.update(Descend(s, loss, y, start, z), start, metric))
 
 
-def moved(s: Stack, cotangents: Any) -> Any:
-    """What a linear rule makes of cotangents (..., K, N, ..., V) at the student's init: (..., K, P)."""
-    start = each_eps(s, s.student, 1)
-    pulled = trained(s, s.students.pulls(start, cotangents, inputs(s)))
-    metric = None if s.metric is None else each_eps(s, s.metric, 1)
-    return trained(s, s.rule.update(lambda _: pulled, start, metric))
+def moved(s: Stack, cotangents: Any, extra: int = 1) -> Any:
+    """What a linear rule makes of cotangents (..., K, N, ..., V) at the student's init: (..., K, P).
+
+    `extra` axes, K by default, stand between the leading ones and N.
+    """
+    start, x, metric = s.student, s.x, s.metric
+    for _ in range(extra):
+        start, x = each_eps(s, start, 1), each_eps(s, x, 1 + len(s.functions.example))
+        metric = None if metric is None else each_eps(s, metric, 1)
+    pulled = trained(s, s.students.pulls(start, cotangents, x), extra)
+    return trained(s, s.rule.update(lambda _: pulled, start, metric), extra)
 
 
 def step_size(loss: Loss, form: Any, norm_of_G: Any) -> Any:

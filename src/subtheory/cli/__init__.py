@@ -43,6 +43,8 @@ def program() -> None:
     An interrupt leaves at once: worker threads may be deep in a compilation, and libraries may be
     importing where an exception would be swallowed. Files are written atomically, so nothing breaks.
     """
+    # Small matrices gain nothing from BLAS's own threads, which spin; read when NumPy is loaded.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, _interrupted)
     sys.exit(main())

@@ -152,8 +152,7 @@ def record(s: Stack, losses: Sequence[Loss], reference: Any) -> dict[str, Any]:
         return found | shared | _foreign(s, losses, y, found["alpha"])
     z, velocity = (taylor.z0, taylor.u) if s.shared else f.taylor(s.student, s.delta, s.x)[:2]
     before = s.trait.value(f, s.student)
-    each = [_step(s, loss, a, y, z, velocity, taylor, before) for loss, a in zip(losses, found["alpha"], strict=True)]
-    return found | shared | {"trait": before} | {name: xp.stack([one[name] for one in each]) for name in each[0]}
+    return found | shared | {"trait": before} | _steps(s, losses, found["alpha"], y, z, velocity, taylor, before)
 
 
 def _summed(values: Any, s: Stack, extra: int = 0) -> Any:
@@ -188,21 +187,28 @@ def _largest(s: Stack, z: Any) -> Any:
     return 1.0 + abs(z).max(axis=tuple(range(s.weights.ndim - 1, z.ndim)))
 
 
-def _step(s: Stack, loss: Loss, alpha: Any, y: Any, z: Any, velocity: Any, taylor: Path, before: Any) -> dict[str, Any]:
-    """The student's real updates, (..., K, P), and what they do to Δ and to L_T."""
-    r = pull(s, loss, each_eps(s, z, z.ndim - s.weights.ndim + 1), y)
-    # One step that is linear in the pull has been pulled back already.
-    update = moved(s, r) if s.rule.linear else updates(s, loss, y, z)
-    delta, k = each_eps(s, s.delta, 1), s.weights.ndim
-    along = r * each_eps(s, velocity, velocity.ndim - k + 1)
-    after = s.trait.value(s.functions, each_eps(s, s.student, 1) + alpha[..., None, None] * update)
-    return {
+def _steps(
+    s: Stack, losses: Sequence[Loss], alpha: Any, y: Any, z: Any, velocity: Any, taylor: Path, before: Any
+) -> dict[str, Any]:
+    """The student's real updates for every loss and ε, and what they do to Δ and to L_T; each (L, ..., K)."""
+    xp, lead = namespace(s.theta0), s.weights.ndim - 1
+    at = each_eps(s, z, z.ndim - lead)
+    pulls = [pull(s, loss, at, y) for loss in losses]
+    r = xp.stack(pulls, axis=lead)  # (..., L, K, N, ..., V)
+    # One step that is linear in the pull is pulled back for all losses at once.
+    update = moved(s, r, 2) if s.rule.linear else xp.stack([updates(s, loss, y, z) for loss in losses], axis=lead)
+    delta, start = each_eps(s, each_eps(s, s.delta, 1), 1), each_eps(s, each_eps(s, s.student, 1), 1)
+    along = r * each_eps(s, each_eps(s, velocity, velocity.ndim - lead), velocity.ndim - lead)
+    after = s.trait.value(s.functions, start + xp.moveaxis(alpha, 0, -1)[..., None, None] * update)
+    each = {
         "alignment": inner(update, delta),
-        "alignment_by_jvp": along.sum(axis=tuple(range(k, along.ndim))),
+        "alignment_by_jvp": along.sum(axis=tuple(range(lead + 2, along.ndim))),
         "update_norm": norm(update),
-        "unclear": _unclear(s, r, z) + (_faint(s, taylor) if loss.order == 0 else 0.0),
-        "trait_change": after - before[..., None],
+        "trait_change": after - before[..., None, None],
     }
+    faint = [_faint(s, taylor) if loss.order == 0 else 0.0 for loss in losses]
+    unclear = xp.stack([_unclear(s, one, z) + more for one, more in zip(pulls, faint, strict=True)])
+    return {name: xp.moveaxis(value, lead, 0) for name, value in each.items()} | {"unclear": unclear}
 
 
 def _unclear(s: Stack, r: Any, z: Any) -> Any:
