@@ -90,7 +90,10 @@ def test_a_handful_of_programs_for_a_network(sweep):
     """Channels, ε, seeds, teachers, outputs, students and views are arrays: a sweep never recompiles."""
     _, plain, structural = sweep
     kernels = {f"{name} small": 1 for name in ("values", "taylor", "pulls")}
-    assert plain == kernels | {f"loss {loss.name}": 1 for loss in PAIR} | {"optimizer": len(OPTIMIZERS)}
+    assert {name: count for name, count in plain.items() if name in kernels} == kernels
+    # What another test of this process has compiled before is not compiled again.
+    shared = {f"loss {loss.name}": 1 for loss in PAIR} | {"optimizer": len(OPTIMIZERS)}
+    assert all(count <= shared[name] for name, count in plain.items() if name not in kernels)
     assert set(structural) <= {"values small", "pulls small"} and set(structural.values()) <= {1}
 
 
