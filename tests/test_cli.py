@@ -1,7 +1,6 @@
 """The command line: exit codes, one line for bad input, JSON, and planted errors that it must name."""
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -189,21 +188,26 @@ def test_a_closed_pipe_is_no_error() -> None:
     assert process.returncode in (0, 141)
 
 
-@pytest.mark.skipif(os.name == "nt", reason="signals are POSIX")
-def test_an_interrupt_leaves_with_130() -> None:
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
+def test_whoever_stops_a_verification_stops_its_workers(how: signal.Signals) -> None:
     # Jobs in the background of a script inherit an ignored SIGINT, which this test must not.
     code = (
         "import signal; signal.signal(signal.SIGINT, signal.default_int_handler);"
         "from subtheory.cli import program; program()"
     )
-    words = [sys.executable, "-c", code, "verify", "--network", "linear", "--no-cache"]
+    words = [sys.executable, "-c", code, "verify", "--network", "linear", "--no-cache", "-j", "2"]
     with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-        time.sleep(6)
-        process.send_signal(signal.SIGINT)
-        _, err = process.communicate(timeout=60)
-    assert process.returncode == 130
+        children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+        for _ in range(600):  # the first child is multiprocessing's own
+            if len(children.read_text().split()) > 1:
+                break
+            time.sleep(0.1)
+        process.send_signal(how)
+        _, err = process.communicate(timeout=20)  # until nobody holds the pipes any more
+    assert process.returncode == (130 if how == signal.SIGINT else -how)
     assert "Traceback" not in err
-    assert err.strip().endswith("interrupted")
+    assert err.strip().endswith("interrupted") or how == signal.SIGKILL
 
 
 def test_no_such_device_is_one_line() -> None:

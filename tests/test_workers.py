@@ -11,6 +11,7 @@ from subtheory import plan
 from subtheory.claims import CLAIMS
 from subtheory.data.channels import UniformNoise
 from subtheory.data.toys import toy
+from subtheory.errors import InputError
 from subtheory.grid import cells, runs
 from subtheory.networks import MLP
 from subtheory.theory.losses import CrossEntropy, SquaredError
@@ -67,6 +68,15 @@ def test_what_kills_every_worker_is_done_by_the_parent(monkeypatch, tmp_path):
     assert found == {item: product(item) for item in ALL}
     others = {int(line) for line in (tmp_path / "mark").read_text().split()} - {os.getpid()}
     assert len(others) == 2 * LIVES
+
+
+def refused(item):
+    raise InputError("item", item, "must be another")
+
+
+def test_what_the_work_raises_is_raised_here():
+    with pytest.raises(InputError, match="item: must be another, got "):
+        list(shared_out(GROUPS, refused, 2, ready))
 
 
 def test_there_is_a_core():

@@ -1,5 +1,7 @@
 """Errors that say in one line which field is wrong, what it was given, and what it wants."""
 
+from typing import Any
+
 
 class SubtheoryError(Exception):
     """Base of every error that the package raises on purpose."""
@@ -13,6 +15,9 @@ class InputError(SubtheoryError):
     def __init__(self, field: str, value: object, wanted: str) -> None:
         self.field, self.value, self.wanted = field, value, wanted
         super().__init__(f"{field}: {wanted}, got {value}")
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.field, str(self.value), self.wanted), {"__notes__": getattr(self, "__notes__", [])}
 
 
 class DataError(SubtheoryError):

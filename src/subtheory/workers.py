@@ -6,9 +6,12 @@ them share the compilation cache on disk.
 
 import multiprocessing
 import os
+import signal
+import threading
+import traceback
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager, suppress
+from multiprocessing.connection import Connection, wait
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -25,47 +28,111 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _prepared(setup: Callable[..., None], arguments: tuple[Any, ...]) -> None:
+def stop() -> None:
+    """Kill all workers of this process, which is about to leave."""
+    for child in multiprocessing.active_children():
+        child.kill()
+
+
+# In the worker ------------------------------------------------------------------------------------
+
+
+def _serve(pipe: Connection, setup: Callable[..., None], arguments: tuple[Any, ...]) -> None:
+    """Answer (work, items) by their results, or by what was raised, until the parent closes the pipe."""
+    threading.Thread(target=_follow, daemon=True).start()
     # Each process has a core to itself: XLA's pool of threads for one program would only contend.
     os.environ.setdefault("NPROC", "1")
     setup(*arguments)
+    while True:
+        try:
+            work, items = pipe.recv()
+        except EOFError:
+            return
+        try:
+            pipe.send([work(item) for item in items])
+        except Exception as error:
+            error.add_note(traceback.format_exc())
+            pipe.send(error)
 
 
-def _done(work: Callable[[T], Any], items: Sequence[T]) -> list[Any]:
-    return [work(item) for item in items]
+def _follow() -> None:
+    """Leave when the parent has gone, however it went."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
+
+
+# In the parent ------------------------------------------------------------------------------------
+
+
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """An interrupt waits; a process that is started meanwhile never hears of one: its parent stops it."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 class _Worker:
     """One process with the groups of work that it has taken."""
 
-    def __init__(self, setup: Callable[..., None], arguments: tuple[Any, ...]) -> None:
-        self.setup, self.arguments, self.lives = setup, arguments, LIVES
+    def __init__(self, *arguments: Any) -> None:
+        self.arguments, self.lives = arguments, LIVES
         self.queue: list[Any] = []
         self.now: list[Any] = []
-        self.pool = self._start()
+        self._start()
 
-    def _start(self) -> ProcessPoolExecutor:
+    def _start(self) -> None:
         context = multiprocessing.get_context("spawn")
-        return ProcessPoolExecutor(1, context, _prepared, (self.setup, self.arguments))
+        self.pipe, theirs = context.Pipe()
+        self.process = context.Process(target=_serve, args=(theirs, *self.arguments), daemon=True)
+        with _undisturbed():
+            self.process.start()
+        theirs.close()
 
-    def submit(self, work: Callable[[T], Any]) -> Future[list[Any]]:
+    def submit(self, work: Callable[[T], Any]) -> None:
         self.now, self.queue = self.queue[:CHUNK], self.queue[CHUNK:]
-        return self.pool.submit(_done, work, self.now)
+        with suppress(BrokenPipeError):  # if it has just died, its pipe says so to whoever waits for it
+            self.pipe.send((work, self.now))
+
+    def results(self) -> list[Any] | None:
+        """What it was last given to do; None if it has died. Raises what the work raised."""
+        try:
+            found = self.pipe.recv()
+        except (EOFError, ConnectionResetError):
+            return None
+        if isinstance(found, Exception):
+            raise found
+        return list(found)
 
     def revive(self) -> bool:
         """Put back what it was at and start again; False where it has died too often."""
         self.queue, self.now = [*self.now, *self.queue], []
         self.lives -= 1
-        self.pool.shutdown(wait=False, cancel_futures=True)
+        self.stop()
         if self.lives > 0:
-            self.pool = self._start()
+            self._start()
         return self.lives > 0
+
+    def stop(self) -> None:
+        self.pipe.close()
+        self.process.kill()
+        self.process.join()
 
 
 def shared_out(
-    groups: Sequence[Sequence[T]], work: Callable[[T], Any], processes: int,
-    setup: Callable[..., None], arguments: tuple[Any, ...] = (),
-) -> Iterator[tuple[T, Any]]:  # fmt: skip
+    groups: Sequence[Sequence[T]],
+    work: Callable[[T], Any],
+    processes: int,
+    setup: Callable[..., None],
+    arguments: tuple[Any, ...] = (),
+) -> Iterator[tuple[T, Any]]:
     """(item, work(item)) for every item of every group, as they are done.
 
     A group goes to one process, which compiles for it; one that has nothing left takes half of what another still has.
@@ -74,7 +141,7 @@ def shared_out(
     """
     waiting, left = list(groups), []
     workers = [_Worker(setup, arguments) for _ in range(processes)]
-    running: dict[Future[list[Any]], _Worker] = {}
+    running: dict[Any, _Worker] = {}
     idle = list(workers)
     try:
         while idle or running:
@@ -83,29 +150,24 @@ def shared_out(
                 if not worker.queue:
                     worker.queue = list(waiting.pop(0)) if waiting else _half(workers)
                 if worker.queue:
-                    running[worker.submit(work)] = worker
-            if not running:
-                break
-            finished, _ = wait(running, return_when=FIRST_COMPLETED)
-            for future in finished:
-                worker = running.pop(future)
-                try:
-                    results = future.result()
-                except BrokenProcessPool:
-                    if worker.revive():
-                        idle.append(worker)
-                    else:
-                        left += worker.queue
-                        worker.queue = []
+                    worker.submit(work)
+                    running[worker.pipe] = worker
+            for pipe in wait(list(running)) if running else ():
+                worker = running.pop(pipe)
+                results = worker.results()
+                if results is not None:
+                    yield from zip(worker.now, results, strict=True)
+                    worker.now = []
+                elif not worker.revive():
+                    left += worker.queue
+                    worker.queue = []
                     continue
-                yield from zip(worker.now, results, strict=True)
-                worker.now = []
                 idle.append(worker)
         for item in [*left, *(item for group in waiting for item in group)]:
             yield item, work(item)
     finally:
         for worker in workers:
-            worker.pool.shutdown(wait=False, cancel_futures=True)
+            worker.stop()
 
 
 def _half(workers: Sequence[_Worker]) -> list[Any]:
