@@ -36,8 +36,8 @@ from scipy.linalg import solve_triangular
 
 from subtheory import table
 from subtheory.data.task import Task
+from subtheory.functions import Traced
 from subtheory.instruments.first_order import record
-from subtheory.kernels import Traced
 from subtheory.networks import MLP
 from subtheory.numerics import float64
 from subtheory.preparation import stacked

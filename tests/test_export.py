@@ -9,7 +9,7 @@ import pytest
 from jax import export
 
 from subtheory import draws as draws_module
-from subtheory import kernels
+from subtheory import functions, kernels
 from subtheory.data import channels_of
 from subtheory.instruments.first_order import record
 from subtheory.networks import MLP, NETWORKS
@@ -50,11 +50,13 @@ def test_kernels_and_draws_module_a_network_lower_for_every_platform(network):
     with float64():
         layout = Layout.of(jax.eval_shape(network.init, jax.random.key(0)))
         dtype = np.dtype(task.dtype)
-        outputs = kernels.output_shape(network, layout, task.shape, dtype.str)
+        outputs = functions.output_shape(network, layout, task.shape, dtype.str)
         theta, x = shaped(ROWS, layout.size), shaped(ROWS, kernels.BLOCK, *task.shape, dtype=dtype)
         rows = {"values": (theta, x), "taylor": (theta, theta, x),
-                "pulls": (theta, shaped(ROWS, kernels.BLOCK, *outputs), x)}  # fmt: skip
-        if kernels.has_kinks(network, layout, task.shape, dtype.str):
+                "pulls": (theta, shaped(ROWS, kernels.BLOCK, *outputs), x),
+                "grouped pulls": (theta, shaped(ROWS, kernels.BLOCK, kernels.GROUP, *outputs), x),
+                "everything": (theta, theta, shaped(ROWS, kernels.BLOCK, *outputs), x)}  # fmt: skip
+        if functions.has_kinks(network, layout, task.shape, dtype.str):
             rows["kink"] = theta, theta, x
         assert set(rows) <= set(kernels._ROW)
         for name, arrays in rows.items():
@@ -85,8 +87,8 @@ def test_data_lower_for_every_platform(task):
 @pytest.mark.parametrize("loss", LOSSES.values(), ids=list(LOSSES))
 def test_losses_lower_for_every_platform(loss):
     with float64():
-        points = shaped(kernels.POINTS, 5)
-        lowered(plain(kernels._loss, loss=loss), points, points, shaped(5), points, points)
+        points = shaped(kernels.POINTS // kernels.SOME, kernels.SOME, 5)
+        lowered(plain(kernels._loss, loss=loss), COUNT, shaped(5), points, points, points, points)
 
 
 def test_functions_of_the_parameters_and_optimizers_lower_for_every_platform():

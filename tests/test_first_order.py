@@ -9,8 +9,11 @@ import numpy as np
 import pytest
 from reference import Dense, number
 
+from subtheory.claim import Verdict
+from subtheory.claims import CLAIMS
+from subtheory.constructed.formula import constructed
+from subtheory.functions import Traced
 from subtheory.instruments.first_order import SHARED, FirstOrder
-from subtheory.kernels import Traced
 from subtheory.networks import MLP
 from subtheory.numerics import float64
 from subtheory.preparation import reference, stack
@@ -20,7 +23,7 @@ from subtheory.stack import labels, stack_of, updates
 from subtheory.student import Elsewhere, Redrawn, Student
 from subtheory.teachers import OPTIMIZERS, TEACHERS, Adam
 from subtheory.theory import alignment as theory
-from subtheory.theory.losses import CrossEntropy, Quartic, SquaredError
+from subtheory.theory.losses import L1, CrossEntropy, Quartic, SquaredError
 from subtheory.theory.network import Network
 from subtheory.theory.rule import Signs
 from subtheory.theory.trains import Half
@@ -89,12 +92,12 @@ def sweep():
 def test_a_handful_of_programs_for_a_network(sweep):
     """Channels, ε, seeds, teachers, outputs, students and views are arrays: a sweep never recompiles."""
     _, plain, structural = sweep
-    kernels = {f"{name} small": 1 for name in ("values", "taylor", "pulls")}
+    kernels = {"everything small": 1}
     assert {name: count for name, count in plain.items() if name in kernels} == kernels
     # What another test of this process has compiled before is not compiled again.
     shared = {f"loss {loss.name}": 1 for loss in PAIR} | {"optimizer": len(OPTIMIZERS)}
     assert all(count <= shared[name] for name, count in plain.items() if name not in kernels)
-    assert set(structural) <= {"values small", "pulls small"} and set(structural.values()) <= {1}
+    assert set(structural) <= {"everything small"} and set(structural.values()) <= {1}
 
 
 NARROW = Setting(MLP(3, 1), examples=5, trait_examples=4)
@@ -235,3 +238,24 @@ def test_rounding_scale_is_honest():
     assert np.all(np.abs(m.alignment - m.alignment_by_jvp) <= m.alignment_rounding)
     assert np.all(replace(m, loss=Quartic()).alignment_rounding < m.alignment_rounding)
     assert m.trait_rounding > 1e-16 and isinstance(SETTING.network, Network)
+
+
+def bent(theta, x):
+    """Outputs of which the first moves by εu + ½ε²v with u far below v: its sign at ε is that of v."""
+    return jnp.concatenate([x * (SMALL_U * theta - theta**2), x * theta])
+
+
+SMALL_U = 1e-3
+
+
+def test_an_absolute_loss_says_which_signs_its_slope_does_not_decide():
+    s = constructed("bent", bent, np.zeros(1), np.ones(1), width=2, loss=L1(), eps=ladder(0.1))
+    claim = CLAIMS["absolute-loss-steps-at-order-one"]
+    m = claim.reads.records(s, (0,), (L1(),))["l1"][0]
+    opposite = s.eps > np.float64(SMALL_U)  # there −ε² outweighs εu
+    assert 0 < opposite.sum() < len(s.eps)
+    np.testing.assert_allclose(m.alignment, 1 + SMALL_U * np.where(opposite, -1, 1), rtol=1e-12)
+    np.testing.assert_allclose(m.unclear, SMALL_U * (np.asarray(s.eps) * 2 >= SMALL_U), rtol=1e-12)
+    assert claim.check_measurement(m).verdict == Verdict.HOLDS
+    blind = replace(m, unclear=0 * m.unclear)
+    assert claim.check_measurement(blind).verdict == Verdict.FAILS

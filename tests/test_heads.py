@@ -12,9 +12,10 @@ from subtheory.claim import Verdict
 from subtheory.claims import heads
 from subtheory.data.toys import toy
 from subtheory.errors import InputError
+from subtheory.functions import Traced
 from subtheory.instruments.ensemble import taught
-from subtheory.instruments.heads import ARMS, AUX, CLASS, HEADS, TraitParts, TurnedHeads, entries
-from subtheory.kernels import Kernels, Traced
+from subtheory.instruments.heads import ARMS, AUX, CLASS, HEADS, TraitParts, TurnedHeads
+from subtheory.kernels import Kernels
 from subtheory.numerics import float64
 from subtheory.setting import Setting
 from subtheory.student import Along, Elsewhere
@@ -41,7 +42,7 @@ def test_a_head_is_what_its_logits_read():
     """Rows of the last layer, weights and biases, and nothing else: 3 class logits, then 2 auxiliary ones."""
     start = taught(SETTING, 0, DRAWS).start
     for path, columns in (AUX, (3, 4)), (CLASS, (0, 1, 2)), (HEADS, range(5)):
-        own = start.layout.unflatten(entries(path, start))
+        own = start.layout.unflatten(path.entries(start))
         assert not any(np.any(leaf) for leaf in jax.tree.leaves(own["Dense_0"]))
         wanted = np.isin(np.arange(5), columns)
         np.testing.assert_array_equal(own["head"]["bias"], wanted)

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from subtheory import kernels as module
-from subtheory.kernels import BLOCK, POINTS, ROWS, Kernels, Traced
+from subtheory.functions import Traced
+from subtheory.kernels import BLOCK, GROUP, POINTS, ROWS, Kernels
 from subtheory.networks import MLP, NETWORKS
 from subtheory.numerics import float64
 from subtheory.theory.layout import Layout
@@ -238,18 +239,50 @@ def test_large_networks_take_other_blocks_and_give_the_same_numbers(monkeypatch)
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-11, atol=1e-12), small, large)
 
 
-def test_one_program_whatever_the_number_of_rows_and_examples():
-    f = Kernels(Tiny("counted"), LAYOUT, (2,))
+@pytest.mark.parametrize(
+    ("small", "expected"),
+    [(0, ("values", "taylor", "pulls", "grouped pulls", "kink")), (LAYOUT.size, ("everything", "kink"))],
+)
+def test_one_program_whatever_the_number_of_rows_and_examples(monkeypatch, small, expected):
+    monkeypatch.setattr(module, "SMALL", small)
+    name = f"counted-{small}"
+    f = Kernels(Tiny(name), LAYOUT, (2,))
     before = Counter(TRACES)
     for lead in ((), (1,), (3,), (2, 5), (ROWS + 1,)):
         for n in (1, 7, BLOCK, 20):
             theta, x = rows(*lead), RNG.standard_normal((n, 2))
             f.taylor(theta, theta, x), f.kink(theta, theta, x)
-            f.pulls(theta, f.values(theta, x), x)
-    equal = Kernels(Tiny("counted"), Layout.of({"V": np.ones((4, 3)), "W": np.ones((2, 4))}), (2,))
+            z = f.values(theta, x)
+            f.pulls(theta, z, x), f.pulls(rows(), RNG.standard_normal((GROUP + 1, *z.shape[-3:])), x)
+    equal = Kernels(Tiny(name), Layout.of({"V": np.ones((4, 3)), "W": np.ones((2, 4))}), (2,))
     assert equal == f and hash(equal) == hash(f)
     equal.values(rows(2), RNG.standard_normal((2, 2)))
-    assert Counter(TRACES) - before == {f"{name} counted": 1 for name in ("values", "taylor", "pulls", "kink")}
+    assert Counter(TRACES) - before == {f"{kernel} {name}": 1 for kernel in expected}
+
+
+@pytest.mark.parametrize(
+    ("own", "theirs", "inputs"),
+    [
+        ((2, 3, 5), (2, 1, 1), (2, 1, 1)),
+        ((2, 3, 5), (2, 3, 1), (1,)),
+        ((2, 3, 5), (), ()),
+        ((2, 3, 5), (4, 1, 1, 1), (3, 1)),
+        ((GROUP,), (), (1,)),
+        ((2, GROUP), (2, 1), (2, GROUP)),
+        ((9,), (2, 1), ()),
+    ],
+)
+@pytest.mark.parametrize("small", [0, LAYOUT.size])
+def test_cotangents_at_one_theta_are_pulled_back_in_groups(monkeypatch, own, theirs, inputs, small):
+    monkeypatch.setattr(module, "SMALL", small)
+    theta, x = rows(*theirs), RNG.standard_normal((*inputs, MANY, 2))
+    several = RNG.standard_normal((*own, MANY, 2, 3))
+    lead = np.broadcast_shapes(own, theirs, inputs)
+    at, seen = np.broadcast_to(theta, (*lead, theta.shape[-1])), np.broadcast_to(x, (*lead, MANY, 2))
+    one_by_one = TINY.pulls(at, np.broadcast_to(several, (*lead, MANY, 2, 3)), seen)
+    found = TINY.pulls(theta, several, x)
+    assert found.shape == one_by_one.shape
+    np.testing.assert_allclose(found, one_by_one, rtol=1e-12, atol=1e-13)
 
 
 def test_kernels_run_in_double_precision_wherever_they_are_called(monkeypatch):

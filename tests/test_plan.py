@@ -289,5 +289,5 @@ def test_another_network_compiles_its_own_kernels_only(compiled):
     other = [s.but(network=replace(s.network, width=7)) for s in NARROW]
     verify_settings([replace(CLAIMS["alignment-is-ggn-form"], controls=())], other, (0,))
     name = other[0].network.name
-    kernels = {f"{kernel} {name}": 1 for kernel in ("values", "taylor", "pulls")}
+    kernels = {f"{kernel} {name}": 1 for kernel in ("values", "taylor", "pulls", "grouped pulls")}
     assert Counter(TRACES) - before == kernels

@@ -15,12 +15,12 @@ import numpy as np
 from scipy.stats import t as student_t
 
 from subtheory.errors import InputError
+from subtheory.functions import Functions, output_shape
 from subtheory.init import PATHS, others
 from subtheory.init.measures import cka, distance, matched_distance
 from subtheory.init.path import Another, Path, checked, fits
 from subtheory.init.symmetry import units
 from subtheory.instruments.two_inits import Crossing, TwoInits
-from subtheory.kernels import Functions, output_shape
 from subtheory.numerics import float64
 from subtheory.preparation import stack, start
 from subtheory.setting import Setting

@@ -11,9 +11,10 @@ import numpy as np
 from jax import Array
 
 from subtheory.claim import Check
+from subtheory.functions import Functions, Traced, has_kinks
 from subtheory.instruments.first_order import FirstOrder
 from subtheory.instruments.instrument import OnStack
-from subtheory.kernels import Functions, Kernels, Traced, has_kinks
+from subtheory.kernels import Kernels
 from subtheory.numerics import float64, to_numpy_leaves
 from subtheory.preparation import reference, scales
 from subtheory.stack import Stack

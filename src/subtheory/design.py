@@ -8,14 +8,15 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-def cover(candidates: Iterable[T], factors: Callable[[T], Sequence[Hashable]]) -> list[T]:
+def cover(candidates: Iterable[T], factors: Callable[[T], Sequence[Hashable]], *, star: bool = False) -> list[T]:
     """The candidates that a greedy choice takes until no pair of levels is new; deterministic.
 
-    `factors` gives the levels of a candidate, as many for each. Of equal gain the earlier candidate is taken. A gain
-    only ever falls, so that it is computed again for the best one alone (lazy greedy choice).
+    `factors` gives the levels of a candidate, as many for each; of a `star` only pairs with the first factor count. Of
+    equal gain the earlier candidate is taken. A gain only ever falls, so that it is computed again for the best one
+    alone (lazy greedy choice).
     """
     chosen, known = [], list(candidates)
-    pairs = [frozenset(_pairs(factors(one))) for one in known]
+    pairs = [frozenset(_pairs(factors(one), star)) for one in known]
     covered: set[tuple[int, Hashable, int, Hashable]] = set()
     heap = [(-len(each), i) for i, each in enumerate(pairs)]
     heapify(heap)
@@ -32,17 +33,19 @@ def cover(candidates: Iterable[T], factors: Callable[[T], Sequence[Hashable]]) -
     return chosen
 
 
-def _pairs(levels: Sequence[Hashable]) -> Iterator[tuple[int, Hashable, int, Hashable]]:
+def _pairs(levels: Sequence[Hashable], star: bool) -> Iterator[tuple[int, Hashable, int, Hashable]]:
     for i, j in combinations(range(len(levels)), 2):
-        yield i, levels[i], j, levels[j]
+        if i == 0 or not star:
+            yield i, levels[i], j, levels[j]
 
 
-def covering(factors: Sequence[Sequence[Hashable]]) -> Iterator[tuple[Hashable, ...]]:
+def covering(factors: Sequence[Sequence[Hashable]], *, star: bool = False) -> Iterator[tuple[Hashable, ...]]:
     """Rows of a design in which every pair of levels of every two factors occurs; greedy, deterministic.
 
-    The first factor's levels come round robin, so that every prefix of the design is balanced.
+    Of a `star` only pairs with the first factor count: each of its levels meets every other level at least once. The
+    first factor's levels come round robin, so that every prefix of the design is balanced.
     """
-    rows = cover(product(*factors), lambda row: row)
+    rows = cover(product(*factors), lambda row: row, star=star)
     turns = {level: [row for row in rows if row[0] == level] for level in factors[0]}
     for i in range(max(map(len, turns.values()), default=0)):
         yield from (own[i] for own in turns.values() if i < len(own))

@@ -78,6 +78,19 @@ def data(
 
 
 @lru_cache(maxsize=64)
+def outline(source: Source, channel: Channel | None, examples: int, trait_examples: int) -> tuple[Any, Trait]:
+    """`data` of one seed with nothing but zeros in it: their shapes and dtypes; draws nothing."""
+    if isinstance(source, Given):
+        return data(source, channel, examples, trait_examples, (0,))
+    task: Any = source
+    with float64():
+        key = jax.random.key(0)
+        found = jax.eval_shape(lambda key: (task.inputs(channel, key, examples), task.trait(key, trait_examples)), key)
+    blank: tuple[Any, Trait] = jax.tree.map(lambda leaf: np.broadcast_to(leaf.dtype.type(0), (1, *leaf.shape)), found)
+    return blank
+
+
+@lru_cache(maxsize=64)
 def layout_of(network: Network, source: Source) -> Layout:
     """How the parameters of a network lie; draws nothing."""
     if isinstance(source, Given):

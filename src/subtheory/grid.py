@@ -31,10 +31,13 @@ def zero_branch(network: LinenNetwork, channel: Channel) -> Iterator[Setting]:
     yield Setting(network, channel=dead, outputs="all", teacher=Invisible())
 
 
-def runs(networks: Iterable[LinenNetwork], channels: Sequence[Channel] | None = None) -> list[Setting]:
+def runs(
+    networks: Iterable[LinenNetwork], channels: Sequence[Channel] | None = None, quick: bool = False
+) -> list[Setting]:
     """The settings of a verification but for the loss, which every run measures all at once.
 
-    Networks of one task share a covering design; every network also gets its own zero branch.
+    Networks of one task share a covering design, of all pairs or, `quick`, of every level with each network; every
+    network also gets its own zero branch.
     """
     chosen = list(networks)
     found: list[Setting] = []
@@ -43,7 +46,7 @@ def runs(networks: Iterable[LinenNetwork], channels: Sequence[Channel] | None = 
         laws = [c for c in channels or channels_of(task) if c.reals == task.dtype.startswith("float")]
         if not laws:
             continue
-        design = covering([own, SEEN, laws, OUTPUTS])
+        design = covering([own, SEEN, laws, OUTPUTS], star=quick)
         found += [Setting(n, channel=c, outputs=o, teacher=t) for n, t, c, o in design]  # type: ignore[arg-type]
         for network in own:
             found += zero_branch(network, laws[0])
@@ -58,4 +61,4 @@ def cells(settings: Iterable[Setting], losses: Iterable[Loss]) -> list[Setting]:
 def default(quick: bool = False) -> list[Setting]:
     """The grid of `subtheory verify` without arguments, or with `--quick`."""
     networks = [network for name, network in NETWORKS.items() if not quick or name in QUICK]
-    return cells(runs(networks), LOSSES.values())
+    return cells(runs(networks, quick=quick), LOSSES.values())

@@ -11,11 +11,13 @@ from typing import Any, Protocol
 import jax
 import numpy as np
 
+from subtheory import draws
 from subtheory.data.channels import Channel
-from subtheory.draws import Seeds, data, foreign, inits, normals, repeated
+from subtheory.draws import Seeds, data, foreign, inits, layout_of, normals, repeated
 from subtheory.errors import InputError
+from subtheory.functions import output_shape
 from subtheory.init.path import Path, Start, apart
-from subtheory.kernels import Kernels, output_shape
+from subtheory.kernels import Kernels
 from subtheory.source import Source
 from subtheory.stack import Stack, expectation, norm, one
 from subtheory.student import Along, Elsewhere, Redrawn, Student
@@ -101,6 +103,14 @@ def start(c: Coordinates, seeds: Seeds) -> Start:
     """What a path of `subtheory.init` leaves from. Raises InputError for seeds outside 0 ... 2³² − 1."""
     resting(c, seeds)
     return _begun(_place(c), seeds)
+
+
+def outline(c: Coordinates) -> Start:
+    """A `start` of one seed that shows shapes alone: every number is 0, and nothing is drawn."""
+    layout = layout_of(c.network, c.origin)
+    x, trait = draws.outline(c.origin, c.channel, c.examples, c.trait_examples)
+    theta, outputs = np.zeros((1, layout.size)), np.asarray(c.origin.weights(c.outputs), np.float64)
+    return Start(theta, theta, x, outputs, trait, Kernels(c.network, layout, x.shape[2:]))
 
 
 def _place(c: Coordinates) -> tuple[Any, ...]:

@@ -10,7 +10,8 @@ import numpy as np
 
 from subtheory.draws import layout_of
 from subtheory.init import PATHS, NullNoise, Path, Symmetry, fits
-from subtheory.preparation import stack, start
+from subtheory.init.sharing import Sharing
+from subtheory.preparation import outline
 from subtheory.setting import Setting, ladder
 from subtheory.student import Along, path_of
 from subtheory.teachers import GradientDescent, Random, Teacher
@@ -40,7 +41,7 @@ def fitting(setting: Setting, names: tuple[str, ...] = tuple(PATHS)) -> dict[str
 
 @lru_cache(maxsize=64)
 def _fitting(setting: Setting, names: tuple[str, ...]) -> dict[str, Path]:
-    begin, units = start(setting, (0,)), getattr(setting.source, "units", ())
+    begin, units = outline(setting), getattr(setting.source, "units", ())
     known = {name: PATHS[name] for name in names}
     if units:
         known = {name: _with(path, units) for name, path in known.items()}
@@ -49,19 +50,18 @@ def _fitting(setting: Setting, names: tuple[str, ...]) -> dict[str, Path]:
 
 def small(setting: Setting) -> Setting:
     """The setting with as few examples as a split by null(G) can take, and with the theorem's parts."""
-    example = start(setting, (0,)).shape
+    example = outline(setting).shape
     most = max(1, MOST_OUTPUTS // prod(example))
     plain = Setting(setting.network, channel=setting.channel, outputs=setting.outputs, source=setting.source)
     return plain.but(examples=min(setting.examples, most), trait_examples=setting.trait_examples)
 
 
 def another_function(setting: Setting) -> bool:
-    """Whether the student's path leads to another function: no symmetry's does, nor one that stays."""
+    """Whether the student's path leads to another function: no symmetry's does, nor one that shares all there is."""
     path = path_of(setting.student.init)
-    if path is None or isinstance(path, Symmetry | NullNoise):
-        return False
-    s = stack(setting, (0,))
-    return not np.array_equal(s.student, s.theta0)
+    if isinstance(path, Sharing):
+        return not np.all(path.entries(outline(setting)))
+    return path is not None and not isinstance(path, Symmetry | NullNoise)
 
 
 def along_every_path(setting: Setting) -> Iterator[Setting]:

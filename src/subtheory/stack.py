@@ -1,7 +1,7 @@
 """Many distillations of one network as arrays of flat parameters, and the student's step on them.
 
 Leading axes ... count the distillations (seeds; none for a single one), K values of ε, N examples, V outputs, P
-parameters. All of it is algebra on NumPy and JAX arrays alike, through the functions of `subtheory.kernels`.
+parameters. All of it is algebra on NumPy and JAX arrays alike, through `subtheory.functions`.
 """
 
 from dataclasses import dataclass, field, replace
@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from subtheory.kernels import Functions, Traced
+from subtheory.functions import Functions, Traced
 from subtheory.theory.distillation import Distillation
 from subtheory.theory.layout import Layout
 from subtheory.theory.losses import Loss, namespace
@@ -166,20 +166,25 @@ class Descend:
     """θ0_S, (..., 1, P)."""
     z: Any
     """Outputs there, (..., 1, N, ..., V)."""
+    first: Any = None
+    """What it is there, (..., K, P), where that is known."""
 
     def __call__(self, theta: Any) -> Any:
+        if theta is self.start and self.first is not None:
+            return self.first
         z = self.z if theta is self.start else self.s.students.values(theta, inputs(self.s))
         return trained(self.s, self.s.students.pulls(theta, pull(self.s, self.loss, z, self.y), inputs(self.s)))
 
 
-def updates(s: Stack, loss: Loss, y: Any, z: Any) -> Any:
+def updates(s: Stack, loss: Loss, y: Any, z: Any, first: Any = None) -> Any:
     """Δθ_S for labels y (..., K, N, ..., V), by the student's own rule: (..., K, P).
 
-    z are the outputs at the student's init, (..., N, ..., V).
+    z are the outputs at the student's init, (..., N, ..., V); `first` is −∇L_S there on what it trains, (..., K, P),
+    where that is known.
     """
     start, z = each_eps(s, s.student, 1), each_eps(s, z, z.ndim - s.weights.ndim + 1)
     metric = None if s.metric is None else each_eps(s, s.metric, 1)
-    return trained(s, s.rule.update(Descend(s, loss, y, start, z), start, metric))
+    return trained(s, s.rule.update(Descend(s, loss, y, start, z, first), start, metric))
 
 
 def moved(s: Stack, cotangents: Any, extra: int = 1) -> Any:
@@ -187,12 +192,20 @@ def moved(s: Stack, cotangents: Any, extra: int = 1) -> Any:
 
     `extra` axes, K by default, stand between the leading ones and N.
     """
-    start, x, metric = s.student, s.x, s.metric
+    start, metric = s.student, s.metric
+    for _ in range(extra):
+        start = each_eps(s, start, 1)
+        metric = None if metric is None else each_eps(s, metric, 1)
+    first = trained(s, pulled(s, cotangents, extra), extra)
+    return trained(s, s.rule.update(lambda _: first, start, metric), extra)
+
+
+def pulled(s: Stack, cotangents: Any, extra: int = 1) -> Any:
+    """E J_Sᵀr of cotangents r (..., K, N, ..., V) at the student's init: (..., K, P); `extra` as in `moved`."""
+    start, x = s.student, s.x
     for _ in range(extra):
         start, x = each_eps(s, start, 1), each_eps(s, x, 1 + len(s.functions.example))
-        metric = None if metric is None else each_eps(s, metric, 1)
-    pulled = trained(s, s.students.pulls(start, cotangents, x), extra)
-    return trained(s, s.rule.update(lambda _: pulled, start, metric), extra)
+    return s.students.pulls(start, cotangents, x)
 
 
 def step_size(loss: Loss, form: Any, norm_of_G: Any) -> Any:

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from decimal import InvalidOperation
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -49,9 +50,15 @@ class Certificate:
 
     problem: Problem
     found: Mapping[str, Certified]
-    threshold: Threshold
-    """The explicit bound on the alignment, in the same arithmetic."""
+    limit: fmpq
+    """Where the longest search ends."""
     document: Mapping[str, Any] = field(repr=False)
+
+    @cached_property
+    def threshold(self) -> Threshold:
+        """The explicit bound on the alignment, in the same arithmetic."""
+        with precision(BITS):
+            return alignment_threshold(self.problem, self.limit)
 
     def upto(self, kind: str = "alignment") -> float:
         """The statement holds for every ε in (0, upto]; 0 if nothing is certified."""
@@ -112,10 +119,9 @@ def certify(
             statement = state(kind, exact, curve, reached.ends)
             wrong = None if reached.wrong is None else upper(arb(reached.wrong))
             found[kind] = Certified(statement, lower(arb(limit)), wrong, reached.seconds)
-        limit = positive("upto", max(upto.values()) if isinstance(upto, Mapping) else upto)
-        threshold = alignment_threshold(exact, limit)
+    limit = positive("upto", max(upto.values()) if isinstance(upto, Mapping) else upto)
     body = document.to_json(exact, tuple(one.statement for one in found.values() if one.statement.ends))
-    return Certificate(exact, found, threshold, body)
+    return Certificate(exact, found, limit, body)
 
 
 def positive(name: str, number: float) -> fmpq:

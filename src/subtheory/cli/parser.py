@@ -55,7 +55,11 @@ def build() -> Parser:
     verify = _verb(verbs, "verify", "verify", "run every claim, and break every assumption")
     verify.add_argument("claims", nargs="*", metavar="CLAIM", help="claims to check (default: all)")
     size = verify.add_mutually_exclusive_group()
-    size.add_argument("--quick", action="store_true", help="four networks, one path of each kind, two seeds")
+    size.add_argument(
+        "--quick",
+        action="store_true",
+        help="four networks, each teacher, channel and kind of path once with each, two seeds",
+    )
     size.add_argument("--full", action="store_true", help="every path with every network and loss, 32 seeds")
     for name in ("network", "loss", "channel"):
         verify.add_argument(

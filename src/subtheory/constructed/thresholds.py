@@ -7,16 +7,18 @@ from typing import Any
 import jax
 import numpy as np
 from flint import fmpq
+from scipy.optimize import brentq
 
 from subtheory.certificate.balls import BITS, precision
 from subtheory.certificate.cases import CASES, Case
-from subtheory.certificate.making import certify
 from subtheory.certificate.problem import problem
 from subtheory.certificate.thresholds import alignment_threshold
 from subtheory.data.toys import toy
 from subtheory.networks import MLP
+from subtheory.preparation import stack
 from subtheory.setting import Setting, ladder
 from subtheory.source import Given as Arrays
+from subtheory.stack import each_eps, inner, labels, moved, one, pull
 from subtheory.teachers import Given
 from subtheory.theory.distillation import Distillation
 from subtheory.theory.losses import CrossEntropy, Loss, SquaredError
@@ -25,6 +27,9 @@ from subtheory.theory.trait import Bowl, FunctionTrait
 
 SEED = 1
 """Of the numbers of the certified cases; any other seed gives other thresholds."""
+
+SCANNED = np.linspace(0.05, 60.0, 1200)
+"""ε at which the first root of D is looked for."""
 
 
 def of(d: Distillation, largest: float) -> Setting:
@@ -46,13 +51,28 @@ def both() -> tuple[Setting, ...]:
 @cache
 def bounded() -> tuple[Setting, ...]:
     """Both, up to the explicit threshold."""
-    return tuple(replace(one, eps=ladder(explicit(one.distillation()))) for one in both())
+    return tuple(replace(each, eps=ladder(explicit(each.distillation()))) for each in both())
 
 
 @cache
 def certified() -> tuple[Setting, ...]:
     """Both, up to 99 % of the first root of D."""
-    return tuple(replace(one, eps=ladder(0.99 * certify(one.distillation(), 60.0).upto())) for one in both())
+    return tuple(replace(each, eps=ladder(0.99 * first_root(each))) for each in both())
+
+
+def first_root(setting: Setting) -> float:
+    """Where D first turns negative, as float64 sees it. Raises ValueError if it does not up to `SCANNED[-1]`."""
+    s = one(stack(setting, (0,)), 0)
+    z = s.functions.values(s.theta0, s.x)
+
+    def aligned(eps: Any) -> Any:
+        r = pull(s, setting.loss, each_eps(s, z, z.ndim), labels(s, np.atleast_1d(eps)))
+        return inner(moved(s, r), s.delta)
+
+    first = int(np.argmax(aligned(SCANNED) < 0))
+    if not first:
+        raise ValueError(f"D does not turn negative up to {SCANNED[-1]}")
+    return float(brentq(lambda eps: aligned(eps)[0], *SCANNED[first - 1 : first + 1]))
 
 
 @cache

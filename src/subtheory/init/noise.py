@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
 from math import inf, prod
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -27,8 +27,12 @@ class Noise(Path):
     largest = inf
 
     @abstractmethod
+    def kept(self, start: Start, drawn: np.ndarray) -> np.ndarray:
+        """The directions of δ, of any length, that normal numbers lead to, (S, P); a start of one seed serves all."""
+
     def direction(self, start: Start, keys: Keys) -> np.ndarray:
-        """The directions of δ, of any length, (S, P)."""
+        """The directions of δ of some keys, (S, P)."""
+        return self.kept(start, normal(start, keys))
 
     def __call__(self, start: Start, amount: Any, keys: Keys) -> np.ndarray:
         self.require(start)
@@ -50,8 +54,8 @@ class IsotropicNoise(Noise):
     name = "noise"
     says = "Isotropic noise whose norm is the amount times the norm of θ0."
 
-    def direction(self, start: Start, keys: Keys) -> np.ndarray:
-        return normal(start, keys)
+    def kept(self, start: Start, drawn: np.ndarray) -> np.ndarray:
+        return drawn
 
 
 @dataclass(frozen=True)
@@ -78,6 +82,14 @@ class _Split(Noise):
         if n > LARGEST_GRAM:
             raise InputError("x", f"{n} channel outputs", f"must have at most {LARGEST_GRAM} to be split by G")
 
+    part: ClassVar[int]
+
+    def kept(self, start: Start, drawn: np.ndarray) -> np.ndarray:
+        return _both(start, drawn)[self.part]
+
+    def direction(self, start: Start, keys: Keys) -> np.ndarray:
+        return _parts(start, tuple(keys))[self.part]
+
 
 @dataclass(frozen=True)
 class NullNoise(_Split):
@@ -89,9 +101,7 @@ class NullNoise(_Split):
 
     name = "null-noise"
     says = "Noise in null(G), which the channel does not see to first order."
-
-    def direction(self, start: Start, keys: Keys) -> np.ndarray:
-        return _parts(start, tuple(keys))[0]
+    part = 0
 
 
 @dataclass(frozen=True)
@@ -103,17 +113,18 @@ class SeenNoise(_Split):
 
     name = "seen-noise"
     says = "Noise in the complement of null(G), all of which the channel sees."
-
-    def direction(self, start: Start, keys: Keys) -> np.ndarray:
-        return _parts(start, tuple(keys))[1]
+    part = 1
 
 
 @lru_cache(maxsize=8)
 def _parts(start: Start, keys: tuple[Key, ...]) -> tuple[np.ndarray, np.ndarray]:
     """Both parts of one draw, (S, P) each: the same for all amounts."""
-    drawn = normal(start, keys)
+    return _both(start, normal(start, keys))
+
+
+def _both(start: Start, drawn: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     null, seen = np.empty_like(drawn), np.empty_like(drawn)
-    for seed, rows in _runs(start, len(keys)):
+    for seed, rows in _runs(start, len(drawn)):
         null[rows], seen[rows] = split(start, seed)(drawn[rows])
     for part in (null, seen):
         part.setflags(write=False)

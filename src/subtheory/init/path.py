@@ -14,7 +14,8 @@ from jax import Array
 from subtheory.data.channels import Channel
 from subtheory.draws import data, inits
 from subtheory.errors import InputError
-from subtheory.kernels import Kernels, output_shape
+from subtheory.functions import output_shape
+from subtheory.kernels import Kernels
 from subtheory.numerics import float64
 from subtheory.source import FromTask, Source
 from subtheory.theory.layout import Layout

@@ -89,9 +89,13 @@ class Sharing(Path):
         self.shared(start)
 
     def __call__(self, start: Start, amount: Any, keys: Keys) -> np.ndarray:
-        every = jax.tree.map(lambda mask, leaf: np.broadcast_to(mask, leaf.shape), self.shared(start), _empty(start))
         moved = mix(column(amount, keys), start.theta0, start.other)
-        return np.where(start.layout.flatten(every), start.theta0, moved)
+        return np.where(self.entries(start), start.theta0, moved)
+
+    def entries(self, start: Start) -> np.ndarray:
+        """Where parameters are shared, (P,) of True and False."""
+        every = jax.tree.map(lambda mask, leaf: np.broadcast_to(mask, leaf.shape), self.shared(start), _empty(start))
+        return np.asarray(start.layout.flatten(every))
 
 
 @dataclass(frozen=True)

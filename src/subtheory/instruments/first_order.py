@@ -16,9 +16,9 @@ from subtheory.stack import (
     expectation,
     inner,
     labels,
-    moved,
     norm,
     pull,
+    pulled,
     step_size,
     trained,
     updates,
@@ -195,8 +195,9 @@ def _steps(
     at = each_eps(s, z, z.ndim - lead)
     pulls = [pull(s, loss, at, y) for loss in losses]
     r = xp.stack(pulls, axis=lead)  # (..., L, K, N, ..., V)
-    # One step that is linear in the pull is pulled back for all losses at once.
-    update = moved(s, r, 2) if s.rule.linear else xp.stack([updates(s, loss, y, z) for loss in losses], axis=lead)
+    first = pulled(s, r, 2)  # of all losses at once, whatever the rule makes of it
+    trains = xp.moveaxis(trained(s, first, 2), lead, 0)
+    update = xp.stack([updates(s, loss, y, z, own) for loss, own in zip(losses, trains, strict=True)], axis=lead)
     delta, start = each_eps(s, each_eps(s, s.delta, 1), 1), each_eps(s, each_eps(s, s.student, 1), 1)
     along = r * each_eps(s, each_eps(s, velocity, velocity.ndim - lead), velocity.ndim - lead)
     after = s.trait.value(s.functions, start + xp.moveaxis(alpha, 0, -1)[..., None, None] * update)
@@ -207,12 +208,17 @@ def _steps(
         "trait_change": after - before[..., None, None],
     }
     faint = [_faint(s, taylor) if loss.order == 0 else 0.0 for loss in losses]
-    unclear = xp.stack([_unclear(s, one, z) + more for one, more in zip(pulls, faint, strict=True)])
+    unclear = xp.stack(
+        [
+            _unclear(s, one, gradient, z) + more
+            for one, gradient, more in zip(pulls, xp.moveaxis(first, lead, 0), faint, strict=True)
+        ]
+    )
     return {name: xp.moveaxis(value, lead, 0) for name, value in each.items()} | {"unclear": unclear}
 
 
-def _unclear(s: Stack, r: Any, z: Any) -> Any:
-    """Σ|Δ_i| over entries of the gradient that are rounding, where a student takes signs; else 0, (..., K).
+def _unclear(s: Stack, r: Any, gradient: Any, z: Any) -> Any:
+    """Σ|Δ_i| over entries of the gradient (..., K, P) that are rounding, where a student takes signs; else 0, (..., K).
 
     r is off by ROUNDINGS·u of the outputs, and the gradient by as much of its largest entry. Exact zeros have a
     clear sign, 0.
@@ -220,7 +226,6 @@ def _unclear(s: Stack, r: Any, z: Any) -> Any:
     if s.rule.linear:
         return 0.0 * s.eps
     xp = namespace(r)
-    gradient = s.functions.pulls(each_eps(s, s.student, 1), r, each_eps(s, s.x, 1 + len(s.functions.example)))
     strongest = abs(r).max(axis=tuple(range(s.weights.ndim, r.ndim)))
     faint = ROUNDINGS * UNIT * _largest(s, z)[..., None] * abs(gradient).max(axis=-1) / xp.maximum(strongest, UNIT**4)
     hidden = s.rule.unclear(gradient, faint[..., None])
@@ -228,12 +233,16 @@ def _unclear(s: Stack, r: Any, z: Any) -> Any:
 
 
 def _faint(s: Stack, taylor: Path) -> Any:
-    """E Σ w|u_i| over outputs that moved by less than their rounding: an L1 loss takes their sign, (..., K)."""
+    """E Σ w|u_i| over outputs whose sign at ε need not be that of u_i, which an L1 loss takes, (..., K).
+
+    An output moves by εu + ½ε²v + ..., off by its rounding: the first term decides the sign where |u| > ε|v|, twice
+    the second term, and εu is more than the rounding.
+    """
     size = ROUNDINGS * UNIT * _largest(s, taylor.z0)
-    u = each_eps(s, abs(taylor.u), taylor.u.ndim - s.weights.ndim + 1)
+    u, v = (each_eps(s, abs(a), a.ndim - s.weights.ndim + 1) for a in (taylor.u, taylor.v))
     behind = (1,) * (u.ndim - s.weights.ndim)
-    close = s.eps.reshape(*s.eps.shape, *behind) * u <= size.reshape(*size.shape, 1, *behind)
-    return expectation(s, (s.outputs * u * close).sum(axis=-1), 1)
+    eps, size = s.eps.reshape(*s.eps.shape, *behind), size.reshape(*size.shape, 1, *behind)
+    return expectation(s, (s.outputs * u * (eps * u <= size + eps**2 * v)).sum(axis=-1), 1)
 
 
 def _foreign(s: Stack, losses: Sequence[Loss], y: Any, alphas: Any) -> dict[str, Any]:

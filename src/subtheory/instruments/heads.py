@@ -4,11 +4,9 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
-import jax
 import numpy as np
 
-from subtheory.init.path import Start
-from subtheory.init.sharing import ShareParts, Sharing
+from subtheory.init.sharing import ShareParts
 from subtheory.instruments.ensemble import Ensemble, Taught, inits, taught
 from subtheory.setting import Setting
 from subtheory.stack import averaged, inner
@@ -78,7 +76,7 @@ class TurnedHeads(Ensemble):
         keys = range(self.draws)
         each = np.stack([path(start, 1.0, keys) for path in ARMS])
         straight = each[np.arange(self.draws) % len(ARMS), np.arange(self.draws)]
-        turned = [np.where(entries(head, start), -straight, straight) for head in (AUX, CLASS)]
+        turned = [np.where(head.entries(start), -straight, straight) for head in (AUX, CLASS)]
         part, _ = trait_parts(t, np.stack([straight, *turned], axis=1), setting.loss)
         return Turned(part[:, 0], part[:, 1:])
 
@@ -92,11 +90,3 @@ def trait_parts(t: Taught, students: np.ndarray, loss: Loss) -> tuple[Any, Any]:
     margin: Any = s.trait
     margin = Margin(margin.x, margin.labels, margin.outputs)
     return -inner(margin.gradient(f, students), added), inner(s.delta[:, None], added)
-
-
-def entries(path: Sharing, start: Start) -> np.ndarray:
-    """Where a path shares parameters, (P,) of True and False."""
-    layout = start.layout
-    blank = layout.unflatten(np.zeros(layout.size))
-    every = jax.tree.map(lambda shared, leaf: np.broadcast_to(shared, leaf.shape), path.shared(start), blank)
-    return np.asarray(layout.flatten(every))

@@ -257,13 +257,11 @@ def directions(setting: Setting, seed: int, count: int) -> np.ndarray:
     path = path_of(init)
     if not (isinstance(path, Noise) or isinstance(init, Shared | Redrawn)):
         raise InputError("init", init.shown, "must be shared, redrawn, or along a path of noise")
-    if not isinstance(path, Noise) or path == IsotropicNoise():  # which knows the number of parameters alone
-        size = start(setting, (seed,)).layout.size
-        return np.random.default_rng((seed, 8)).standard_normal((count, size))
-    return _directions(path, setting.but(student=Student(), view=Full()), seed, count)
+    noise = path if isinstance(path, Noise) else IsotropicNoise()
+    return _directions(noise, setting.but(student=Student(), view=Full()), seed, count)
 
 
-@lru_cache(maxsize=16)
+@lru_cache(maxsize=4)
 def _directions(noise: Noise, setting: Setting, seed: int, count: int) -> np.ndarray:
     begin = replace(start(setting, (seed,)), loss=setting.loss)
-    return noise.direction(begin, [(seed, 8, i) for i in range(count)])
+    return noise.kept(begin, np.random.default_rng((seed, 8)).standard_normal((count, begin.layout.size)))
