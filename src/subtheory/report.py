@@ -10,7 +10,7 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
-from subtheory import experiment, resources, table
+from subtheory import citations, experiment, resources, table
 from subtheory.claim import Verdict
 from subtheory.claims import CLAIMS
 from subtheory.records import write_atomic
@@ -75,6 +75,7 @@ def _template() -> jinja2.Template:
         keep_trailing_newline=True,
     )
     environment.filters |= {
+        "cited": citations.html,
         "number": lambda x: "–" if math.isnan(x) else table.shown(x).replace("inf", "∞").replace("-", "−"),
         "share": lambda x: f"{100 * x:.3g} %" if math.isfinite(x) else "–",
     }

@@ -7,7 +7,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import jax.numpy as jnp
 import numpy as np
 from flint import arb, fmpq
 
@@ -20,9 +19,9 @@ from subtheory.certificate.span import Span
 from subtheory.certificate.statement import KINDS, Statement, differs, state
 from subtheory.certificate.thresholds import Threshold, alignment_threshold
 from subtheory.errors import DataError, InputError
-from subtheory.numerics import float64
+from subtheory.kernels import Kernels
 from subtheory.suggest import choose
-from subtheory.theory.distillation import Distillation, outputs
+from subtheory.theory.distillation import Distillation
 
 AGREEMENT = 1e-9
 """Largest difference, relative to the outputs, between a network and its second spelling."""
@@ -138,8 +137,9 @@ def positive(name: str, number: float) -> fmpq:
 def agrees(d: Distillation, exact: Problem) -> None:
     """Raise InputError unless the network computes what its second spelling on balls says, at θ0 and on Δ."""
     jet = Channel(exact).outputs(ORIGIN, 0)
-    with float64():
-        z = np.asarray(outputs(d.network, d.theta0, jnp.asarray(d.x)))
+    x = np.asarray(d.x)
+    kernels = Kernels.of(d.network, d.theta0, x[0])
+    z = kernels.values(kernels.layout.flatten(d.theta0), x)
     balls = np.array([float(entry.mid()) for entry in jet.c[0].entries()])
     error = float(np.max(np.abs(z.ravel() - balls)))
     if not error <= AGREEMENT * (1 + np.max(np.abs(z))):

@@ -3,6 +3,7 @@
 from argparse import Namespace
 from typing import Any
 
+from subtheory import citations
 from subtheory.cli.output import print_json, print_table
 
 
@@ -82,7 +83,8 @@ def _proved_by(name: str) -> dict[str, Any] | None:
 
 def _explain(one: dict[str, Any]) -> None:
     print(f"{one['name']}\n\n  {one['statement']}\n\n  {one['formula']}\n")
-    print(f"Source: {one['source']}.\nTier: {one['tier']}; one run: {one['run_tier']}.\n")
+    print("\n  ".join([f"Source: {one['source']}.", *citations.lines(one["source"])]))
+    print(f"Tier: {one['tier']}; one run: {one['run_tier']}.\n")
     _proof(one)
     if not one["controls"]:
         print(f"It has no assumptions to break. Search for a counterexample: subtheory falsify {one['name']}")

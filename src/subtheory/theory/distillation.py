@@ -6,6 +6,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 from jax import Array
 
@@ -56,23 +57,25 @@ class Distillation:
     """How the student moves on its imitation loss."""
 
 
-def at_rest(network: Network, theta0: Params, x: Array, w: Array, trait: Trait) -> Distillation:
+def at_rest(network: Network, theta0: Params, x: Any, w: Any, trait: Trait) -> Distillation:
     """The theorem's own distillation on inputs x (N, ...) of equal weight and outputs w (V,), with Δ = 0 for now.
 
     Its loss is squared error, its ε is 1. Source: Cloud, Le et al., App. C.
     """
-    n = x.shape[0]
+    n: int = x.shape[0]
+    weights: Any = np.full(n, 1.0 / n)
+    one: Any = np.ones(())
     return Distillation(
         theta0=theta0,
         student=theta0,
-        delta=optax.tree.zeros_like(theta0),
+        delta=jax.tree.map(np.zeros_like, theta0),
         x=x,
-        weights=jnp.full((n,), 1.0 / n),
+        weights=weights,
         outputs=w,
-        eps=jnp.ones((1,)),
+        eps=one[None],
         trait=trait,
-        alpha=jnp.ones(()),
-        trainable=optax.tree.ones_like(theta0),
+        alpha=one,
+        trainable=jax.tree.map(np.ones_like, theta0),
         network=network,
         loss=SquaredError(),
     )

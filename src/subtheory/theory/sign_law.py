@@ -13,6 +13,7 @@ error with a linear network nothing is neglected, and both hold at every r and �
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -84,7 +85,12 @@ def sign_probability(eps: Any, r: Any, q: Any, ggn_norm: Any, P: int, law: str =
     """
     _require(eps=(eps, False), r=(r, True), q=(q, False), ggn_norm=(ggn_norm, True))
     _require_law(law, P)
-    return _probability(jnp.asarray(eps) * q / (jnp.asarray(r) * ggn_norm), P, law)
+    return _at(eps, r, q, ggn_norm, P, law)
+
+
+@partial(jax.jit, static_argnames="law")
+def _at(eps: Array, r: Array, q: Array, ggn_norm: Array, P: Array, law: str) -> Array:
+    return _probability(eps * q / (r * ggn_norm), P, law)
 
 
 def critical_radius(eps: Any, q: Any, ggn_norm: Any, P: int) -> Array:
@@ -94,7 +100,12 @@ def critical_radius(eps: Any, q: Any, ggn_norm: Any, P: int) -> Array:
     unless ε, q ≥ 0 and ‖GΔ‖ > 0. Source: P16.
     """
     _require(eps=(eps, False), q=(q, False), ggn_norm=(ggn_norm, True))
-    return jnp.asarray(eps) * jnp.sqrt(P) * q / ggn_norm
+    return _critical(eps, q, ggn_norm, P)
+
+
+@jax.jit
+def _critical(eps: Array, q: Array, ggn_norm: Array, P: Array) -> Array:
+    return eps * jnp.sqrt(P) * q / ggn_norm
 
 
 def sign_draws(
@@ -156,13 +167,13 @@ def fitted_radius(r: Any, successes: Any, draws: int, P: int) -> tuple[Array, Ar
     """
     _require(r=(r, True), draws=(draws, True))
     _require_law(LAWS[0], P)
-    r, share = jnp.broadcast_arrays(jnp.asarray(r), jnp.asarray(successes) / draws)
-    return _fit(r, share, draws, P)
+    return _fit(r, successes, draws, P)
 
 
 @jax.jit
-def _fit(r: Array, share: Array, draws: Array, P: Array) -> tuple[Array, Array]:
+def _fit(r: Array, successes: Array, draws: Array, P: Array) -> tuple[Array, Array]:
     """Fisher scoring from the geometric mean of the radii, by at most half a unit of log r* at once."""
+    r, share = jnp.broadcast_arrays(r, successes / draws)
     lowest, highest = jnp.log(r.min(-1)) - REACH, jnp.log(r.max(-1)) + REACH
 
     def score(at: Array) -> tuple[Array, Array]:
