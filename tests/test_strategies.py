@@ -20,6 +20,7 @@ from subtheory.claims.assumptions import (
     SHARED_INIT,
     UNFILTERED,
 )
+from subtheory.functions import shapes_of
 from subtheory.init import PATHS
 from subtheory.setting import Setting
 from subtheory.student import Along, Elsewhere
@@ -42,7 +43,7 @@ def same(a, b):
 
 def test_a_dozen_shapes_at_most():
     assert 6 <= len(sts.SHAPES) <= 12
-    sizes = [sum(leaf.size for leaf in jax.tree.leaves(sts.shapes_of(one))) for one in sts.SHAPES.values()]
+    sizes = [sum(leaf.size for leaf in jax.tree.leaves(shapes_of(one))) for one in sts.SHAPES.values()]
     assert max(sizes) < 300
 
 

@@ -10,11 +10,12 @@ from typing import Any
 import jax
 import numpy as np
 
-from subtheory import falsification, strategies
+from subtheory import falsification
 from subtheory._version import __version__
 from subtheory.case import Case
 from subtheory.claim import Claim, Evidence
 from subtheory.errors import DataError, InputError
+from subtheory.functions import shapes_of
 from subtheory.numerics import float64
 from subtheory.records import LARGEST, cell_id, write_atomic
 from subtheory.setting import Setting
@@ -195,7 +196,7 @@ def _part(kind: type[Part], told: Any) -> Part:
 
 def _blank(network: Network, loss: Loss, trait: str) -> Distillation:
     """A distillation of the right shapes, all zeros."""
-    like = jax.tree.map(lambda leaf: np.zeros(leaf.shape), strategies.shapes_of(network))
+    like = jax.tree.map(lambda leaf: np.zeros(leaf.shape), shapes_of(network))
     example = network.example  # type: ignore[attr-defined]
     x: Any = np.zeros((1, *example.shape), example.dtype)
     y: Any = np.zeros(1, np.int32)

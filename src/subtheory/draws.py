@@ -13,6 +13,7 @@ import numpy as np
 from jax import Array
 
 from subtheory.data.channels import Channel
+from subtheory.functions import shapes_of
 from subtheory.kernels import COMPILING, loop
 from subtheory.networks.linen import LinenNetwork
 from subtheory.numerics import float64
@@ -84,8 +85,8 @@ def outline(source: Source, channel: Channel | None, examples: int, trait_exampl
         return data(source, channel, examples, trait_examples, (0,))
     task: Any = source
     with float64():
-        key = jax.random.key(0)
-        found = jax.eval_shape(lambda key: (task.inputs(channel, key, examples), task.trait(key, trait_examples)), key)
+        x = jax.eval_shape(lambda: task.inputs(channel, jax.random.key(0), examples))
+        found = x, jax.eval_shape(lambda: task.trait(jax.random.key(0), trait_examples))
     blank: tuple[Any, Trait] = jax.tree.map(lambda leaf: np.broadcast_to(leaf.dtype.type(0), (1, *leaf.shape)), found)
     return blank
 
@@ -95,8 +96,7 @@ def layout_of(network: Network, source: Source) -> Layout:
     """How the parameters of a network lie; draws nothing."""
     if isinstance(source, Given):
         return Layout.of(source.params)
-    with float64():
-        return Layout.of(jax.eval_shape(network.init, jax.random.key(0)))
+    return Layout.of(shapes_of(network))
 
 
 @lru_cache(maxsize=64)

@@ -116,6 +116,13 @@ def terms(loss: Loss, z: Array, y: Array, w: Array, u: Array, v: Array) -> Terms
 
 
 @lru_cache(maxsize=256)
+def shapes_of(network: Network) -> Params:
+    """Shapes of a network's parameters, float64; computes nothing."""
+    with float64():
+        return jax.eval_shape(lambda: network.init(jax.random.key(0)))
+
+
+@lru_cache(maxsize=256)
 def output_shape(network: Network, layout: Layout, example: tuple[int, ...], dtype: str) -> tuple[int, ...]:
     """Shape of the outputs of one example; computes nothing."""
     with float64():

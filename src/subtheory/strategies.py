@@ -23,9 +23,10 @@ from subtheory.claim import Assumption
 from subtheory.data.channels import GaussianNoise, RandomTokens, UniformNoise
 from subtheory.data.toys import toy
 from subtheory.errors import InputError
+from subtheory.functions import shapes_of
 from subtheory.networks import MLP, ConvNet, Linear, LinenNetwork, Transformer
 from subtheory.networks.linen import BIAS_STD
-from subtheory.numerics import float64, to_numpy_leaves
+from subtheory.numerics import to_numpy_leaves
 from subtheory.setting import Setting, ladder
 from subtheory.student import Redrawn, Shared
 from subtheory.suggest import choose
@@ -90,17 +91,6 @@ def ladders(draw: Callable[..., Any], largest: float = 1e-2, smallest: float = 1
     """Sizes of the teacher's update, relative to the outputs: six values from `largest` downwards."""
     halvings = int(np.log2(largest / smallest))
     return np.asarray(ladder(largest * 0.5 ** draw(st.integers(0, max(halvings, 0)))))
-
-
-def shapes_of(network: Any) -> Any:
-    """Shapes of a network's parameters, without computing them."""
-    return _shapes(network)
-
-
-@cache
-def _shapes(network: Any) -> Any:
-    with float64():
-        return jax.eval_shape(network.init, jax.random.key(0))
 
 
 @cache

@@ -249,7 +249,7 @@ def trained(s: Stack, optimizer: optax.GradientTransformation, steps: int) -> An
     theta, flat = s.theta0, s.theta0.size
     pieces = -(-flat // PIECE)
     with float64():
-        memory = [optimizer.init(jnp.zeros(PIECE)) for _ in range(pieces)]
+        memory = [jax.jit(optimizer.init)(np.zeros(PIECE))] * pieces
     for _ in range(steps):
         gradient = np.zeros(pieces * PIECE)
         gradient[:flat] = s.trait.gradient(s.functions, theta).ravel()

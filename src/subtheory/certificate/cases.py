@@ -8,6 +8,7 @@ import numpy as np
 
 from subtheory.data.digits import DIGITS
 from subtheory.data.toys import toy
+from subtheory.functions import shapes_of
 from subtheory.kernels import Kernels
 from subtheory.networks import MLP, ConvNet, LinenNetwork, Transformer
 from subtheory.numerics import float64, to_numpy_leaves
@@ -39,8 +40,7 @@ class Case:
         aux, trained = task.group("aux"), task.group("class")
         seen = aux if len(aux) > 1 or isinstance(loss, SquaredError) else task.group("all")
         with float64():
-            shapes = jax.eval_shape(self.network.init, jax.random.key(0))
-            theta0 = jax.tree.map(lambda leaf: _drawn(rng, leaf.shape, self.spread), shapes)
+            theta0 = jax.tree.map(lambda leaf: _drawn(rng, leaf.shape, self.spread), shapes_of(self.network))
             x: Any
             x, trait = self._inputs(rng, self.examples), self._trait(rng, trained)
             kernels = Kernels.of(self.network, theta0, x[0])

@@ -10,6 +10,7 @@ import numpy as np
 from jax import Array
 
 from subtheory.errors import InputError
+from subtheory.functions import shapes_of
 from subtheory.imitation.workload import Images, Workload, pixels
 from subtheory.networks import LinenNetwork
 from subtheory.numerics import float64, to_numpy
@@ -178,8 +179,7 @@ def _accuracy(network: LinenNetwork, params: Params, x: Array, labels: Array) ->
 
 def _leading(network: LinenNetwork, params: Params, count: int | None, field: str, keys: Any = None) -> tuple[int, ...]:
     """Axes in front of the network's own, the same for all leaves, `count` of them, the first as long as `keys`."""
-    with float64():
-        own = jax.eval_shape(network.init, jax.random.key(0))
+    own = shapes_of(network)
     if str(jax.tree.structure(own)) != str(jax.tree.structure(params)):
         raise InputError(field, str(jax.tree.structure(params)), f"must be parameters of the {network.name}")
     shapes = [np.shape(leaf) for leaf in jax.tree.leaves(params)]

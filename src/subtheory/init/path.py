@@ -14,7 +14,7 @@ from jax import Array
 from subtheory.data.channels import Channel
 from subtheory.draws import data, inits
 from subtheory.errors import InputError
-from subtheory.functions import output_shape
+from subtheory.functions import output_shape, shapes_of
 from subtheory.kernels import Kernels
 from subtheory.numerics import float64
 from subtheory.source import FromTask, Source
@@ -164,8 +164,7 @@ class Another(Path):
         return jax.random.key(int(generator(key).integers(2**32)))
 
     def layout(self, start: Start) -> Layout:
-        with float64():
-            return Layout.of(jax.eval_shape(self.network.init, jax.random.key(0)))
+        return Layout.of(shapes_of(self.network))
 
     def require(self, start: Start) -> None:
         try:
