@@ -35,7 +35,9 @@ Row = dict[str, Any]
 def verified(networks: Sequence[str], claims: Sequence[str], seeds: Sequence[int], size: plan.Size) -> int:
     """Plan, measure and judge; the number of verdicts."""
     chosen = [NETWORKS[name] for name in networks]
-    todo = plan.jobs((CLAIMS[name] for name in claims), grid.cells(grid.runs(chosen), LOSSES.values()), size)
+    todo = plan.jobs(
+        (CLAIMS[name] for name in claims), grid.cells(grid.runs(chosen, quick=size == "quick"), LOSSES.values()), size
+    )
     found = plan.measure_all(todo, seeds)
     return sum(len(judge(job, found)) for job in todo)
 

@@ -11,7 +11,9 @@ import pytest
 import subtheory as st
 from subtheory import experiment, figure, records, resources
 from subtheory.certificate.cases import CASES
+from subtheory.cli import main
 from subtheory.errors import DataError, InputError, SubtheoryError
+from subtheory.finding import Finding, rate, shown, summary
 from subtheory.networks import NETWORKS
 
 FAKE = '''"""Is y twice x?"""
@@ -57,7 +59,7 @@ def modules(monkeypatch):
 
 def test_run_writes_tables_figure_and_provenance(fake, tmp_path):
     steps = []
-    paths = experiment.run("fake", tmp_path / "out", quick=True, progress=lambda *step: steps.append(step))
+    paths = experiment.run("fake", tmp_path / "out", quick=True, progress=lambda *step: steps.append(step)).files
     assert steps == [(1, 1, "done")] and all(path.is_file() for path in paths)
     folder = tmp_path / "out" / "fake" / "quick"
     names = {str(path.relative_to(folder)) for path in paths}
@@ -70,9 +72,49 @@ def test_run_writes_tables_figure_and_provenance(fake, tmp_path):
     assert experiment.saved_tables(folder)["other"] == [{"name": "a"}]
 
 
+JUDGED = """
+from subtheory.finding import Finding, rate, shown
+def findings(tables):
+    rows = tables["line"]
+    return [
+        rate("y is twice x", [row["y"] == 2 * row["x"] for row in rows]),
+        Finding("the last y", rows[-1]["y"], 5.5, 6.5),
+        shown("the last x", rows[-1]["x"]),
+    ]
+"""
+
+
+@pytest.mark.parametrize(("quick", "code"), [(False, 0), (True, 1)])
+def test_a_run_says_what_came_out_and_what_did_not(fake, tmp_path, monkeypatch, capsys, quick, code):
+    fake.write_text(FAKE + JUDGED)
+    monkeypatch.chdir(tmp_path)
+    assert main(["run", "fake", "--out", str(tmp_path), *["--quick"] * quick]) == code
+    out = capsys.readouterr().out
+    assert out.rstrip().endswith(f"fake: {1 if quick else 2} of 2 as predicted, 1 more shown.")
+    lines = out.splitlines()
+    first = next(i for i, line in enumerate(lines) if line.startswith("finding")) + 2
+    assert lines[first].startswith("the last y" if quick else "y is twice x"), "what did not come out comes first"
+    assert ("NOT as predicted" in out) == quick
+    folder = experiment.place(tmp_path, "fake", quick, {})
+    kept = (folder / "tables/findings.csv").read_text().splitlines()
+    assert kept[0] == "finding,found,low,high,verdict" and len(kept) == 4
+    assert main(["run", "fake", "--out", str(tmp_path), "--json", *["--quick"] * quick]) == code
+    found = json.loads(capsys.readouterr().out)
+    assert found["ok"] != quick and [one["verdict"] for one in found["findings"]].count("shown") == 1
+
+
+def test_findings_fail_on_what_is_no_number_and_on_no_case():
+    assert not Finding("a", math.nan, -math.inf, math.inf).ok and not rate("b", []).ok
+    assert rate("c", [True, True, False], 0.6).ok and not rate("c", [True, False], 0.6).ok
+    assert (
+        shown("d", math.nan).ok
+        and summary([shown("d", 1), Finding("e", 2, 0, 1)]) == "0 of 1 as predicted, 1 more shown"
+    )
+
+
 def test_resumes_until_something_that_matters_changes(fake, tmp_path, monkeypatch):
     calls = modules(monkeypatch)
-    run = lambda **changed: experiment.run("fake", tmp_path / "out", **changed)  # noqa: E731
+    run = lambda **changed: experiment.run("fake", tmp_path / "out", **changed).files  # noqa: E731
     first = {path: path.read_bytes() for path in run()}
     first_csv = tmp_path / "out/fake/tables/line.csv"
     first_csv.unlink()

@@ -170,7 +170,7 @@ def test_other_data_at_the_same_path_are_other_data(slow, tmp_path):
 
 
 def test_several_figures_each_with_its_table(slow, tmp_path):
-    paths = experiment.run("slow", tmp_path)
+    paths = experiment.run("slow", tmp_path).files
     figures = tmp_path / "slow" / "figures"
     names = {f"slow-{title}.{e}" for title in ("rows", "squares") for e in ("pdf", "svg", "png", "csv", "tex")}
     assert {path.name for path in figures.iterdir()} == names and set(figures.iterdir()) <= set(paths)

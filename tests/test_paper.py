@@ -133,7 +133,7 @@ def test_large_tables_have_no_latex(tmp_path, monkeypatch):
     (tmp_path / "many.py").write_text(LINES.replace("range(2 if quick else 4)", "range(2 if quick else 41)"))
     monkeypatch.setattr(resources, "experiments", lambda: tmp_path)
     monkeypatch.setattr(experiment, "draw", lambda *_: [])
-    names = [{path.suffix for path in experiment.run("many", tmp_path / "out", quick)} for quick in (True, False)]
+    names = [{path.suffix for path in experiment.run("many", tmp_path / "out", quick).files} for quick in (True, False)]
     assert names == [{".csv", ".tex"}, {".csv"}]
 
 

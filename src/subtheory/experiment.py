@@ -16,12 +16,25 @@ from matplotlib.figure import Figure
 from subtheory import figure, latex, options, parts, records, resources, table
 from subtheory._version import __version__
 from subtheory.errors import InputError, SubtheoryError
+from subtheory.finding import Finding
 from subtheory.options import Option, Value
 from subtheory.parts import kept
 from subtheory.provenance import provenance
 from subtheory.suggest import choose
 
-__all__ = ["Experiment", "Progress", "Tables", "draw", "experiments", "figures", "kept", "place", "run", "saved_tables"]
+__all__ = [
+    "Experiment",
+    "Outcome",
+    "Progress",
+    "Tables",
+    "draw",
+    "experiments",
+    "figures",
+    "kept",
+    "place",
+    "run",
+    "saved_tables",
+]
 
 Tables = dict[str, table.Rows]
 """Rows by table name; the first table is the one that a single figure shows."""
@@ -40,6 +53,19 @@ DATA = "path"
 
 PARTS = ("QUESTION", "COMMAND", "EXPECTED", "tables", "figure")
 """What a file must define to be an experiment."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a run left: files to read, and its findings."""
+
+    files: list[Path]
+    findings: list[Finding]
+
+    @property
+    def ok(self) -> bool:
+        """Everything came out as predicted."""
+        return all(one.ok for one in self.findings)
 
 
 @dataclass(frozen=True)
@@ -94,6 +120,10 @@ class Experiment:
     def tables(self, quick: bool = False, progress: Progress | None = None, **chosen: Value) -> Tables:
         """Compute the tables; nothing is stored."""
         return self.module.tables(quick, progress, **chosen)
+
+    def findings(self, tables: Tables) -> list[Finding]:
+        """What was said of such tables before they were computed, and whether it came out."""
+        return list(self.module.findings(tables)) if hasattr(self.module, "findings") else []
 
     def figures(self, tables: Tables) -> dict[str, tuple[str, Figure]]:
         """The figures of some tables by file name, each with the table that it shows.
@@ -154,11 +184,11 @@ def run(
     quick: bool = False,
     progress: Progress | None = None,
     given: Mapping[str, Any] | None = None,
-) -> list[Path]:
-    """Answer one question: compute its tables, or take the saved ones, and draw its figures.
+) -> Outcome:
+    """Answer one question: compute its tables, or take the saved ones, judge its findings, and draw its figures.
 
-    `given` are options, as values or as text. Returns the files to read, in the folder of `place`: tables/ (a
-    CSV a table, beside the record of them all with their provenance) and figures/. A corrupt record is put
+    `given` are options, as values or as text. The files are in the folder of `place`: tables/ (a CSV a table and
+    one of the findings, beside the record of them all with their provenance) and figures/. A corrupt record is put
     aside and computed again; a run that was killed goes on with the parts that it had `kept`. Raises InputError
     for an unknown name, an unusable option, or a place that cannot be written to.
     """
@@ -177,7 +207,9 @@ def run(
     arrays, _ = records.computed(folder / "tables", RECORD, meta, compute)
     parts.forget(folder / "parts")
     tables = _unpack(arrays)
-    return _write_tables(name, tables, folder / "tables") + draw(experiment, tables, folder / "figures")
+    findings = experiment.findings(tables)
+    files = _write_tables(name, tables, folder / "tables") + _write_findings(findings, folder / "tables")
+    return Outcome(files + draw(experiment, tables, folder / "figures"), findings)
 
 
 def figures(out: Path | str, names: Sequence[str] = (), venue: str | None = None) -> list[Path]:
@@ -228,6 +260,12 @@ def _write_tables(name: str, tables: Tables, folder: Path) -> list[Path]:
             text = table.to_latex(rows, f"{name}: {title}", f"tab:{name}-{title}", DIGITS)
             paths.append(records.write_atomic(folder / f"{title}.tex", text))
     return paths
+
+
+def _write_findings(findings: Sequence[Finding], folder: Path) -> list[Path]:
+    if not findings:
+        return []
+    return [records.write_atomic(folder / "findings.csv", table.to_csv([one.row for one in findings]))]
 
 
 def saved_tables(folder: Path | str) -> Tables:

@@ -13,7 +13,9 @@ def main(options: Namespace) -> int:
         return _paper(options)
     if options.verb == "run" and options.options:
         return _options(options)
-    paths = _run(options) if options.verb == "run" else _figures(options)
+    if options.verb == "run":
+        return _run(options)
+    paths = _figures(options)
     if options.json:
         print_json({"files": [str(path) for path in paths]})
     else:
@@ -21,8 +23,9 @@ def main(options: Namespace) -> int:
     return 0
 
 
-def _run(options: Namespace) -> list[Path]:
-    from subtheory import experiment
+def _run(options: Namespace) -> int:
+    """What did not come out comes first; exit code 1 then."""
+    from subtheory import experiment, finding
     from subtheory.options import pairs
     from subtheory.suggest import choose
 
@@ -33,7 +36,17 @@ def _run(options: Namespace) -> list[Path]:
     from subtheory.cli.progress import progress
 
     with progress(options.experiment) as report:
-        return experiment.run(options.experiment, options.out, options.quick, report, given)
+        found = experiment.run(options.experiment, options.out, options.quick, report, given)
+    if options.json:
+        rows = [one.row for one in found.findings]
+        print_json({"files": [str(path) for path in found.files], "findings": rows, "ok": found.ok})
+    else:
+        if rows := [one.row for one in sorted(found.findings, key=lambda one: one.ok)]:
+            print_table("findings", rows)
+        print("\n".join(map(str, found.files)))
+        if rows:
+            print(f"{options.experiment}: {finding.summary(found.findings)}.")
+    return 0 if found.ok else 1
 
 
 def _options(options: Namespace) -> int:

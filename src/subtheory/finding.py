@@ -1,0 +1,47 @@
+"""Findings: what an experiment says of its tables before they are computed, each a number and where it must fall."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import inf, isfinite
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A sentence about the tables, the number that decides it, and the interval that was predicted for that number."""
+
+    says: str
+    found: float
+    low: float = -inf
+    high: float = inf
+    claimed: bool = True
+    """Whether a number out of the interval counts; what is shown, and not claimed, has no prediction."""
+
+    @property
+    def ok(self) -> bool:
+        """As predicted; never where the number is not one."""
+        return not self.claimed or bool(self.low <= self.found <= self.high)
+
+    @property
+    def row(self) -> dict[str, Any]:
+        """A row of a table."""
+        verdict = "shown" if not self.claimed else "as predicted" if self.ok else "NOT as predicted"
+        numbers = {"found": self.found, "low": self.low, "high": self.high}
+        return {"finding": self.says, **{k: v if isfinite(v) else None for k, v in numbers.items()}, "verdict": verdict}
+
+
+def shown(says: str, found: float) -> Finding:
+    """A number that is shown, and not claimed."""
+    return Finding(says, float(found), claimed=False)
+
+
+def rate(says: str, came: Sequence[bool], least: float = 1.0) -> Finding:
+    """How large a share of cases came out, at least `least` of them; no case at all is not as predicted."""
+    return Finding(says, sum(came) / len(came) if len(came) else float("nan"), least, 1.0)
+
+
+def summary(findings: Sequence[Finding]) -> str:
+    """n of n as predicted."""
+    claimed = [one for one in findings if one.claimed]
+    more = f", {len(findings) - len(claimed)} more shown" if len(claimed) < len(findings) else ""
+    return f"{sum(one.ok for one in claimed)} of {len(claimed)} as predicted{more}"
