@@ -23,7 +23,7 @@ from subtheory.teachers import GradientDescent
 
 @claim(
     formula="L_T(θ0 + αΔθ_S) − L_T(θ0) = −αε ΔᵀGΔ + O(ε²) < 0",
-    source="arXiv 2507.14805, App. C, Theorem 1, second alternative",
+    source="arXiv 2507.14805, App. C, Theorem 1, second alternative; prediction P3",
     controls=[
         Control(SHARED_INIT, fails=0.9),
         Control(SAME_ARCHITECTURE, fails=0.9),
@@ -51,7 +51,7 @@ def trait_loss_falls(m: Measurement) -> Evidence:
 
 @claim(
     formula="ΔL_T = −αε ΔᵀHGΔ + O(ε²), which is positive for the stated H, G and Δ = −H⁻¹∇L_T",
-    source="counterexample to reading Theorem 1 beyond one gradient step (gap g5): D/ε → 2, ΔL_T/(αε) → 16",
+    source="counterexample to reading Theorem 1 beyond one gradient step (gap g5, P3): D/ε → 2, ΔL_T/(αε) → 16",
     controls=[Control(GRADIENT_TEACHER, witnesses=witnesses.one_step_teacher)],
     settings=witnesses.converged,
     proof="converged_teacher",

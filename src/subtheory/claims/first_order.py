@@ -31,7 +31,7 @@ def regular(setting: Setting) -> bool:
 
 @claim(
     formula="D(ε) = ⟨r(ε), J(θ0_S) Δ⟩ for every ε",
-    source="arXiv 2507.14805, App. C, first step of the proof of Lemma 1",
+    source="arXiv 2507.14805, App. C, first step of the proof of Lemma 1; prediction P1",
     controls=[Control(GRADIENT_STUDENT, fails=0.95), Control(SAME_PARAMETERS, fails=0.95)],
     applies=lambda setting: not setting.zero_branch,
     every_eps=True,
@@ -56,7 +56,7 @@ def alignment_by_one_jvp(m: Measurement) -> Evidence:
 
 @claim(
     formula="D(ε) = ε ΔᵀGΔ + O(ε²)",
-    source="arXiv 2507.14805, App. C, Lemma 1 (proof, second step)",
+    source="arXiv 2507.14805, App. C, Lemma 1 (proof, second step); prediction P1, prediction P7",
     controls=[
         Control(SHARED_INIT, fails=0.95),
         Control(SAME_PARAMETERS, fails=0.95),
@@ -116,7 +116,7 @@ def cosine_limit(m: Measurement) -> Evidence:
 
 @claim(
     formula="‖θ_S − θ_T‖ < ‖θ0 − θ_T‖ iff α < 2εD/‖Δθ_S‖² = 2ΔᵀGΔ/ΔᵀG²Δ + O(ε)",
-    source="linearised distance criterion; prediction P45",
+    source="linearised distance criterion; prediction P45; gap g4",
     controls=[Control(SHARED_INIT, fails=0.95), Control(GRADIENT_STUDENT, fails=0.95), Control(UNFILTERED, fails=0.95)],
     applies=regular,
     proof="critical_step",

@@ -14,7 +14,7 @@ KINK = Assumption(
 
 @claim(
     formula="D(ε) = −4ε for every ε, with relu′(0) = 0",
-    source="counterexample to Lemma 1 without differentiability (gap g1): W2 = (1, −1), Δb1 = (0, 3), Δb2 = 1, x = 0",
+    source="counterexample to Lemma 1 without a derivative (gap g1, P8): W2 = (1, −1), Δb1 = (0, 3), Δb2 = 1, x = 0",
     controls=[Control(KINK, witnesses=witnesses.repaired)],
     settings=witnesses.kink,
     every_eps=True,

@@ -21,7 +21,7 @@ CORNER = Assumption(
 
 @claim(
     formula="l = Σ w(z − y)⁴ ⇒ D(ε) = 4ε³ E Σ w u⁴ + O(ε⁴)",
-    source="M = 0 in the proof of Lemma 1: the first derivative of the loss that does not vanish decides (gap g12)",
+    source="M = 0 in the proof of Lemma 1: the first derivative of the loss that does not vanish decides (gap g12, P7)",
     controls=[
         Control(FLAT_MINIMUM, fails=0.95),
         Control(SHARED_INIT, fails=0.95),
@@ -39,7 +39,7 @@ def quartic_loss_aligns_at_third_order(m: Measurement) -> Evidence:
 
 @claim(
     formula="l = Σ w|z − y| ⇒ D(ε) = E Σ w|u| + O(ε)",
-    source="no second derivative at the match: the student's step does not shrink with ε (gap g12)",
+    source="no second derivative at the match: the student's step does not shrink with ε (gap g12); prediction P7",
     controls=[
         Control(CORNER, fails=0.95),
         Control(SHARED_INIT, fails=0.95),

@@ -20,7 +20,7 @@ from subtheory.instruments.first_order import Measurement
 
 @claim(
     formula="D(ε) > 0 for all small ε > 0 and any Δ with ΔᵀGΔ > 0",
-    source="arXiv 2507.14805, App. C, Lemma 1",
+    source="arXiv 2507.14805, App. C, Lemma 1; prediction P2",
     controls=[
         Control(SHARED_INIT, fails=0.25),
         Control(SAME_PARAMETERS, witnesses=witnesses.frozen),

@@ -14,7 +14,7 @@ from subtheory.theory.trait import Bowl
 
 @claim(
     formula="D(ε) ≥ εq − ½ε²N(ε), so D(ε) > 0 for 0 < ε < ε* = 2q/N(ε*)",
-    source="Taylor's theorem on the teacher's segment, N its second-derivative bound; prediction P5",
+    source="Taylor's theorem on the teacher's segment, N its second-derivative bound; prediction P5; gap g3",
     controls=[Control(SMALL_EPS, witnesses=constructed.beyond)],
     settings=constructed.bounded,
     reads=Certified(),
@@ -36,7 +36,7 @@ def alignment_is_positive_below_its_threshold(e: Enclosed) -> Evidence:
 
 @claim(
     formula="D(ε) > 0 for every ε in (0, E], by a cover of boxes",
-    source="ball arithmetic along θ0 + εΔ; Lemma 1 with ε named",
+    source="ball arithmetic along θ0 + εΔ; Lemma 1 with ε named; gap g3, prediction P5",
     controls=[Control(SMALL_EPS, witnesses=constructed.beyond)],
     settings=constructed.certified,
     reads=Certified(("alignment",)),
@@ -53,7 +53,7 @@ def alignment_is_certified(e: Enclosed) -> Evidence:
 
 @claim(
     formula="L_T(θ0 + αΔθ_S(ε)) < L_T(θ0) for every ε in (0, E], by a cover of boxes",
-    source="ball arithmetic on the student's own step; arXiv 2507.14805, App. C, Theorem 1 with ε named",
+    source="ball arithmetic on the student's own step; arXiv 2507.14805, App. C, Theorem 1 with ε named; prediction P5",
     controls=[
         Control(SMALL_EPS, witnesses=constructed.too_far),
         Control(GRADIENT_TEACHER, witnesses=constructed.climbing),
@@ -87,7 +87,7 @@ SMOOTH_TRAIT = Assumption(
 
 @claim(
     formula="ΔL_T ≤ −αD(ε) + ½βα²‖Δθ_S‖², so it falls for α < 2D(ε)/(β‖Δθ_S‖²)",
-    source="descent lemma on the student's segment; prediction P6, with equality for a quadratic L_T",
+    source="descent lemma on the student's segment; prediction P6, with equality for a quadratic L_T; gap g2",
     controls=[Control(SMOOTH_TRAIT, witnesses=constructed.stiff)],
     settings=constructed.bowls,
     proof="descent",

@@ -27,7 +27,7 @@ def unseen(setting: Setting) -> bool:
 
 @claim(
     formula="ΔᵀGΔ = 0 ⇒ D(ε) = 0 for every ε",
-    source="arXiv 2507.14805, App. C, Theorem 1, first alternative, and remark on the null space",
+    source="arXiv 2507.14805, App. C, Theorem 1, first alternative, and remark on the null space; prediction P4",
     controls=[Control(UNSEEN, fails=0.95), Control(NULL_SPACE, witnesses=witnesses.moving_null_space)],
     applies=unseen,
     every_eps=True,
@@ -55,7 +55,7 @@ def zero_branch_is_exact(m: Measurement) -> Evidence:
 
 @claim(
     formula="D(ε) = 0 for every ε, yet L_T(θ0 + αΔθ_S) − L_T(θ0) = 4α²ε⁴ > 0",
-    source="counterexample f = θ1 + θ0², L_T = −θ0 + θ1² at 0, exact for every ε (gap g13)",
+    source="counterexample f = θ1 + θ0², L_T = −θ0 + θ1² at 0, exact for every ε (gap g13); prediction P4",
     controls=[Control(UNSEEN, witnesses=witnesses.seen_zero_branch)],
     settings=witnesses.zero_branch,
     every_eps=True,
