@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import version
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -113,6 +113,18 @@ def loop(row: Any, count: Array, arrays: tuple[Array, ...]) -> Any:
     return jax.lax.fori_loop(0, count, body, empty)
 
 
+class Rows(NamedTuple):
+    """An array of rows of `rank` axes each; what stands in front broadcasts with that of other arrays."""
+
+    array: np.ndarray
+    rank: int
+
+    @property
+    def lead(self) -> tuple[int, ...]:
+        """Axes in front of a row's own."""
+        return self.array.shape[: self.array.ndim - self.rank]
+
+
 @dataclass(frozen=True)
 class Kernels:
     """`Functions` on NumPy arrays, by compiled programs of one shape; equal networks share them."""
@@ -179,7 +191,7 @@ class Kernels:
     def scalar(self, function: Any, theta: Any) -> tuple[np.ndarray, np.ndarray]:
         theta = np.asarray(theta, np.float64)
         call = partial(_scalars, function=function, layout=self.layout)
-        value, slope = _in_calls(call, [theta.reshape(-1, self.layout.size)], self.rows)
+        value, slope = _in_calls(call, [Rows(theta.reshape(-1, self.layout.size), 1)], self.rows)
         return value.reshape(theta.shape[:-1]), slope.reshape(theta.shape)
 
     def terms(self, loss: Loss, z: Any, y: Any, w: Any, u: Any = None, v: Any = None) -> Terms:
@@ -190,7 +202,9 @@ class Kernels:
         points = [_filled(np.broadcast_to(a, shape).reshape(-1, width), turns * SOME, 1.0) for a in given]
         call, w = partial(_loss, loss=loss), np.asarray(w, np.float64)
         found = _in_calls(
-            lambda n, *points: call(n, w, *points), [a.reshape(turns, SOME, width) for a in points], POINTS // SOME
+            lambda n, *points: call(n, w, *points),
+            [Rows(a.reshape(turns, SOME, width), 2) for a in points],
+            POINTS // SOME,
         )
         return Terms(*(part.reshape(-1, width)[:count].reshape(shape) for part in found))
 
@@ -211,18 +225,15 @@ class Kernels:
         x = np.asarray(batches[-1])
         n, size = x.shape[self._axis(x)], self.block
         blocks = -(-n // size)
-        lead = np.broadcast_shapes(
-            *(np.shape(v)[:-1] for v in vectors),
-            *(np.shape(b)[: np.ndim(b) - len(tail) - 1] for b, tail in zip(batches, tails, strict=True)),
-        )
-        rows = [np.broadcast_to(v, (*lead, np.shape(v)[-1])).reshape(-1, np.shape(v)[-1]) for v in vectors]
-        rows = [np.repeat(v, blocks, axis=0) if blocks > 1 else v for v in rows]
+        rows = [Rows(np.asarray(v)[..., None, :], 1) for v in vectors]
         for batch, tail in zip(batches, tails, strict=True):
-            whole = np.broadcast_to(batch, (*lead, n, *tail)).reshape(-1, n, *tail)
+            own = np.shape(batch)[: np.ndim(batch) - len(tail) - 1]
+            whole = np.broadcast_to(batch, (*own, n, *tail))
             if blocks * size > n:  # the last example again, which nothing pulls on
-                more = np.repeat(whole[:, -1:], blocks * size - n, axis=1)
-                whole = np.concatenate([whole, more if batch is batches[-1] else np.zeros_like(more)], axis=1)
-            rows.append(whole.reshape(-1, size, *tail))
+                more = np.repeat(np.take(whole, [-1], axis=len(own)), blocks * size - n, axis=len(own))
+                whole = np.concatenate([whole, more if batch is batches[-1] else np.zeros_like(more)], axis=len(own))
+            rows.append(Rows(whole.reshape(*own, blocks, size, *tail), 1 + len(tail)))
+        lead = np.broadcast_shapes(*(each.lead for each in rows))[:-1]
         part, examples = slice(None), name in ("values", "taylor")
         if self.layout.size <= SMALL and name in _PARTS:
             rows, name, part = self._with_zeros(name, rows), "everything", _PARTS[name]
@@ -233,23 +244,26 @@ class Kernels:
             return [each.reshape(*lead, *each.shape[1:]) for each in found], len(lead)
         return [each.reshape(*lead, blocks, *each.shape[1:]) for each in found], len(lead)
 
-    def _with_zeros(self, name: str, rows: list[np.ndarray]) -> list[np.ndarray]:
+    def _with_zeros(self, name: str, rows: list[Rows]) -> list[Rows]:
         """θ, Δ, cotangents and x of `_everything`; what a kernel has no use for is 0."""
-        theta, x = rows[0], rows[-1]
-        shape = output_shape(self.network, self.layout, *self._like(x))
-        delta = rows[1] if name == "taylor" else np.broadcast_to(0.0, theta.shape)
-        cotangents = rows[1] if name == "pulls" else np.broadcast_to(0.0, (*x.shape[:2], *shape))
-        return [theta, delta, cotangents, x]
+        shape = output_shape(self.network, self.layout, *self._like(rows[-1].array))
+        delta = rows[1] if name == "taylor" else Rows(np.zeros(self.layout.size), 1)
+        cotangents = rows[1] if name == "pulls" else Rows(np.zeros((self.block, *shape)), 1 + len(shape))
+        return [rows[0], delta, cotangents, rows[-1]]
 
 
-def _in_calls(call: Any, rows: list[np.ndarray], most: int, part: slice = slice(None)) -> list[np.ndarray]:
-    """A program on rows of any number, in calls of one shape: some of its results."""
+def _in_calls(call: Any, rows: list[Rows], most: int, part: slice = slice(None)) -> list[np.ndarray]:
+    """A program on rows of any number, in calls of one shape: some of its results, with one axis for all rows."""
     found: list[Any] = []
+    lead = np.broadcast_shapes(*(each.lead for each in rows))
+    arrays = [np.broadcast_to(each.array, (*lead, *each.array.shape[len(each.lead) :])) for each in rows]
+    total = int(np.prod(lead))
     with float64():
-        for start in range(0, len(rows[0]), most):
-            some = [a[start : start + most] for a in rows]
-            count = len(some[0])
-            full = [_filled(a, most) for a in some]
+        for start in range(0, total, most):
+            # Taken when they are needed: an array that serves many rows is never laid out for all of them.
+            index = np.unravel_index(np.arange(start, min(start + most, total)), lead)
+            full = [_filled(a[index], most) for a in arrays]
+            count = len(index[0])
             found.append([np.asarray(each)[:count] for each in jax.tree.leaves(call(np.int32(count), *full))[part]])
     return found[0] if len(found) == 1 else [np.concatenate(parts) for parts in zip(*found, strict=True)]
 
