@@ -22,8 +22,10 @@ from matplotlib.figure import Figure
 
 import subtheory as st
 from subtheory.certificate.cases import CASES
+from subtheory.certificate.search import CLOSE
 from subtheory.figure import COLOURS, blank, mark, style
-from subtheory.numerics import public
+from subtheory.finding import Finding, farthest
+from subtheory.numerics import LADDER_RATIO, ROUNDINGS, UNIT, extrapolation_constant, public
 from subtheory.theory.distillation import Distillation, student_update, trait_loss
 from subtheory.theory.trait import Bowl
 from subtheory.verification import Progress
@@ -46,6 +48,8 @@ RANGE = (1e-3, 1e6)
 """Where a boundary in α is looked for."""
 ROUNDS, DIVIDED, FINE = 4, 256, 4096
 """How often the interval of the first wrong sign is divided, into how many in α, and in ε."""
+GRID = ((RANGE[1] / RANGE[0]) ** (1 / (DIVIDED - 1)) - 1) / DIVIDED ** (ROUNDS - 1) / 2
+"""How far off a boundary in α may be for that, relative to it."""
 CURVATURES = (1.0, 2.0)
 HUGE = 1e30
 """Beyond every change of a loss."""
@@ -189,6 +193,71 @@ def _slope(rows: list[Row], name: str) -> float:
     """Of log α against log ε for ε ≤ SMALL, by least squares."""
     small = [row for row in rows if row["eps"] <= SMALL]
     return float(np.polyfit(np.log([row["eps"] for row in small]), np.log([row[name] for row in small]), 1)[0])
+
+
+def findings(tables: dict[str, list[Row]]) -> list[Finding]:
+    """P6: order of the boundary, formula and certificates inside it, and twice the curvature as the control."""
+    once, twice = ([row for row in tables["quadratic"] if row["beta"] == beta] for beta in CURVATURES)
+    exact = [_shown(row["measured"]) / _shown(row["predicted"]) - 1 for row in once + twice]
+    half = CURVATURES[0] / CURVATURES[1]
+    pairs = [(a["measured"], b["measured"]) for a, b in zip(once, twice, strict=True)]
+    halves = [b / a for a, b in pairs if not a * half <= RANGE[0]]
+    falling = [row for row in tables["boundary"] if not row["measured"] == row["formula"] == 0]
+    inside = [row["formula"] / _shown(row["measured"]) for row in falling]
+    return [
+        _order(tables["boundary"]),
+        Finding("P6: 2D/(β‖Δθ_S‖²) over the boundary, at most", float(np.max(inside)), 0, 1 + GRID),
+        farthest("P6, quadratic trait loss: boundary over 2D/(β‖Δθ_S‖²) less 1, farthest", exact, -GRID, GRID),
+        farthest(
+            "P6 control, twice the curvature: boundary over that of β, farthest",
+            halves,
+            half * (1 - 2 * GRID),
+            half * (1 + 2 * GRID),
+        ),
+        _rising(tables),
+        _short(tables["certified"]),
+    ]
+
+
+def _shown(alpha: float) -> float:
+    """A boundary where it is looked for: below the range it cannot be told from 0."""
+    return float(np.maximum(alpha, RANGE[0]))
+
+
+def _order(rows: list[Row]) -> Finding:
+    """Slope from one ε to the next, which is −1 + O(ε): for ε ≤ SMALL within Λ·C·ε, C from ε in (SMALL, 4⁴·SMALL].
+
+    Of those, three stand in the ratio of a ladder at least, which is what Λ asks for.
+    """
+    x, y = (np.log([row[name] for row in rows if row["measured"] != 0]) for name in ("eps", "measured"))
+    slope, eps = np.diff(y) / np.diff(x), np.exp(x[:-1])
+    small, coarse = eps <= SMALL, (eps > SMALL) & (eps <= SMALL * LADDER_RATIO**4)
+    constant = extrapolation_constant() * np.max(np.abs(slope + 1)[coarse] / eps[coarse])
+    bound = constant * eps[small] + 2 * GRID / np.diff(x)[small]
+    at = int(np.argmax(np.abs(slope + 1)[small] / bound))
+    says = f"P6: log-log slope of the boundary in α, farthest at ε up to {SMALL:g}"
+    return Finding(says, float(slope[at]), float(-1 - bound[at]), float(-1 + bound[at]))
+
+
+def _rising(tables: dict[str, list[Row]]) -> Finding:
+    """Points of the grid at which L_T must fall and does not."""
+    below = {row["eps"]: row["formula"] for row in tables["boundary"]}
+    upto = {row["alpha"]: row["certified"] for row in tables["certified"]}
+    falls = [row["change"] < 0 for row in tables["phase"]
+             if row["alpha"] < below[row["eps"]] or row["eps"] <= upto.get(row["alpha"], 0.0)]  # fmt: skip
+    says = f"P6: rising points of the {len(falls)} below 2D/(β‖Δθ_S‖²) or certified"
+    return Finding(says, len(falls) - sum(falls) if falls else np.nan, 0, 0)
+
+
+def _short(rows: list[Row]) -> Finding:
+    """How far certificates end short: a search gives up below the first box under 2·CLOSE that it cannot decide."""
+    ends = np.array([EPS[1] if np.isnan(row["measured"]) else row["measured"] for row in rows])
+    off = 1 - np.array([row["certified"] for row in rows]) / ends
+    # A root in ε is known to its grid, and a sign of ΔL_T to its rounding.
+    low, high = -EPS[1] / FINE**ROUNDS / ends - ROUNDINGS * UNIT, 2 * float(CLOSE)
+    at = int(np.argmax(np.abs(2 * off - low - high) / (high - low)))
+    says = "P6: how far short of the boundary in ε a certificate ends, farthest"
+    return Finding(says, float(off[at]), float(low[at]), high)
 
 
 def figure(tables: dict[str, list[Row]]) -> Figure:

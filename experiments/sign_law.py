@@ -17,9 +17,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import NullFormatter
-from scipy.stats import beta
+from scipy.stats import beta, binom, norm, poisson
 
 from subtheory.figure import COLOURS, MARKERS, WIDTH, style
+from subtheory.finding import Finding, shown
 from subtheory.instruments.sign_law import CHUNK, Law, alignments, harmless, law, regime
 from subtheory.networks import MLP, ConvNet, Transformer
 from subtheory.networks.linen import LinenNetwork
@@ -89,7 +90,7 @@ def network_rows(network: LinenNetwork, draws: int) -> list[Row]:
             "radius": float(r[k, j]), "relative_radius": float(relative[k, j]), "predicted": float(predicted[k, j]),
             "measured": float(found[k, j]), "low": float(low[k, j]), "high": float(high[k, j]),
             "covered": bool(low[k, j] <= predicted[k, j] <= high[k, j]), "shift": float(shift[k, j]),
-            "judged": bool(judged[k, j]), "harmless": float(unharmed[k, j]),
+            "judged": bool(judged[k, j]), "draws": draws, "harmless": float(unharmed[k, j]),
             "of_initial_norm": float(r[k, j] / np.linalg.norm(known.s.theta0)),
         }
         for k, j in np.ndindex(r.shape)
@@ -110,7 +111,7 @@ def share_towards(known: Law, draws: int) -> np.ndarray:
     return np.asarray(towards / draws)
 
 
-def interval(successes: np.ndarray, draws: int) -> tuple[np.ndarray, np.ndarray]:
+def interval(successes: np.ndarray, draws: int | np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Clopper and Pearson's exact interval of a binomial share."""
     tail = (1 - CONFIDENCE) / 2
     # At no success or no failure one parameter is 0; the end is then 0 or 1.
@@ -176,6 +177,83 @@ def log_slope(rows: list[Row]) -> tuple[float, float]:
     x, y, error = (np.array([row[name] for row in rows]) for name in ("eps", "fitted", "relative_error"))
     slope, off = slope_of(x, y, error)
     return float(slope), float(off)
+
+
+def findings(tables: dict[str, list[Row]]) -> list[Finding]:
+    """P16 in the judged cells: one curve, constant and order of r*, and a mismatch that is harmless."""
+    cells, radii = tables["sign_law"], [row for row in tables["critical_radius"] if row["judged"]]
+    judged, rest = ([row for row in cells if row["judged"] is yes] for yes in (True, False))
+    if not radii:
+        return [Finding("P16: sizes of ε that can be judged", 0, 1)]
+    # A law that is off by SHARE of an error is missed by an interval so often; the misses of all are binomial.
+    miss = 1 - norm.cdf(NORMAL - sign_law.SHARE) + norm.cdf(-NORMAL - sign_law.SHARE)
+    least = 1 - binom.isf(1 - CONFIDENCE, len(judged), miss) / len(judged)
+    return [
+        Finding("P16: share of judged cells whose exact interval covers the law", _covered(judged), least, 1),
+        _constant(radii, cells),
+        _order(radii, cells),
+        _control(judged),
+        shown("P16: that share beyond the regime, where the law must end", _covered(rest)),
+    ]
+
+
+def _columns(rows: list[Row], *names: str) -> list[np.ndarray]:
+    return [np.array([row[name] for row in rows]) for name in names]
+
+
+def _covered(cells: list[Row]) -> float:
+    """Share of cells whose exact interval covers the law; nan if there are none, or one has no interval."""
+    measured, draws, p = _columns(cells, "measured", "draws", "predicted")
+    low, high = interval(np.rint(measured * draws), draws)
+    covered = np.where(np.isnan(measured), np.nan, (low <= p) & (p <= high))
+    return float(np.mean(covered)) if cells else float("nan")
+
+
+def _constant(radii: list[Row], cells: list[Row]) -> Finding:
+    """Fitted over predicted r*, the mean of all weighted by their errors."""
+    fitted, predicted, error = _columns(radii, "fitted", "predicted", "relative_error")
+    weight = error**-2.0
+    mean = np.sum(weight * np.log(fitted / predicted)) / np.sum(weight)
+    bound = _errors(radii, cells) * np.sum(weight) ** -0.5
+    return Finding("P16: fitted over predicted r*, mean", *(float(np.exp(x)) for x in (mean, -bound, bound)))
+
+
+def _order(radii: list[Row], cells: list[Row]) -> Finding:
+    """The slope of the network that is farthest off, by its error."""
+    names, found = list(dict.fromkeys(row["network"] for row in radii)), []
+    for name in names:
+        mine = [row for row in radii if row["network"] == name]
+        slope, error = log_slope(mine)
+        found.append((slope, _errors(mine, cells, len(names)) * error))
+    slope, bound = found[int(np.argmax([abs(slope - 1) / bound for slope, bound in found]))]
+    return Finding("P16: log-log slope of r* against ε, farthest network", slope, 1 - bound, 1 + bound)
+
+
+def _errors(radii: list[Row], cells: list[Row], several: int = 1) -> float:
+    """How many standard errors a mean or a slope of fitted log r* may be off, the farthest of several.
+
+    They are linear in the shares: terms that shift share j by so many of its standard errors s_j shift them by √Σs_j²
+    of theirs at most (Cauchy and Schwarz).
+    """
+    known = {(row["network"], row["eps"]) for row in radii}
+    mine = [row for row in cells if (row["network"], row["eps"]) in known]
+    p, shift, draws = _columns(mine, "predicted", "shift", "draws")
+    chance = norm.isf((1 - CONFIDENCE) / 2 / several)
+    return float(chance + np.sqrt(np.sum(shift**2 * draws / (p * (1 - p)))))
+
+
+def _control(judged: list[Row]) -> Finding:
+    """Share of D > 0 for δ orthogonal to GΔ, which is 1 to first order, not that of the law.
+
+    D turns only if the neglected terms reach εq. They would shift P(D > 0) by at least `least`, and shift it by
+    `shift` on average: so they do with a probability of no more than shift/least (Markov).
+    """
+    p, shift, unharmed, P, r = _columns(judged, "predicted", "shift", "harmless", "parameters", "relative_radius")
+    twice = np.array([probability(2.0, a * np.sqrt(n), 1.0, 1.0, int(n)) for a, n in zip(r, P, strict=True)])
+    least = np.minimum(p - 0.5, twice - p)
+    harmed = poisson.isf(1 - CONFIDENCE, CHUNK * np.sum(shift / least))
+    says = f"P16 control, δ orthogonal to GΔ: share of D > 0 in judged cells, by the law {np.mean(p):.3f}"
+    return Finding(says, float(np.mean(unharmed)), float(1 - harmed / (CHUNK * len(judged))), 1)
 
 
 def figure(tables: dict[str, list[Row]]) -> Figure:

@@ -23,8 +23,11 @@ from matplotlib.figure import Figure
 
 import subtheory as st
 from subtheory.certificate.cases import CASES, GRID, Case
+from subtheory.certificate.search import CLOSE
 from subtheory.data.toys import toy
 from subtheory.figure import blank, mark, style
+from subtheory.finding import Finding, farthest
+from subtheory.numerics import UNIT
 from subtheory.verification import Progress
 
 QUESTION = "How small is sufficiently small, and how close to the truth do a bound and a certificate come?"
@@ -44,6 +47,8 @@ SETTINGS, QUICK_SETTINGS = 1000, 60
 UPTO, SECONDS, TRIED = 5.0, 2.0, 8
 """Where the search in a random setting ends, when it gives up, and at how many random ε D is then looked at."""
 KINDS, KS = ("alignment", "trait-loss"), (1.0, 2.0, 3.0, 5.0, 8.0, 13.0)
+ASIDE = 1e-3
+"""So far below and above π/k the control is looked at, relative to π/k."""
 
 Row = dict[str, Any]
 Curve = Callable[[np.ndarray], np.ndarray]
@@ -235,10 +240,58 @@ def control_row(k: float) -> Row:
     delta = {**zero, "Dense_0": {**zero["Dense_0"], "kernel": np.ones((1, 1))}}
     d = replace(d, theta0=theta0, student=theta0, delta=delta, x=np.array([[k]]))
     certificate, first = st.certify(d, 60.0), float(np.pi / k)
-    below, above = map(float, alignment(d, (0.999 * first, 1.001 * first))[0])
+    below, above = map(float, alignment(d, ((1 - ASIDE) * first, (1 + ASIDE) * first))[0])
     row = {"k": k, "first_zero": first, "explicit_bound": certificate.threshold.eps, "certified": certificate.upto()}
     row |= {"certified_over_zero": certificate.upto() / first, "just_below": below, "just_above": above}
-    return row | {"predicted_above": 2 * k * float(np.sin(k * 1.001 * first))}
+    return row | {"predicted_above": 2 * k * float(np.sin(k * (1 + ASIDE) * first))}
+
+
+def findings(tables: dict[str, list[Row]]) -> list[Finding]:
+    """P5: bound, certificate and root beside each other, signs below them, and the control that turns where it must."""
+    rows, total, control = tables["thresholds"], tables["random_settings"][-1], tables["control"]
+    rooted = [row for row in rows if not isnan(row["root"])]
+    bounds = [row["explicit_bound"] / row["root"] for row in rooted if row["statement"] == KINDS[0]]
+    drawn = [row["sampled"] / row["root"] - 1 for row in rooted if not isnan(row["sampled"])]
+    below = [row for row in tables["curves"] if not row["eps"] >= row["explicit_bound"]]
+    spare = [row["ratio"] - 1 + row["eps"] / row["explicit_bound"] for row in below]
+    tried, negative = (total[f"{key}_bound"] + total[f"{key}_certificate"] for key in ("below", "negative_below"))
+    wrong = negative + total["certainly_wrong"] - total["negative_there"]
+    turned = [row["just_above"] / row["predicted_above"] - 1 for row in control]
+    # A rounding of kε, which is about π, is 1/ASIDE times larger relative to the sine.
+    rounding = 4 * UNIT / ASIDE
+    return [
+        _short(rows, control),
+        Finding("P5: explicit bound over the first root, at most", _extreme(np.max, bounds), 0, 1),
+        # N(ε) ≤ N(ε*) = 2q/ε* turns D ≥ εq − ½ε²N(ε) into D/(εq) ≥ 1 − ε/ε*.
+        Finding("P5: D/(εq) less 1 − ε/ε* at ε below an explicit bound ε*, at least", _extreme(np.min, spare), 0),
+        Finding("P5: random ε with a wrong sign over the first root less 1, at least",
+                _extreme(np.min, drawn), -_extreme(np.max, [_resolution(row) for row in rooted])),
+        Finding(f"P5: wrong signs of D in 50 digits, {tried} ε in random settings", wrong if tried else nan, 0, 0),
+        farthest("P5 control, sin(kθ): D over 2k sin(kε) < 0 less 1, just above π/k, farthest",
+                  turned, -rounding, rounding),
+    ]  # fmt: skip
+
+
+def _short(rows: list[Row], control: list[Row]) -> Finding:
+    """How far certificates end short: a search gives up below the first box under 2·CLOSE that it cannot decide."""
+    ends = [row["limit"] if isnan(row["root"]) else row["root"] for row in rows]
+    off = [1 - row["certified"] / end for row, end in zip(rows, ends, strict=True)]
+    off += [1 - row["certified_over_zero"] for row in control]
+    close = 2 * float(CLOSE)
+    # No certificate goes beyond its limit.
+    beyond = [close if isnan(row["root"]) else _resolution(row) for row in rows] + [2 * UNIT for _ in control]
+    says = "P5: how far short of its first root, or of its limit, a certificate ends, farthest"
+    return farthest(says, off, -np.array(beyond), close)
+
+
+def _resolution(row: Row) -> float:
+    """How far off a root may be for the grid that it was found on, relative to it."""
+    return row["limit"] / POINTS**ROUNDS / row["root"]
+
+
+def _extreme(which: Callable[[Any], Any], values: list[float]) -> float:
+    """The largest or smallest; nan if there is none, or if one is."""
+    return float(which(values or [nan]))
 
 
 MARKS: dict[str, tuple[str, dict[str, Any]]] = {

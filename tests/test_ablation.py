@@ -1,4 +1,4 @@
-"""The ablation of the init: rows against dense computation, the command, and its experiment on one tiny network."""
+"""The ablation of the init: rows against dense computation, the experiment, its command, and `init_paths`."""
 
 import json
 from dataclasses import replace
@@ -13,13 +13,14 @@ from scipy.stats import t as student_t
 
 import subtheory as st
 from subtheory import ablation, experiment, figure, init, records
-from subtheory.ablation import CROSSED, LIKENESS, Ablation, ablate, known_paths, matched
+from subtheory.ablation import CROSSED, ELSEWHERE, LIKENESS, LIMITS, Ablation, ablate, known_paths, matched
 from subtheory.cli import main
+from subtheory.data.channels import Blank
 from subtheory.errors import InputError
 from subtheory.init import PATHS, Another, measures, symmetry
 from subtheory.instruments.two_inits import TwoInits
-from subtheory.networks import MLP, NETWORKS, Transformer
-from subtheory.numerics import float64
+from subtheory.networks import MLP, NETWORKS, Linear, Transformer
+from subtheory.numerics import ROUNDINGS, UNIT, float64
 from subtheory.preparation import stack
 from subtheory.setting import Setting
 from subtheory.student import Along, Elsewhere
@@ -74,6 +75,9 @@ def test_rows_are_what_dense_algebra_says(spherical):
             return -np.einsum("nvp,v,nv->p", J, w, 2 * (f(at) - f(start + moved * delta))) / n
 
         u_T, u_S = J_T @ delta, J_S @ delta
+        along = lambda t: jax.jvp(lambda s: f(start + s * delta), (t,), (1.0,))[1]  # noqa: E731
+        v_T = jax.jvp(along, (0.0,), (1.0,))[1]
+        length = lambda a: np.linalg.norm(a, axis=-1)  # noqa: E731
         update, control = step(student, J_S, size), step(student, J_S, 0.0)
         crossing = np.einsum("nvp,v,nv->p", J_S, 2 * w, u_T) / n
         GD = np.einsum("nvp,v,nv->p", J_T, 2 * w, u_T) / n
@@ -98,12 +102,18 @@ def test_rows_are_what_dense_algebra_says(spherical):
             "trait_change": trait(student + alpha * update)[0] - trait(student)[0],
             "added_trait_change": trait(student + alpha * update)[0] - trait(end)[0],
             "predicted_trait_change": alpha * size * trait(end)[1] @ crossing,
+            "unit": size * np.sum(length(u_S) * length(2 * w * u_T)) / n,
+            "curvature": size**2 / 2 * np.sum(u_S * 2 * w * v_T) / n,
         }
+        start_loss = float(trait(student)[0])
     for name, value in wanted.items():
         # Differences of O(1) numbers, over a teacher's update of 1e-3.
         assert row[name] == pytest.approx(float(value), rel=1e-9), name
     assert row["cka"] == pytest.approx(measures.cka(first, second), rel=1e-9)
-    assert 0 < row["error"] < 10 * eps
+    assert 0 < row["error"] < 10 * eps and row["eps"] == eps
+    assert 0 < row["rounding"] < 1e-6 * row["unit"]
+    # Two values of L_T and nothing else, where that is next to nothing.
+    assert 1 < row["trait_rounding"] / (ROUNDINGS * UNIT * (1 + start_loss)) < 2
     assert 0 < row["matched_distance"] <= row["distance"]
 
 
@@ -117,7 +127,8 @@ def test_tangent_kernels_are_those_of_the_measures(spherical):
 
 def test_relative_columns_are_one_at_the_shared_init(spherical):
     for row in spherical.rows:
-        assert set(row) == {"amount", "seed", "error", *LIKENESS, *CROSSED, *(f"relative_{name}" for name in CROSSED)}
+        relative = [f"relative_{name}" for name in CROSSED]
+        assert list(row) == ["amount", "seed", *LIKENESS, *CROSSED, *relative, "eps", *LIMITS]
         if row["amount"] == 0:
             assert all(row[f"relative_{name}"] == pytest.approx(1, abs=1e-9) for name in CROSSED)
             assert row["distance"] == row["matched_distance"] == row["channel_distance"] == 0
@@ -232,56 +243,219 @@ def test_bad_input_is_named(field, call):
     assert caught.value.field == field
 
 
+# --- the experiment
+
+SWEEP = {"path": "spherical,permutation,head-permutation,width", "network": "mlp,linear", "amounts": "0,0.7"}
+"""Paths of which two do not fit one of the networks, and one fits none."""
+
+
+@pytest.fixture(scope="module")
+def tiny_networks():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(NETWORKS, "mlp", NETWORK)
+        patch.setitem(NETWORKS, "linear", Linear())
+        yield
+
+
+@pytest.fixture(scope="module")
+def asked():
+    return experiment.experiments()["ablation"]
+
+
+@pytest.fixture(scope="module")
+def swept(asked, tiny_networks):
+    return asked.tables(seeds=SEEDS, **SWEEP)
+
+
+def test_a_sweep_is_one_table_and_names_what_it_skips(swept, spherical):
+    rows, key = swept["rows"], ["path", "network", "loss", "seed", "amount"]
+    assert all(list(row)[:5] == key for row in rows) and next(iter(swept)) == "means"
+    combinations = {(row["path"], row["network"]) for row in rows}
+    assert combinations == {("spherical", "mlp"), ("permutation", "mlp"), ("width", "mlp"), ("spherical", "linear")}
+    skipped = {(row["path"], row["network"]): row["why"] for row in swept["skipped"]}
+    assert set(skipped) == {
+        ("head-permutation", "mlp"), ("permutation", "linear"), ("head-permutation", "linear"), ("width", "linear"),
+    }  # fmt: skip
+    assert "units" in skipped["head-permutation", "mlp"] and skipped["width", "linear"].startswith("there is no linear")
+    own = [row for row in rows if (row["path"], row["network"]) == ("spherical", "mlp")]
+    assert [{k: v for k, v in row.items() if k not in key[:3]} for row in own] == spherical.rows
+    means = [mean for mean in swept["means"] if (mean["path"], mean["network"]) == ("spherical", "mlp")]
+    assert [{k: v for k, v in mean.items() if k not in key[:3]} for mean in means] == spherical.means()
+    assert [mean["amount"] for mean in swept["means"] if mean["path"] == "width"] == [1.0], "there is only far"
+    columns = [records.columns(rows) for rows in swept.values()]
+    assert all(records.rows(each) for each in columns)
+
+
+def test_without_misfits_there_is_no_such_table_and_all_are_those_that_fit(asked, tiny_networks):
+    settings = asked.module.settings_of("mlp,linear", "kl,squared-error", None, "all", "gradient-descent")
+    jobs, skipped = asked.module.planned(settings, ["all"], None)
+    assert len(settings) == 4 and not skipped
+    found = {name: {job.name for job in jobs if job.setting.network.name == name} for name in ("mlp", "linear")}
+    assert found["mlp"] >= {"noise", "permutation", "width", "fork"} and "permutation" not in found["linear"]
+    assert {job.setting.loss.name for job in jobs} == {"kl", "squared-error"} and len(jobs) % 2 == 0
+    assert set(ELSEWHERE) == {name for network in NETWORKS.values() for name in init.others(network)}
+
+
+def test_findings_come_out_and_fail_on_what_is_wrong(asked, swept):
+    def judged(**changed):
+        rows = [{k: changed[k](v) if k in changed else v for k, v in row.items()} for row in swept["rows"]]
+        return [one.ok for one in asked.findings({**swept, "rows": rows}) if one.claimed]
+
+    assert judged() == [True] * 4
+    assert any(not one.claimed and "raw" in one.says for one in asked.findings(swept))
+    planted = lambda value: 1.01 * value  # noqa: E731
+    assert judged(predicted_alignment=planted, predicted_trait_change=planted) == [False, True, True, True]
+    assert judged(relative_added_alignment=lambda v: v * (1 + 1e-6)) == [True, False, True, True]
+    assert judged(relative_added_trait_change=lambda v: v * (1 + 1e-7)) == [True, True, False, True]
+    controlled = [{**row, "alignment": row["added_alignment"]} for row in swept["rows"]]
+    assert [one.ok for one in asked.findings({**swept, "rows": controlled}) if one.claimed] == [True, True, True, False]
+    for name, wanted in {
+        "added_alignment": [False, False, True, True], "predicted_alignment": [False, True, True, False],
+        "curvature": [False, True, True, False], "relative_added_alignment": [True, False, True, True],
+        "relative_added_trait_change": [True, True, False, True], "alignment": [True, True, True, False],
+    }.items():  # fmt: skip
+        assert judged(**{name: lambda _: np.nan}) == wanted, name
+
+
+def test_what_has_nothing_to_judge_says_nothing(asked, swept):
+    """Another architecture has no alignment; a channel that sees nothing of a student lets nothing through."""
+    rows = [row for row in swept["rows"] if row["path"] == "width"]
+    assert not any(one.claimed for one in asked.findings({"rows": rows}))
+    nothing = dict.fromkeys((*CROSSED, *LIMITS), 0.0) | {f"relative_{name}": np.nan for name in CROSSED}
+    rows = [{**row, **nothing} for row in swept["rows"] if row["path"] == "spherical"]
+    assert [(one.found, one.ok) for one in asked.findings({"rows": rows}) if one.claimed] == [(0.0, True)]
+    rows = [{**row, "added_alignment": 1e-9} for row in rows]
+    assert not asked.findings({"rows": rows})[0].ok, "where theory lets nothing through, something is wrong"
+
+
+@pytest.mark.parametrize("amount", ["large", "zero"])
+def test_other_channels_divide_nothing_by_nothing(amount):
+    """Warnings are errors."""
+    size = 2.0 if amount == "large" else 0.0
+    result = ablate(PATHS["noise"], SETTING.but(channel=Blank(), outputs="all"), (size,), 1)
+    assert np.isnan(result.rows[0]["cka"]) and np.isfinite(result.rows[0]["error"])
+
+
+def test_figures_of_one_of_several_and_of_many(asked, swept):
+    saved = {title: records.rows(records.columns(rows)) for title, rows in swept.items()}
+    drawn = asked.module.figure(saved)
+    assert figure.drawn(drawn, "svg") and [text.get_text() for text in drawn.legends[0].get_texts()] == [
+        "spherical, mlp", "permutation, mlp", "width, mlp", "spherical, linear"
+    ]  # fmt: skip
+    one = {t: [row for row in saved[t] if (row["path"], row["network"]) == ("width", "mlp")] for t in ("means", "rows")}
+    assert b"undefined" in figure.drawn(asked.module.figure(one), "svg")
+    many = {t: [{**row, "loss": f"{i}"} for i in range(2) for row in saved[t]] for t in ("means", "rows")}
+    assert "6 combinations of 8: the table has 2 more" in asked.module.figure(many).get_suptitle()
+    assert figure.drawn(asked.module.figure(many), "svg")
+
+
+@pytest.fixture
+def tiny(monkeypatch):
+    monkeypatch.setitem(NETWORKS, "mlp", NETWORK)
+    monkeypatch.setitem(NETWORKS, "linear", Linear())
+
+
+def computed(monkeypatch):
+    """The paths that any run computes from now on."""
+    calls, real = [], ablation.ablate
+    monkeypatch.setattr(
+        ablation, "ablate", lambda path, *rest: (calls.append(path.name), real(path, *rest))[1]
+    )  # what a run loads anew
+    return calls
+
+
+def test_a_sweep_that_was_killed_goes_on(tiny, tmp_path, monkeypatch):
+    given = {"path": "spherical,permutation", "amounts": "0,0.7", "seeds": SEEDS}
+    whole = experiment.run("ablation", tmp_path / "whole", given=given)
+    assert whole.ok
+    calls = computed(monkeypatch)
+
+    def stop(done, total, what):
+        assert total == 4 and what.endswith("mlp squared-error")
+        if done == 3:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        experiment.run("ablation", tmp_path / "killed", progress=stop, given=given)
+    experiment.run("ablation", tmp_path / "killed", given=given)
+    assert calls == ["spherical", "permutation", "permutation"] and not list(tmp_path.rglob("parts"))
+    for file in whole.files:
+        assert (tmp_path / "killed" / file.relative_to(tmp_path / "whole")).read_bytes() == file.read_bytes()
+
+
 # --- the command
 
 
 RUN = ["ablate", "init", "--seeds", str(SEEDS), "--amounts", "0,0.7", "--no-cache"]
 
 
-@pytest.fixture
-def tiny(monkeypatch):
-    monkeypatch.setitem(NETWORKS, "mlp", NETWORK)
-
-
-def test_command_writes_tables_and_figure_and_takes_them_again(tiny, tmp_path, monkeypatch, capsys):
+def test_command_runs_the_experiment_and_takes_its_tables_again(tiny, tmp_path, monkeypatch, capsys):
     words = [*RUN, "--path", "spherical", "--network", "mlp", "--out", str(tmp_path), "--json"]
     assert main(words) == 0
     found = json.loads(capsys.readouterr().out)
-    assert [one["path"] for one in found["paths"]] == ["spherical"]
-    folder = tmp_path / "ablate" / "init" / "spherical-mlp-squared-error-aux"
+    folder = tmp_path / "ablation" / f"path=spherical,amounts=0,0.7,seeds={SEEDS}"
     written = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
     assert written == {
-        *(f"tables/{name}" for name in ("rows.csv", "means.csv", "record.json", "record.npz")),
-        *(f"figures/ablation.{ending}" for ending in ("pdf", "svg", "png", "csv")),
+        *(f"tables/{name}" for name in ("rows.csv", "means.csv", "findings.csv", "record.json", "record.npz")),
+        *(f"figures/ablation.{ending}" for ending in ("pdf", "svg", "png", "csv", "tex")),
     }
-    assert set(found["paths"][0]["files"]) <= {str(folder / name) for name in written}
-    means = found["paths"][0]["means"]
+    assert set(found["files"]) <= {str(folder / name) for name in written}
+    assert found["ok"] and found["ablated"] == "init" and found["skipped"] == []
+    assert [one["verdict"] for one in found["findings"]][:2] == ["as predicted"] * 2
+    means = found["means"]
     assert [mean["amount"] for mean in means] == [0.0, 0.7] and means[0]["relative_alignment"] == 1
-    monkeypatch.setattr(ablation, "ablate", None)
+    assert {(mean["path"], mean["network"], mean["loss"]) for mean in means} == {("spherical", "mlp", "squared-error")}
+    calls = computed(monkeypatch)
     assert main([word for word in words if word != "--json"]) == 0
     text = capsys.readouterr().out
     assert "modulo permutations" in text and "predicted" in text and str(folder / "figures" / "ablation.svg") in text
+    assert text.rstrip().endswith("ablation: 3 of 3 as predicted, 4 more shown.") and calls == []
+    same = ["run", "ablation", "--set", "path=spherical", "--set", "amounts=0,0.7", "--seeds", str(SEEDS)]
+    assert main([*same, "--no-cache", "--out", str(tmp_path)]) == 0 and calls == []
+
+
+def test_command_prints_what_differs_and_what_was_skipped(tiny, tmp_path, monkeypatch, capsys):
+    words = [*RUN, "--path", "spherical,permutation", "--path", "head-permutation", "--network", "mlp,linear"]
+    assert main([*words, "--out", str(tmp_path)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    skipped = [line for line in lines if line.startswith("skipped: ")]
+    assert len(skipped) == 3 and skipped[0].startswith("skipped: head-permutation on mlp: units: must have units")
+    assert sum(line.split()[:4] == ["path", "network", "amount", "distance"] for line in lines) == 1
+    module = experiment.Experiment.module.func
+    wrong = lambda self: (loaded := module(self), setattr(loaded, "off", lambda *_: 1.0))[0]  # noqa: E731
+    monkeypatch.setattr(experiment.Experiment, "module", property(wrong))
+    assert main([*words, "--out", str(tmp_path)]) == 1
+    assert capsys.readouterr().out.rstrip().endswith("ablation: 3 of 4 as predicted, 4 more shown.")
 
 
 BAD = [
     (["ablate", "loss"], "init"),
     (["ablate", "init", "--path", "nose"], "noise"),
     (["ablate", "init", "--path", "linear,permutaton"], "permutation"),
-    (["ablate", "init", "--path", "head-permutation"], "path: must fit mlp"),
+    (["ablate", "init", "--path", ","], "path: must be one of"),
+    (["ablate", "init", "--path", "head-permutation"], "path: must fit mlp: noise, "),
+    (["ablate", "init", "--path", "head-permutation", "--network", "mlp,linear"], "path: must fit mlp or linear: "),
+    (["ablate", "init", "--path", "width", "--network", "linear"], "path: must fit linear"),
     (["ablate", "init", "--network", "mlq"], "mlp"),
+    (["ablate", "init", "--network", "mlp,convnot"], "convnet"),
     (["ablate", "init", "--seeds", "0"], "seeds: must be a whole number from 1"),
     (["ablate", "init", "--seeds", "many"], "many"),
     (["ablate", "init", "--amounts", "0,far"], "amounts: must be numbers separated by commas, got '0,far'"),
     (["ablate", "init", "--path", "linear", "--amounts", "0,1.5"], "amounts: must lie in 0 ... 1, got 1.5 for linear"),
+    (["ablate", "init", "--path", "noise,linear", "--amounts", "0,1.5"], "amounts: must lie in 0 ... 1, got 1.5"),
     (["ablate", "init", "--amounts", "nan"], "amounts: must be a number ≥ 0, got nan for noise"),
     (["ablate", "init", "--eps", "0"], "eps: must be a positive number, got 0"),
+    (["ablate", "init", "--eps", "small"], "eps: must be a finite number, got 'small'"),
     (["ablate", "init", "--loss", "quartic"], "loss: must be one of"),
-    (["ablate", "init", "--loss", "kl,squared-error"], "loss: must be one name"),
+    (["ablate", "init", "--loss", "kl,quartic"], "loss: must be one of"),
     (["ablate", "init", "--channel", "unifrom"], "uniform"),
+    (["ablate", "init", "--channel", "uniform,gaussian"], "channel: "),
     (["ablate", "init", "--network", "transformer", "--channel", "uniform"], "channel"),
     (["ablate", "init", "--teacher", "invisible"], "teacher"),
     (["ablate", "init", "--outputs", "some"], "some"),
     (["ablate", "init", "--out", __file__], "out"),
+    (["run", "ablation", "--set", "outputs=some"], "outputs: must be one of all, aux, class, got 'some'"),
+    (["run", "ablation", "--set", "pat=noise"], "option: unknown, did you mean 'path'?"),
 ]
 
 
@@ -293,7 +467,7 @@ def test_bad_input_is_one_line(words, named, tmp_path, monkeypatch, capsys):
     assert out == "" and err.startswith("error: ") and err.count("\n") == 1 and named in err
 
 
-# --- the experiment
+# --- the experiment along every path
 
 
 @pytest.fixture(scope="module")

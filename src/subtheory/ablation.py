@@ -2,7 +2,8 @@
 
 One row for every amount and seed: how alike the two inits are, and what one step of the student does to the teacher's
 direction and to the trait, raw, with the student of the untrained teacher subtracted, and as predicted (P16 to P20).
-`relative_` columns are divided by the value at the shared init of the same seed.
+`relative_` columns are divided by the value at the shared init of the same seed; the last ones say how far off the
+prediction may be. `experiments/ablation.py` runs many paths, and judges and draws them.
 """
 
 from collections.abc import Callable, Sequence
@@ -12,7 +13,6 @@ from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
-from scipy.stats import t as student_t
 
 from subtheory.errors import InputError
 from subtheory.functions import Functions, output_shape
@@ -21,8 +21,8 @@ from subtheory.init.measures import cka, distance, matched_distance
 from subtheory.init.path import Another, Path, checked, fits
 from subtheory.init.symmetry import units
 from subtheory.instruments.two_inits import Crossing, TwoInits
-from subtheory.numerics import float64
-from subtheory.preparation import stack, start
+from subtheory.numerics import ROUNDINGS, UNIT, float64
+from subtheory.preparation import outline, stack
 from subtheory.setting import Setting
 from subtheory.stack import Stack, averaged, each_eps, inner, labels, moved, pull
 from subtheory.student import Along, Elsewhere, Shared
@@ -56,6 +56,13 @@ CROSSED = (
 )  # fmt: skip
 """Δθ_S·Δ; Δθ_S·(θ_T − θ0_S); D(ε) − D(0) and ε·kernel; the change of L_T raw, beyond the control, and predicted."""
 
+LIMITS = ("error", "unit", "curvature", "rounding", "trait_rounding")
+"""|D(ε) − D(0) − ε·kernel| over its unit ε·E‖J_SΔ‖‖M J_TΔ‖; that unit; ½ε²h″(0), the next term of D(ε) − D(0); how far
+D(ε) − D(0) and the added change of L_T may be off by rounding."""
+
+ELSEWHERE = ("width", "depth", "activation", "family")
+"""Students of another architecture, by what differs; which of them there are depends on the network (`init.others`)."""
+
 Row = dict[str, Any]
 Progress = Callable[[int, int, str], None]
 """Called with amounts done, amounts in all, and what was just measured."""
@@ -63,35 +70,42 @@ Progress = Callable[[int, int, str], None]
 
 @dataclass(frozen=True)
 class Ablation:
-    """One path: `rows`, one an amount and seed, with the columns `LIKENESS`, `CROSSED`, `relative_*`, `error`."""
+    """One path: `rows`, one an amount and seed, of `LIKENESS`, `CROSSED`, the same `relative_`, "eps" and `LIMITS`."""
 
     path: Path
     setting: Setting
     rows: list[Row]
 
     def means(self) -> list[Row]:
-        """One row an amount: means over seeds, and `*_half`, half of the mean's 95 % interval (Student's t).
+        """`means` of the rows."""
+        return means(self.rows)
 
-        `error` is the largest over seeds instead. A column that is undefined for one seed is so in the mean.
-        """
-        found = []
-        for amount in dict.fromkeys(row["amount"] for row in self.rows):
-            own = [row for row in self.rows if row["amount"] == amount]
-            names = [*LIKENESS, *CROSSED, *map(_relative, CROSSED)]
-            values = {name: np.array([row[name] for row in own]) for name in names}
-            mean: Row = {"amount": amount, "seeds": len(own)}
-            for name, value in values.items():
-                mean |= {name: float(np.mean(value)), f"{name}_half": half_interval(value)}
-            found.append(mean | {"error": max(row["error"] for row in own)})
-        return found
+
+def means(rows: Sequence[Row]) -> list[Row]:
+    """One row an amount of one path: means over seeds, and `*_half`, half of the mean's 95 % interval (Student's t).
+
+    `error` is the largest over seeds instead. A column that is undefined for one seed is so in the mean.
+    """
+    found = []
+    for amount in dict.fromkeys(row["amount"] for row in rows):
+        own = [row for row in rows if row["amount"] == amount]
+        mean: Row = {"amount": amount, "seeds": len(own)}
+        for name in (*LIKENESS, *CROSSED, *map(_relative, CROSSED)):
+            value = np.array([row[name] for row in own])
+            mean |= {name: float(np.mean(value)), f"{name}_half": half_interval(value)}
+        found.append(mean | {"error": float(np.max([row["error"] for row in own]))})
+    return found
 
 
 def half_interval(values: np.ndarray) -> float:
     """Half of the 95 % interval of a mean, t·s/√n; nan for one value."""
+    # Here, and from scipy.special: scipy.stats takes most of a second to load.
+    from scipy.special import stdtrit
+
     n = len(values)
     if n < 2:
         return nan
-    return float(student_t.ppf((1 + CONFIDENCE) / 2, n - 1) * np.std(values, ddof=1) / np.sqrt(n))
+    return float(stdtrit(n - 1, (1 + CONFIDENCE) / 2) * np.std(values, ddof=1) / np.sqrt(n))
 
 
 def known_paths(setting: Setting) -> dict[str, Path]:
@@ -102,8 +116,22 @@ def known_paths(setting: Setting) -> dict[str, Path]:
 
 def fitting(setting: Setting, names: Sequence[str] | None = None) -> dict[str, Path]:
     """Those of `known_paths` (or of some of their names) that can leave from the setting's network; by shapes alone."""
-    known, begin = known_paths(setting), start(setting, (0,))
+    known, begin = known_paths(setting), outline(setting)
     return {name: known[name] for name in (known if names is None else names) if fits(known[name], begin)}
+
+
+def misfit(path: Path, setting: Setting) -> str:
+    """Why a path cannot leave from the setting's network, in one line; empty where it can."""
+    try:
+        path.require(outline(setting))
+    except InputError as error:
+        return str(error)
+    return ""
+
+
+def says(name: str) -> str:
+    """What a path of `known_paths` does, in one sentence; of another architecture without saying which."""
+    return PATHS[name].says if name in PATHS else f"A student of another {name}; only its function can be compared."
 
 
 def shared(path: Path, setting: Setting) -> Setting:
@@ -134,7 +162,7 @@ def ablate(
     if setting.zero_branch:
         raise InputError("teacher", repr(setting.teacher.name), "must move in a direction that the channel sees")
     setting, numbers = setting.but(eps=(size,)), tuple(range(seeds))
-    path.require(start(setting, numbers))
+    path.require(outline(setting))
     inits = [Elsewhere(path.network) if isinstance(path, Another) else Along(path, amount) for amount in chosen]
     along = [setting.but(init=init) for init in inits]
     base, rows = _crossings(shared(path, setting), numbers), list[Row]()
@@ -142,7 +170,7 @@ def ablate(
     for a, (amount, one) in enumerate(zip(chosen, along, strict=True)):
         found = _measured(one, numbers, base)
         for s, seed in enumerate(numbers):
-            rows.append(_row(amount, seed, alike[a][s], found[s], crossed(base[s])))
+            rows.append(_row(amount, seed, size, alike[a][s], found[s], crossed(base[s])))
         if progress:
             progress(a + 1, len(chosen), f"{path.name} {amount:g}")
     return Ablation(path, setting, rows)
@@ -153,21 +181,26 @@ def _crossings(setting: Setting, seeds: Sequence[int]) -> Sequence[Crossing]:
 
 
 def _measured(setting: Setting, seeds: Sequence[int], base: Sequence[Crossing]) -> list[Row]:
-    """The columns `CROSSED` and "error" for every seed; `base` has the students of the shared init."""
+    """The columns `CROSSED` and `LIMITS` for every seed; `base` has the students of the shared init."""
     if isinstance(setting.student.init, Elsewhere):
         return _elsewhere(stack(setting, tuple(seeds)), setting.loss, np.array([c.alpha for c in base]))
-    return [crossed(c) | {"error": error_of(c)} for c in _crossings(setting, seeds)]
+    return [crossed(c) | limits(c) for c in _crossings(setting, seeds)]
 
 
-def _row(amount: float, seed: int, alike: Row, found: Row, base: Row) -> Row:
-    with np.errstate(divide="ignore", invalid="ignore"):
-        relative = {_relative(name): float(np.divide(found[name], base[name])) for name in CROSSED}
-    error = found.pop("error")
-    return {"amount": float(amount), "seed": seed, **alike, **found, **relative, "error": error}
+def _row(amount: float, seed: int, size: float, alike: Row, found: Row, base: Row) -> Row:
+    own, last = ({name: found[name] for name in names} for names in (CROSSED, LIMITS))
+    relative = {_relative(name): float(_ratio(found[name], base[name])) for name in CROSSED}
+    return {"amount": float(amount), "seed": seed, **alike, **own, **relative, "eps": size, **last}
 
 
 def _relative(name: str) -> str:
     return f"relative_{name}"
+
+
+def _ratio(a: Any, b: Any) -> Any:
+    """a/b; not a number where b is 0, as where no step of the shared init gets through."""
+    a, b = np.broadcast_arrays(np.asarray(a, float), b)
+    return np.divide(a, b, out=np.full(b.shape, nan), where=b != 0)
 
 
 def crossed(c: Crossing, k: int = 0) -> Row:
@@ -184,9 +217,23 @@ def crossed(c: Crossing, k: int = 0) -> Row:
     }
 
 
+def limits(c: Crossing, k: int = 0) -> Row:
+    """The columns `LIMITS`, at one ε."""
+    eps, rounding, added = float(c.eps[k]), float(c.rounding[k]), float(c.added_trait[k])
+    unit = eps * c.scale
+    return {
+        "error": error_of(c, k),
+        "unit": unit,
+        "curvature": eps**2 / 2 * c.second,
+        "rounding": rounding,
+        # Of two values of L_T, and of the step between them, which is off as much as what pulls it.
+        "trait_rounding": ROUNDINGS * UNIT * (1 + abs(c.trait)) + float(_ratio(rounding, unit)) * abs(added),
+    }
+
+
 def error_of(c: Crossing, k: int = 0) -> float:
     """|D(ε) − D(0) − ε·kernel|/(ε·scale), at one ε."""
-    return float(np.abs(c.added[k] - c.eps[k] * c.kernel) / (c.eps[k] * c.scale))
+    return float(_ratio(np.abs(c.added[k] - c.eps[k] * c.kernel), c.eps[k] * c.scale))
 
 
 # Another architecture -----------------------------------------------------------------------------
@@ -207,7 +254,7 @@ def _elsewhere(s: Stack, loss: Loss, alpha: np.ndarray) -> list[Row]:
         "added_trait_change": trait(end + step * added) - trait(end),
         "predicted_trait_change": alpha * s.eps[:, 0] * inner(s.trait.gradient(f, end), crossing),
     }
-    undefined = dict.fromkeys([*CROSSED, "error"], nan)
+    undefined = dict.fromkeys([*CROSSED, *LIMITS], nan)
     return [undefined | {name: float(value[i]) for name, value in found.items()} for i in range(len(alpha))]
 
 
@@ -244,7 +291,7 @@ def _apart(both: Sequence[np.ndarray], w: Any) -> np.ndarray:
     f_T, f_S = both
     w = w.reshape(*w.shape[:-1], *(1,) * (f_T.ndim - w.ndim), w.shape[-1])
     size = lambda a: np.sum(w * a**2, axis=tuple(range(1, a.ndim)))  # noqa: E731
-    return np.asarray(np.sqrt(size(f_S - f_T) / size(f_T)))
+    return np.asarray(np.sqrt(_ratio(size(f_S - f_T), size(f_T))))
 
 
 def _parameters(s: Stack) -> dict[str, Any]:
@@ -287,8 +334,8 @@ def _tangents(several: Sequence[Stack]) -> list[dict[str, Any]]:
         for s, one in zip(several, found, strict=True):
             J_S = jacobian(s.students, s.student[i], x, s.outputs)
             K_S = _gram(J_S)
-            across = np.sum(J_S * J_T) / np.sqrt(np.trace(K_S) * np.trace(K_T)) if s.other is None else nan
-            one["ntk_overlap"].append(np.sum(K_S * K_T) / np.sqrt(np.sum(K_S**2) * np.sum(K_T**2)))
+            across = _ratio(np.sum(J_S * J_T), np.sqrt(np.trace(K_S) * np.trace(K_T))) if s.other is None else nan
+            one["ntk_overlap"].append(_ratio(np.sum(K_S * K_T), np.sqrt(np.sum(K_S**2) * np.sum(K_T**2))))
             one["cross_ntk_overlap"].append(across)
     return found
 

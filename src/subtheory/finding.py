@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from math import inf, isfinite
 from typing import Any
 
+import numpy as np
+
 
 @dataclass(frozen=True)
 class Finding:
@@ -38,6 +40,17 @@ def shown(says: str, found: float) -> Finding:
 def rate(says: str, came: Sequence[bool], least: float = 1.0) -> Finding:
     """How large a share of cases came out, at least `least` of them; no case at all is not as predicted."""
     return Finding(says, sum(came) / len(came) if len(came) else float("nan"), least, 1.0)
+
+
+def farthest(says: str, found: Any, low: Any, high: Any) -> Finding:
+    """Of several numbers the one that is off the middle of its interval by most of its width; (...) each.
+
+    What is not a number comes first, and so it does where there is none.
+    """
+    values, low, high = np.broadcast_arrays(np.asarray(found, float) if np.size(found) else [np.nan], low, high)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        at = int(np.argmax(np.abs(2 * values - low - high) / (high - low)))
+    return Finding(says, float(values.flat[at]), float(low.flat[at]), float(high.flat[at]))
 
 
 def summary(findings: Sequence[Finding]) -> str:

@@ -109,15 +109,15 @@ def build() -> Parser:
         "--path", action="append", metavar="NAME", help="a path away from the teacher's init, or all (default noise)"
     )
     ablate.add_argument("--network", action="append", metavar="NAME", help="on this network (default mlp)")
-    ablate.add_argument("--seeds", metavar="N", default="20", help="runs at every amount (default 20)")
+    ablate.add_argument("--seeds", metavar="N", help="runs at every amount (default 20)")
     ablate.add_argument("--amounts", metavar="A,A,...", help="how far along the path (default: the path's own)")
     ablate.add_argument("--loss", action="append", metavar="NAME", help="the student's loss (default squared-error)")
     ablate.add_argument(
         "--channel", action="append", metavar="NAME", help="inputs of the student (default: the task's)"
     )
-    ablate.add_argument("--outputs", choices=("aux", "all", "class"), default="aux", help="what it sees (default aux)")
-    ablate.add_argument("--teacher", metavar="NAME", default="gradient-descent", help="how the teacher moves")
-    ablate.add_argument("--eps", metavar="E", default="1e-3", help="relative change that it makes (default 1e-3)")
+    ablate.add_argument("--outputs", choices=("aux", "all", "class"), help="what it sees (default aux)")
+    ablate.add_argument("--teacher", metavar="NAME", help="how the teacher moves (default gradient-descent)")
+    ablate.add_argument("--eps", metavar="E", help="relative change that it makes (default 1e-3)")
     ablate.add_argument("--out", metavar="DIR", default="results", help="folder for tables and figures")
     _compiles(ablate)
 
