@@ -22,6 +22,7 @@ from matplotlib.figure import Figure
 
 from subtheory.experiment import Progress
 from subtheory.figure import WIDTH, style
+from subtheory.finding import Finding, rate, shown
 from subtheory.imitation import (
     Images,
     Workload,
@@ -37,6 +38,7 @@ from subtheory.imitation import (
     teach,
     teach_all,
 )
+from subtheory.imitation.statistics import as_often
 from subtheory.init import ShareParts
 from subtheory.options import counted
 from subtheory.theory.losses import KL, Loss, SquaredError
@@ -57,6 +59,9 @@ CHANCE = 0.1
 PARTS = ("aux", "body", "class")
 CELLS = tuple(product((True, False), repeat=3))
 """Shared or not, in the order of `PARTS`."""
+ALL = CELLS[0]
+LEVEL, MOST = 0.01, 0.9
+"""Chance that a true statistical finding is missed; the share of single students that makes a rule."""
 SEED = 5
 WORKLOAD = Workload()
 QUICK = replace(WORKLOAD, rows=2048, teacher=replace(WORKLOAD.teacher, epochs=4))
@@ -172,10 +177,50 @@ def summary_rows(seeds: list[Row]) -> list[Row]:
     return rows
 
 
-def of(seeds: list[Row], m: int, loss: str, cell: tuple[bool, ...]) -> np.ndarray:
-    """Accuracies of one cell, by seed."""
+def findings(tables: dict[str, list[Row]]) -> list[Finding]:
+    """g10: what each part of the init decides, in training and, by signs, in one step."""
+    seeds = tables["seeds"]
+    settings = list(dict.fromkeys((row["m"], row["loss"]) for row in seeds))
+    every = {cell: np.array([of(seeds, *setting, cell) for setting in settings]) for cell in CELLS}
+    # Nothing trains the class head, and a draw of its own treats all classes alike: its mean is chance exactly.
+    drawn = np.mean([every[cell] for cell in CELLS if not cell[2]], axis=(0, 1))
+    mean, low, high = (float(end) for end in mean_interval(drawn, 1 - LEVEL))
+    shared, control = (every[cell].mean(axis=1) for cell in (ALL, (True, True, False)))
+    lost = (shared - control) / (shared - CHANCE)
+    best = [_positive(every[ALL] - every[cell]) for cell in CELLS[1:]]
+    # A head of the other sign turns what one step transmits, so that signs are fair coins.
+    apart = [of(seeds, *setting, cell, "functional_cosine") for setting in settings for cell in CELLS if not cell[0]]
+    coins = [as_often(_positive(values), len(values), 0.5, LEVEL / len(apart)) for values in apart]
+    return [
+        Finding("g10: mean accuracy with a random class head", mean, CHANCE + low - mean, CHANCE + high - mean),
+        Finding("g10 control, random class head: part of the transfer that is lost, farthest from 1",
+                float(lost[np.argmax(np.abs(lost - 1))]), 0.5, 1.5),
+        Finding("g10: share of students that read more with all shared, least of seven", float(np.min(best)), MOST, 1),
+        *_rises(settings, every[True, False, True]),
+        rate("g10, random aux head: one step helps as often as it hurts, in settings", coins),
+        shown("random body, heads shared: mean functional cosine in one step",
+              np.mean([of(seeds, *setting, (True, False, True), "functional_cosine") for setting in settings])),
+    ]  # fmt: skip
+
+
+def _positive(values: np.ndarray) -> float:
+    """Share above 0, a tie as half of one."""
+    return float((1 + np.mean(np.sign(values))) / 2)
+
+
+def _rises(settings: list[tuple[int, str]], accuracy: np.ndarray) -> list[Finding]:
+    """Whether accuracies, (settings, seeds), rise with log m by least squares; none where there is one m."""
+    log_m = np.log([m for m, _ in settings])
+    if np.ptp(log_m) == 0:
+        return []
+    return [rate("g10, random body, heads shared: seeds whose accuracy rises with m",
+                 list((log_m - log_m.mean()) @ accuracy > 0), MOST)]  # fmt: skip
+
+
+def of(seeds: list[Row], m: int, loss: str, cell: tuple[bool, ...], name: str = "accuracy") -> np.ndarray:
+    """A column of one cell, by seed."""
     chosen = [r for r in seeds if (r["m"], r["loss"]) == (m, loss) and tuple(r[part] for part in PARTS) == cell]
-    return np.array([r["accuracy"] for r in sorted(chosen, key=lambda r: r["seed"])])
+    return np.array([r[name] for r in sorted(chosen, key=lambda r: r["seed"])])
 
 
 def figure(tables: dict[str, list[Row]]) -> Figure:

@@ -19,16 +19,20 @@ from jax import Array
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from scipy.stats import t as student_t
 
 from subtheory.ablation import Progress, crossed, error_of, fitting, half_interval, shared
 from subtheory.data.task import Task
+from subtheory.envelope import outgrown, proportion
 from subtheory.figure import COLOURS, DASHES, MARKERS, WIDTH, style
+from subtheory.finding import Finding, shown
+from subtheory.imitation.statistics import ratios
 from subtheory.init import PATHS, Path, Start
 from subtheory.init.path import FRACTIONS
 from subtheory.instruments.two_inits import Crossing, TwoInits
 from subtheory.kernels import Kernels
 from subtheory.networks import MLP, ConvNet, LinenNetwork, Transformer
-from subtheory.numerics import float64
+from subtheory.numerics import ROUNDINGS, UNIT, float64
 from subtheory.options import counted
 from subtheory.preparation import stack
 from subtheory.setting import Setting
@@ -55,6 +59,7 @@ EXAMPLES = {"transformer": 4}  # inputs of the channel, otherwise 8: null(G) nee
 SIZES = (4e-3, 1e-3, 1e-5)
 """Relative sizes of the teacher's update: two that must differ by their ratio, one for the constant."""
 SHOWN = 1  # the size that is drawn
+KINDS = ("added_", "predicted_", "")  # beyond the control; as predicted; raw
 COARSE_FRACTIONS = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
 BAND = (10, 90)
 """Percentiles over seeds."""
@@ -89,8 +94,10 @@ ORDER = 0.1
 """How far from 1 the exponent of the error may be: the next term is 4·SIZES[0] of it, times a constant of order 1."""
 APART = 0.1
 """Least rms of raw − predicted over that of predicted, along a path that changes the function: the control."""
-SIGMAS = 4.0
-"""Standard errors that a ratio of means may be off at the largest width: 1 in 10³ that one of ten is, by chance."""
+LEVEL = 1e-3
+"""Chance that some mean is off a mean-field curve that is right."""
+TURNS, ANOTHER = ("permutation", "head-permutation", "sign-flip"), GROUPS["towards another init"]
+"""Orthogonal symmetries, and paths that end at an independent init."""
 
 Row = dict[str, Any]
 
@@ -98,9 +105,8 @@ Row = dict[str, Any]
 def tables(quick: bool = False, progress: Progress | None = None, *, seeds: int | None = None) -> dict[str, list[Row]]:
     """Means and bands at every amount, errors and constants of every path, the mean-field points, and the summary."""
     each = tuple(range(counted(seeds, QUICK_SEEDS if quick else SEEDS, least=2)))
-    jobs = [
-        (network, name, path) for network in NETWORKS[: 1 if quick else None] for name, path in walked(network, quick)
-    ]
+    networks = NETWORKS[: 1 if quick else None]
+    jobs = [(network, name, path) for network in networks for name, path in walked(network, quick)]
     widths = QUICK_WIDTHS if quick else WIDTHS
     total, points, errors = len(jobs) + len(widths), [], []
     for i, (network, name, path) in enumerate(jobs):
@@ -113,7 +119,7 @@ def tables(quick: bool = False, progress: Progress | None = None, *, seeds: int 
         curves += width_rows(width, QUICK_INITS if quick else INITS, () if quick else BETWEEN)
         if progress:
             progress(len(jobs) + i + 1, total, f"mean field, width {width}")
-    return {"init_paths": points, "errors": errors, "mean_field": curves, "summary": summary_rows(errors, curves)}
+    return {"init_paths": points, "errors": errors, "mean_field": curves, "summary": summary_rows(errors)}
 
 
 def setting_of(network: LinenNetwork) -> Setting:
@@ -156,48 +162,39 @@ def drawn(crossings: Sequence[Crossing], base: Sequence[Crossing]) -> Row:
     row: Row = {}
     for name in "alignment", "trait_change":
         relative = {
-            kind: np.array([a[kind + name] / b[kind + name] for a, b in zip(own, first, strict=True)])
-            for kind in ("added_", "predicted_", "")
+            kind: np.array([a[kind + name] / b[kind + name] for a, b in zip(own, first, strict=True)]) for kind in KINDS
         }
-        low, high = np.percentile(relative["added_"], BAND)
-        raw_low, raw_high = np.percentile(relative[""], BAND)
+        (low, high), (raw_low, raw_high) = (map(float, np.percentile(relative[kind], BAND)) for kind in ("added_", ""))
         row |= {
-            name: float(np.mean(relative["added_"])),
-            f"{name}_half": half_interval(relative["added_"]),
-            f"{name}_low": float(low),
-            f"{name}_high": float(high),
-            f"{name}_predicted": float(np.mean(relative["predicted_"])),
-            f"{name}_raw_low": float(raw_low),
-            f"{name}_raw_high": float(raw_high),
-        }
-    return row
+            name: float(np.mean(relative["added_"])), f"{name}_half": half_interval(relative["added_"]),
+            f"{name}_low": low, f"{name}_high": high, f"{name}_predicted": float(np.mean(relative["predicted_"])),
+            f"{name}_raw_low": raw_low, f"{name}_raw_high": raw_high,
+        }  # fmt: skip
+    rounding = [ROUNDINGS * UNIT * c.trait / abs(c.added_trait[SHOWN]) for c in base]
+    return row | {"trait_change_bound": float(np.max(rounding))}
 
 
 def checks(crossings: list[Crossing]) -> Row:
-    """Over all amounts and seeds of a path: errors at two sizes, their exponent, and constants at the finest."""
-    error = np.array([[error_of(c, k) for k in range(len(SIZES))] for c in crossings])
-    size = np.sqrt(np.mean(error**2, axis=0))
-    finest = [crossed(c, -1) for c in crossings]
-    column = {name: np.array([row[name] for row in finest]) for name in finest[0]}
-    shown = [crossed(c, SHOWN) for c in crossings]
-    raw, predicted = (np.array([row[name] for row in shown]) for name in ("alignment", "predicted_alignment"))
+    """Over all amounts and seeds of a path: errors, how they fall with ε, and constants at the finest size."""
+    sizes = range(len(SIZES))
+    each = [[crossed(c, k) for c in crossings] for k in sizes]
+    column = {name: np.array([[row[name] for row in rows] for rows in each]) for name in each[0][0]}
+    error = np.array([[error_of(c, k) for c in crossings] for k in sizes])
+    untaught = np.array([np.abs(c.alignment / c.eps - c.kernel) / c.scale for c in crossings]).T
+    size, raw_size = (np.sqrt(np.mean(values**2, axis=1)) for values in (error, untaught))
+    added, predicted, raw, *trait = (column[k + n] for n in ("alignment", "trait_change") for k in KINDS)
+    constant, bound = proportion(added, predicted, SIZES)
+    trait_constant, trait_bound = proportion(*trait[:2], SIZES)
     with np.errstate(divide="ignore", invalid="ignore"):
         order = np.log(size[0] / size[1]) / np.log(SIZES[0] / SIZES[1])
     return {
-        "runs": len(crossings),
-        "largest_error": float(error[:, SHOWN].max()),
-        "rms_error": float(size[SHOWN]),
-        "order": float(order),
-        "constant": slope(column["predicted_alignment"], column["added_alignment"]),
-        "trait_constant": slope(column["predicted_trait_change"], column["added_trait_change"]),
-        "raw_scatter": float(np.sqrt(np.sum((raw - predicted) ** 2) / np.sum(predicted**2))),
-        "raw_sign_differs": float(np.mean(np.sign(raw) != np.sign(predicted))),
-    }
-
-
-def slope(x: np.ndarray, y: np.ndarray) -> float:
-    """The c that makes Σ(y − cx)² least."""
-    return float(np.sum(x * y) / np.sum(x * x))
+        "runs": len(crossings), "largest_error": float(error[SHOWN].max()), "rms_error": float(size[SHOWN]),
+        "order": float(order), "outgrown": outgrown(size, SIZES), "raw_outgrown": outgrown(raw_size, SIZES),
+        "constant": constant, "constant_bound": bound,
+        "trait_constant": trait_constant, "trait_constant_bound": trait_bound,
+        "raw_scatter": float(np.linalg.norm((raw - predicted)[SHOWN]) / np.linalg.norm(predicted[SHOWN])),
+        "raw_sign_differs": float(np.mean(np.sign(raw[SHOWN]) != np.sign(predicted[SHOWN]))),
+    }  # fmt: skip
 
 
 # The mean-field curve -----------------------------------------------------------------------------
@@ -251,47 +248,63 @@ def added_steps(network: LinenNetwork, keys: Array, rhos: Sequence[float] = RHOS
     return np.moveaxis(np.array(found), -1, 0)
 
 
-def ratios(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Means over inits over the mean of the first column, and their standard errors; values (inits, ρ)."""
-    base = values[:, 0]
-    found = values[:, 1:].mean(0) / base.mean()
-    rest = values[:, 1:] - found * base[:, None]
-    return found, rest.std(0, ddof=1) / np.sqrt(len(values)) / abs(base.mean())
+def misfits(curves: list[Row], reverse: bool = False) -> np.ndarray:
+    """Means less the curve in standard errors, the term in 1/width taken out by the two largest widths.
+
+    `reverse` compares the mean at every ρ with the curve at another: the largest ρ with the smallest and so on.
+    """
+    widths = np.array(sorted({row["width"] for row in curves})[-2:])
+    each = [[row for row in curves if row["width"] == width and row["rho"] in RHOS] for width in widths]
+    name = ("predicted", "measured", "standard_error")
+    predicted, measured, error = np.array([[[row[n] for row in rows] for n in name] for rows in each]).swapaxes(0, 1)
+    if reverse:
+        predicted = predicted.reshape(len(widths), len(MEASURES), -1)[..., ::-1].reshape(predicted.shape)
+    weight = np.array([-widths[0], widths[-1]]) / (widths[-1] - widths[0]) if len(widths) > 1 else np.ones(1)
+    return np.asarray(weight @ (measured - predicted) / np.sqrt(weight**2 @ error**2))
 
 
-def summary_rows(errors: list[Row], curves: list[Row]) -> list[Row]:
-    """What the question asks of all paths at once, each beside what it must be."""
+def findings(tables: dict[str, list[Row]]) -> list[Finding]:
+    """P18 along every path, P19 where units change places, P44 at large widths; each with what breaks it."""
+    errors, points, curves = (tables[name] for name in ("errors", "init_paths", "mean_field"))
+    apart = [row for row in errors if row["path"] not in GROUPS["symmetries"]]
+    ends = {(row["network"], row["loss"], row["path"]): row for row in points if row["path"] in ANOTHER}.values()
+    turned = [row for row in points if row["path"] in TURNS]
+    most, least = (lambda values, end=end: float(end(list(values) or [np.nan])) for end in (np.max, np.min))
+    off = lambda name, rows: (abs(row[name] - 1) / row[f"{name}_bound"] for row in rows)  # noqa: E731
+    here, elsewhere = (np.abs(misfits(curves, reverse)) for reverse in (False, True))
+    sigmas = float(student_t.isf(LEVEL / 2 / len(here), min(row["inits"] for row in curves) - 1))
+    return [
+        # Over Λ·C·ε, C the largest error/ε at the other sizes; by Cauchy and Schwarz a constant is no farther off.
+        Finding("P18: error over its envelope O(ε), largest", most(row["outgrown"] for row in errors), 0, 1),
+        Finding("P18 control, raw: the same where f_S moves, smallest", least(r["raw_outgrown"] for r in apart), 1),
+        Finding("P18: |constant − 1| over its envelope O(ε), largest", most(off("constant", errors)), 0, 1),
+        Finding("P18: of the trait change, but for rescalings", most(off("trait_constant", unscaled(errors))), 0, 1),
+        Finding("P19: |trait change − 1| over rounding, units turned", most(off("trait_change", turned)), 0, 1),
+        Finding("P19 control, another init: the same, smallest", least(off("trait_change", ends)), 1),
+        Finding("P44: means off the curve, in standard errors, largest", most(here), 0, sigmas),
+        Finding("P44 control, the curve at another ρ: the same", most(elsewhere), sigmas),
+        shown("raw alignments of the wrong sign where f_S moves", np.mean([row["raw_sign_differs"] for row in apart])),
+    ]  # fmt: skip
+
+
+def unscaled(rows: list[Row]) -> list[Row]:
+    """Without rescalings: ∇²L_T grows like the square of their factor, and α fits the teacher's init, not theirs."""
+    return [row for row in rows if not row["path"].endswith("rescaling")]
+
+
+def summary_rows(errors: list[Row]) -> list[Row]:
+    """The numbers of every network and loss that are farthest from 1, and the control."""
     values: list[tuple[str, float, str]] = []
-    for network in dict.fromkeys(row["network"] for row in errors):
-        for loss in dict.fromkeys(row["loss"] for row in errors):
-            own = [row for row in errors if (row["network"], row["loss"]) == (network, loss)]
-            worst = lambda name, own=own: max((r[name] for r in own), key=lambda v: abs(v - 1))  # noqa: E731
-            scaled = [row for row in own if row["path"].endswith("rescaling")]
-            plain = [row for row in own if row not in scaled]
-            here = f"{network}, {loss}"
-            values += [
-                (f"paths, {here}", len(own), "all that fit"),
-                (f"largest error over ε·scale, {here}", max(r["largest_error"] for r in own), "of order ε"),
-                (f"farthest exponent of the error, {here}", worst("order"), f"1 ± {ORDER:g}"),
-                (f"farthest leading constant, {here}", worst("constant"), f"1 ± {CONSTANT:g}"),
-                (f"farthest trait constant, {here}", worst("trait_constant", plain), f"1 ± {CONSTANT:g}"),
-            ]
-            if scaled:  # ∇²L_T grows like the square of the factor: α fits the teacher's init, not the student's
-                values.append((f"trait constant, rescaled, {here}", worst("trait_constant", scaled), "not judged"))
-    moved = [row for row in errors if row["path"] not in GROUPS["symmetries"]]
-    apart = [row["raw_scatter"] > APART for row in moved]
-    wrong = np.mean([row["raw_sign_differs"] for row in moved])
+    for here in dict.fromkeys((row["network"], row["loss"]) for row in errors):
+        own = [row for row in errors if (row["network"], row["loss"]) == here]
+        for what, name, wanted in (
+            ("exponent of the error", "order", ORDER), ("leading constant", "constant", CONSTANT),
+            ("trait constant", "trait_constant", CONSTANT),
+        ):  # fmt: skip
+            worst = max((r[name] for r in (unscaled(own) if name[0] == "t" else own)), key=lambda v: abs(v - 1))
+            values.append((f"farthest {what}, {', '.join(here)}", worst, f"1 ± {wanted:g}"))
+    apart = [row["raw_scatter"] > APART for row in errors if row["path"] not in GROUPS["symmetries"]]
     values.append((f"control: share of paths that move f_S whose raw scatter is above {APART:g}", np.mean(apart), "1"))
-    values.append(("control: share of raw alignments of the wrong sign", wrong, "large"))
-    for width in dict.fromkeys(row["width"] for row in curves):
-        own = [row for row in curves if row["width"] == width and not np.isnan(row["measured"])]
-        last = width == max(row["width"] for row in curves)
-        wanted = f"below {SIGMAS:g}" if last else "not judged, O(1/width)"
-        values.append(
-            (f"mean-field misfit in standard errors, width {width}", max(abs(r["misfit"]) for r in own), wanted)
-        )
-        off = max(abs(r["measured"] - r["predicted"]) for r in own)
-        values.append((f"mean-field misfit, width {width}", off, "falls with the width, down to sampling"))
     return [{"quantity": name, "value": float(value), "expected": wanted} for name, value, wanted in values]
 
 
@@ -313,7 +326,7 @@ def figure(tables: dict[str, list[Row]]) -> Figure:
             panels = part.subplots(
                 2, len(networks) + 1, sharex="col", sharey=True, squeeze=False, width_ratios=_shares(networks)
             )
-            _legend(part, panels[:, -1], f"({letter}) {group}", names)
+            _legend(panels[:, -1], f"({letter}) {group}", [name.replace("-on-", "\n-on-") for name in names])
             for column, network in enumerate(networks):
                 own = [row for row in rows if row["network"] == network]
                 for axes, name in zip(panels[:, column], ("alignment", "trait_change"), strict=True):
@@ -324,7 +337,7 @@ def figure(tables: dict[str, list[Row]]) -> Figure:
             for axes in panels[1, : len(networks)] if group == list(groups)[-1] else ():
                 axes.set_xlabel("amount")
         panels = parts[-1].subplots(1, len(widths) + 1, sharey=True, squeeze=False, width_ratios=_shares(widths))[0]
-        _mean_field_legend(panels[-1])
+        _legend(panels[-1:], "(f) correlated,\nmean-field curve,\n2 standard errors", MEASURES, 1.1)
         for axes, width in zip(panels, widths, strict=False):
             _mean_field(axes, [row for row in tables["mean_field"] if row["width"] == width])
             axes.set_title(f"width {width}")
@@ -341,17 +354,14 @@ def _look(i: int) -> Row:
     return {"color": COLOURS[i % len(COLOURS)], "marker": MARKERS[i % len(MARKERS)]}
 
 
-def _legend(part: Any, column: Any, title: str, names: list[str]) -> None:
-    """The paths of a group, beside its panels."""
+def _legend(column: Sequence[Axes], title: str, names: Sequence[str], height: float = 1.15) -> None:
+    """What is drawn, beside its panels."""
     for axes in column:
         axes.set_axis_off()
-    handles = [
-        Line2D([], [], **_look(i), linestyle=DASHES[i % len(DASHES)], label=n.replace("-on-", "\n-on-"))
-        for i, n in enumerate(names)
-    ]
+    looks = [_look(i) | {"linestyle": DASHES[i % len(DASHES)], "label": name} for i, name in enumerate(names)]
     legend = column[0].legend(
-        handles=handles, title=title, loc="upper left", bbox_to_anchor=(-0.08, 1.15), alignment="left",
-        title_fontsize=7.5, handlelength=2.2, borderpad=0,
+        handles=[Line2D([], [], **look) for look in looks], title=title, loc="upper left",
+        bbox_to_anchor=(-0.08, height), alignment="left", title_fontsize=7.5, handlelength=2.2, borderpad=0,
     )  # fmt: skip
     legend.set_in_layout(False)  # or the panels of every group would have another width
 
@@ -387,13 +397,3 @@ def _mean_field(axes: Axes, rows: list[Row]) -> None:
         axes.errorbar([1 - row["rho"] for row in at], [row["measured"] for row in at],
                       [2 * row["standard_error"] for row in at], linestyle="", elinewidth=0.8, **_look(i))  # fmt: skip
     axes.set(ylim=(-0.15, 1.1), xlim=(-0.05, 1.05), yticks=[0, 0.5, 1], xlabel=r"$1-\rho$")
-
-
-def _mean_field_legend(axes: Axes) -> None:
-    axes.set_axis_off()
-    handles = [Line2D([], [], **_look(i), linestyle=DASHES[i], label=m) for i, m in enumerate(MEASURES)]
-    legend = axes.legend(
-        handles=handles, title="(f) correlated,\nmean-field curve,\n2 standard errors", loc="upper left",
-        bbox_to_anchor=(-0.08, 1.1), alignment="left", title_fontsize=7.5, handlelength=2.2, borderpad=0,
-    )  # fmt: skip
-    legend.set_in_layout(False)

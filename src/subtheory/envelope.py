@@ -1,5 +1,7 @@
 """Order and constant together: a remainder that must shrink like εᵖ below the constant it starts with."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from subtheory.claim import Evidence
@@ -29,6 +31,22 @@ def worst_margin(remainder: np.ndarray, tolerance: np.ndarray) -> float:
     """min over the judged rungs of 1 − |R|/tolerance; NaN if any number is."""
     error, allowed = np.abs(fine(remainder)), fine(tolerance)
     return float(np.min(np.where(allowed > 0, 1 - error / np.where(allowed > 0, allowed, 1.0), -error)))
+
+
+def outgrown(remainder: np.ndarray, eps: Sequence[float]) -> float:
+    """A remainder at the smallest ε over its envelope O(ε), (K,): at most 1 if it is of that order, rounding apart."""
+    return float(remainder[-1] / envelope(remainder, np.asarray(eps), 1, np.zeros(len(eps)))[-1])
+
+
+def proportion(measured: np.ndarray, predicted: np.ndarray, eps: Sequence[float]) -> tuple[float, float]:
+    """The c that makes Σ(measured − c·predicted)² least at the smallest ε, and how far from 1 it may be; (K, n).
+
+    |c − 1| ≤ ‖measured − predicted‖/‖predicted‖ by Cauchy and Schwarz, and that is in its envelope O(ε) if the
+    prediction is the leading order.
+    """
+    off = np.linalg.norm(measured - predicted, axis=1) / np.linalg.norm(predicted, axis=1)
+    c = np.sum(measured[-1] * predicted[-1]) / np.sum(predicted[-1] ** 2)
+    return float(c), float(envelope(off, np.asarray(eps), 1, np.zeros(len(eps)))[-1])
 
 
 def limit(
