@@ -260,8 +260,8 @@ def _compared(name: str, values: np.ndarray, published: float, half: float) -> R
 def findings(tables: dict[str, list[Row]]) -> list[Finding]:
     """Ends of one-sided 99 % intervals of differences, and of two one-sided tests of 5 %; each at its own level.
 
-    Sizes are claimed of the shipped workload with half of its noise at least. Auxiliary logits cannot tell classes apart:
-    a class head of its own leaves a student at chance in the mean, whatever the options.
+    Sizes are claimed of the shipped workload with half of its noise at least. Auxiliary logits cannot tell classes
+    apart: a class head of its own leaves a student at chance in the mean, whatever the options.
     """
     of, chance, usual = _by_model(tables["seeds"]), *(tables["data"][0][key] for key in ("chance", "usual"))
     margin, seeds = MARGIN * chance, len(of[AUX])

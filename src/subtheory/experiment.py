@@ -51,7 +51,7 @@ MOST_ROWS, MOST_COLUMNS, DIGITS = 40, 10, 3
 DATA = "path"
 """The option that names a file or folder of data: other bytes at the same place are other data."""
 
-PARTS = ("QUESTION", "COMMAND", "EXPECTED", "tables", "figure")
+PARTS = ("QUESTION", "COMMAND", "EXPECTED", "tables", "findings", "figure")
 """What a file must define to be an experiment."""
 
 
@@ -123,7 +123,7 @@ class Experiment:
 
     def findings(self, tables: Tables) -> list[Finding]:
         """What was said of such tables before they were computed, and whether it came out."""
-        return list(self.module.findings(tables)) if hasattr(self.module, "findings") else []
+        return list(self.module.findings(tables))
 
     def figures(self, tables: Tables) -> dict[str, tuple[str, Figure]]:
         """The figures of some tables by file name, each with the table that it shows.
