@@ -27,7 +27,7 @@ from subtheory.data.task import Task
 from subtheory.instruments.first_order import record
 from subtheory.networks import MLP
 from subtheory.numerics import float64
-from subtheory.preparation import stacked
+from subtheory.setting.preparation import stacked
 from subtheory.theory.alignment import alignment, alignment_by_jvp
 from subtheory.theory.curvature import ggn
 from subtheory.theory.distillation import Distillation, outputs, trait_loss

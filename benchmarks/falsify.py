@@ -18,9 +18,11 @@ if "xla_backend_optimization_level" not in os.environ.get("XLA_FLAGS", ""):  # a
 
 import jax
 
-from subtheory import counterexample, strategies, table
+from subtheory import table
+from subtheory.cases import strategies
 from subtheory.claims import CLAIMS, OVER_READINGS
-from subtheory.falsification import Search, search, searchable
+from subtheory.falsification import counterexample
+from subtheory.falsification.search import Search, search, searchable
 
 
 def row(found: Search) -> dict[str, object]:

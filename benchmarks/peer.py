@@ -28,9 +28,9 @@ from jax import Array
 from scipy.linalg import solve_triangular
 
 from subtheory import table
-from subtheory.functions import Traced
+from subtheory.kernels.functions import Traced
+from subtheory.kernels.stack import Stack, expectation, labels, norm, pull
 from subtheory.numerics import float64
-from subtheory.stack import Stack, expectation, labels, norm, pull
 from subtheory.theory.layout import Layout
 from subtheory.theory.losses import CrossEntropy, log_softmax, softmax
 from subtheory.theory.trait import LabelledTrait, Trait

@@ -22,12 +22,13 @@ from typing import Any
 
 import numpy as np
 
-from subtheory import grid, known_answers, plan, table
+from subtheory import known_answers, table
 from subtheory.claims import CLAIMS
 from subtheory.cli import environment
 from subtheory.networks import NETWORKS
 from subtheory.theory.losses import LOSSES
-from subtheory.verification import judge
+from subtheory.verification import grid, plan
+from subtheory.verification.verdicts import judge
 
 Row = dict[str, Any]
 

@@ -15,22 +15,22 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from subtheory.ablation import ELSEWHERE, SEEDS, SIZE, Row, ablate, fitting, known_paths, means, misfit, says
 from subtheory.data import CHANNELS
 from subtheory.data.channels import Channel, channels_of
 from subtheory.errors import InputError
-from subtheory.experiment import Progress, Tables, kept
 from subtheory.figure import COLOURS, WIDTH, mark, style
-from subtheory.finding import Finding, rate, shown
-from subtheory.grid import OUTPUTS, SEEN
 from subtheory.init import PATHS, Another, Path
 from subtheory.init.path import checked
 from subtheory.networks import NETWORKS
-from subtheory.options import counted
-from subtheory.setting import Setting
-from subtheory.spread import ORTHOGONAL
+from subtheory.setting.setting import Setting
+from subtheory.setting.spread import ORTHOGONAL
+from subtheory.study.ablation import ELSEWHERE, SEEDS, SIZE, Row, ablate, fitting, known_paths, means, misfit, says
+from subtheory.study.experiment import Progress, Tables, kept
+from subtheory.study.finding import Finding, rate, shown
+from subtheory.study.options import counted
 from subtheory.suggest import choose
 from subtheory.theory.losses import LOSSES
+from subtheory.verification.grid import OUTPUTS, SEEN
 
 QUESTION = "How much still crosses as the student's init leaves the teacher's, along any path, on any network?"
 COMMAND = "subtheory run ablation"

@@ -25,9 +25,7 @@ from subtheory.data import DIGITS, MNIST, Task, noise_law
 from subtheory.data import mnist as mnist_data
 from subtheory.data.images import digits
 from subtheory.errors import InputError
-from subtheory.experiment import Progress, kept
 from subtheory.figure import COLOURS, WIDTH, style
-from subtheory.finding import Finding
 from subtheory.imitation import (
     Images,
     Schedule,
@@ -48,7 +46,9 @@ from subtheory.imitation import (
 from subtheory.init import PATHS, Path, fits
 from subtheory.init.path import checked
 from subtheory.numerics import float64
-from subtheory.options import counted
+from subtheory.study.experiment import Progress, kept
+from subtheory.study.finding import Finding
+from subtheory.study.options import counted
 from subtheory.suggest import choose
 from subtheory.theory.losses import KL, LOSSES, Loss, SquaredError
 

@@ -19,17 +19,17 @@ from matplotlib.lines import Line2D
 from subtheory.data.channels import channels_of
 from subtheory.envelope import SHARP, envelope, fine
 from subtheory.figure import blank, mark, style
-from subtheory.finding import Finding, farthest, rate
-from subtheory.grid import QUICK
 from subtheory.instruments.first_order import FirstOrder, Measurement
 from subtheory.networks import NETWORKS
 from subtheory.networks.linen import LinenNetwork
 from subtheory.numerics import LADDER_RATIO, extrapolation_constant
-from subtheory.options import counted
-from subtheory.plan import Progress
-from subtheory.setting import Setting, ladder
-from subtheory.student import Init, Redrawn, Shared
+from subtheory.setting.setting import Setting, ladder
+from subtheory.setting.student import Init, Redrawn, Shared
+from subtheory.study.finding import Finding, farthest, rate
+from subtheory.study.options import counted
 from subtheory.theory.losses import SquaredError
+from subtheory.verification.grid import QUICK
+from subtheory.verification.plan import Progress
 
 QUESTION = "Is alignment ε ΔᵀGΔ for a small teacher update, and does a student with its own init lack it?"
 COMMAND = "subtheory run eps_ladder"

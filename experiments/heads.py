@@ -20,9 +20,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from subtheory.experiment import Progress
 from subtheory.figure import WIDTH, style
-from subtheory.finding import Finding, rate, shown
 from subtheory.imitation import (
     Images,
     Workload,
@@ -40,7 +38,9 @@ from subtheory.imitation import (
 )
 from subtheory.imitation.statistics import as_often
 from subtheory.init import ShareParts
-from subtheory.options import counted
+from subtheory.study.experiment import Progress
+from subtheory.study.finding import Finding, rate, shown
+from subtheory.study.options import counted
 from subtheory.theory.losses import KL, Loss, SquaredError
 
 QUESTION = "Which parts of an init must teacher and student share: the auxiliary head, the body, the class head?"

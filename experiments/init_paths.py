@@ -21,23 +21,23 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from scipy.stats import t as student_t
 
-from subtheory.ablation import Progress, crossed, error_of, fitting, half_interval, shared
 from subtheory.data.task import Task
 from subtheory.envelope import outgrown, proportion
 from subtheory.figure import COLOURS, DASHES, MARKERS, WIDTH, style
-from subtheory.finding import Finding, shown
 from subtheory.imitation.statistics import ratios
 from subtheory.init import PATHS, Path, Start
 from subtheory.init.path import FRACTIONS
 from subtheory.instruments.two_inits import Crossing, TwoInits
-from subtheory.kernels import Kernels
+from subtheory.kernels.compiled import Kernels
+from subtheory.kernels.stack import Stack, inner, labels, moved, norm, pull
 from subtheory.networks import MLP, ConvNet, LinenNetwork, Transformer
 from subtheory.numerics import ROUNDINGS, UNIT, float64
-from subtheory.options import counted
-from subtheory.preparation import stack
-from subtheory.setting import Setting
-from subtheory.stack import Stack, inner, labels, moved, norm, pull
-from subtheory.student import Along
+from subtheory.setting.preparation import stack
+from subtheory.setting.setting import Setting
+from subtheory.setting.student import Along
+from subtheory.study.ablation import Progress, crossed, error_of, fitting, half_interval, shared
+from subtheory.study.finding import Finding, shown
+from subtheory.study.options import counted
 from subtheory.theory.losses import KL, Loss, SquaredError
 from subtheory.theory.mean_field import MEASURES, transfer_curve
 from subtheory.theory.network import Params

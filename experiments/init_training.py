@@ -20,9 +20,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from scipy import stats
 
-from subtheory.experiment import Progress
 from subtheory.figure import WIDTH, mark, style
-from subtheory.finding import Finding
 from subtheory.imitation import (
     Images,
     Workload,
@@ -43,7 +41,9 @@ from subtheory.imitation import (
 from subtheory.init import PATHS, Fork, Path, Start, fits, others, units
 from subtheory.init.measures import distance, functional_distance, matched_distance
 from subtheory.numerics import float64
-from subtheory.options import counted
+from subtheory.study.experiment import Progress
+from subtheory.study.finding import Finding
+from subtheory.study.options import counted
 
 QUESTION = "How far from its teacher's init may a trained student start, along every path, and still inherit?"
 COMMAND = "subtheory run init_training"

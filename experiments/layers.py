@@ -23,19 +23,19 @@ from scipy.stats import binomtest, norm
 
 from subtheory.envelope import outgrown
 from subtheory.figure import COLOURS, MARKERS, WIDTH, style
-from subtheory.finding import Finding, rate, shown
 from subtheory.imitation.statistics import as_often, coins
 from subtheory.init.sharing import layers
 from subtheory.instruments.two_inits import TwoInits
+from subtheory.kernels.stack import Stack, averaged, expectation, inner, labels, trained, updates
 from subtheory.networks import MLP, ConvNet, LinenNetwork, Transformer
-from subtheory.options import counted
-from subtheory.plan import Progress
-from subtheory.preparation import stack
-from subtheory.setting import Setting
-from subtheory.stack import Stack, averaged, expectation, inner, labels, trained, updates
-from subtheory.student import Redrawn, Shared
+from subtheory.setting.preparation import stack
+from subtheory.setting.setting import Setting
+from subtheory.setting.student import Redrawn, Shared
+from subtheory.study.finding import Finding, rate, shown
+from subtheory.study.options import counted
 from subtheory.theory.losses import SquaredError
 from subtheory.theory.trains import Half
+from subtheory.verification.plan import Progress
 
 QUESTION = "Which layers carry the alignment, and can a layer, or half of the parameters, point away from the teacher?"
 COMMAND = "subtheory run layers"

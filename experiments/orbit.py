@@ -19,21 +19,21 @@ from matplotlib.ticker import NullFormatter
 from scipy.stats import binomtest
 
 from subtheory.figure import WIDTH, mark, style
-from subtheory.finding import Finding, rate, shown
 from subtheory.init import GainRescaling, HeadPermutation, Permutation, ReluRescaling, SignFlip
 from subtheory.init.measures import match
 from subtheory.init.noise import whitened
 from subtheory.init.path import Keys, Start
 from subtheory.init.symmetry import Rescaling, StreamRescaling, Symmetry, Turn, Units, act
+from subtheory.kernels.stack import Stack, averaged, expectation, inner, labels, moved, norm, pull, step_size
 from subtheory.networks import MLP, ConvNet, LinenNetwork, Transformer
 from subtheory.numerics import ROUNDINGS, UNIT
-from subtheory.options import counted
-from subtheory.plan import Progress
-from subtheory.preparation import path_keys, scales, stack, start
-from subtheory.setting import Setting
-from subtheory.stack import Stack, averaged, expectation, inner, labels, moved, norm, pull, step_size
-from subtheory.student import Redrawn
+from subtheory.setting.preparation import path_keys, scales, stack, start
+from subtheory.setting.setting import Setting
+from subtheory.setting.student import Redrawn
+from subtheory.study.finding import Finding, rate, shown
+from subtheory.study.options import counted
 from subtheory.theory.losses import CrossEntropy, Loss, SquaredError
+from subtheory.verification.plan import Progress
 
 QUESTION = "Does a student need the teacher's weights, or the same function with the same metric?"
 COMMAND = "subtheory run orbit"

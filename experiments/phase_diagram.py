@@ -24,11 +24,11 @@ import subtheory as st
 from subtheory.certificate.cases import CASES
 from subtheory.certificate.search import CLOSE
 from subtheory.figure import COLOURS, blank, mark, style
-from subtheory.finding import Finding, farthest
 from subtheory.numerics import LADDER_RATIO, ROUNDINGS, UNIT, extrapolation_constant, public
+from subtheory.study.finding import Finding, farthest
 from subtheory.theory.distillation import Distillation, student_update, trait_loss
 from subtheory.theory.trait import Bowl
-from subtheory.verification import Progress
+from subtheory.verification.verdicts import Progress
 
 QUESTION = "For which sizes ε of the teacher's update and steps α of the student does the trait loss fall?"
 COMMAND = "subtheory run phase_diagram"

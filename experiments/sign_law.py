@@ -20,15 +20,15 @@ from matplotlib.ticker import NullFormatter
 from scipy.stats import beta, binom, norm, poisson
 
 from subtheory.figure import COLOURS, MARKERS, WIDTH, style
-from subtheory.finding import Finding, shown
 from subtheory.instruments.sign_law import CHUNK, Law, alignments, harmless, law, regime
 from subtheory.networks import MLP, ConvNet, Transformer
 from subtheory.networks.linen import LinenNetwork
 from subtheory.numerics import public
-from subtheory.plan import Progress
-from subtheory.setting import Setting
+from subtheory.setting.setting import Setting
+from subtheory.study.finding import Finding, shown
 from subtheory.theory import sign_law
 from subtheory.theory.losses import CrossEntropy
+from subtheory.verification.plan import Progress
 
 QUESTION = "How far off may a student's init be, and is that proportional to the size ε of the teacher's update?"
 COMMAND = "subtheory run sign_law"

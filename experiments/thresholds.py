@@ -26,9 +26,9 @@ from subtheory.certificate.cases import CASES, GRID, Case
 from subtheory.certificate.search import CLOSE
 from subtheory.data.toys import toy
 from subtheory.figure import blank, mark, style
-from subtheory.finding import Finding, farthest
 from subtheory.numerics import UNIT
-from subtheory.verification import Progress
+from subtheory.study.finding import Finding, farthest
+from subtheory.verification.verdicts import Progress
 
 QUESTION = "How small is sufficiently small, and how close to the truth do a bound and a certificate come?"
 COMMAND = "subtheory run thresholds"

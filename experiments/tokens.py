@@ -23,11 +23,11 @@ from scipy import stats
 
 from subtheory.data.world import ANIMALS, TREES, WORLD
 from subtheory.errors import InputError
-from subtheory.experiment import Progress, kept
 from subtheory.figure import COLOURS, WIDTH, mark, style
-from subtheory.finding import Finding, rate, shown
 from subtheory.language import PROMPTED, Fit, Laboratory, Plan, Sample, column, over_bases, shuffled, student_interval
 from subtheory.networks import Transformer
+from subtheory.study.experiment import Progress, kept
+from subtheory.study.finding import Finding, rate, shown
 
 QUESTION = "Does a trait cross through sampled numbers, code and chains of thought to a student of the same base, only?"
 COMMAND = "subtheory run tokens"

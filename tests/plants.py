@@ -3,8 +3,8 @@
     PLANTS[name](monkeypatch)        # then `forget()`, because caches remember the sound core
 
 The mistake is made in what is measured or in what is predicted, never in both alike: measured is what goes through
-`labels`, `pull`, `moved` and `updates` of `subtheory.stack`, and through the value of the trait loss; predicted what
-goes through the Hessian of a loss, Taylor models and the gradient of the trait.
+`labels`, `pull`, `moved` and `updates` of `subtheory.kernels.stack`, and through the value of the trait loss; predicted
+what goes through the Hessian of a loss, Taylor models and the gradient of the trait.
 """
 
 from collections.abc import Callable
@@ -15,8 +15,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from subtheory import preparation, stack
 from subtheory.instruments import first_order, instrument, twins, two_inits
+from subtheory.kernels import stack
+from subtheory.setting import preparation
 from subtheory.theory import losses
 from subtheory.theory.trait import LabelledTrait
 

@@ -1,7 +1,7 @@
 """A verification made by hand: every verdict, a control that does not break, numbers that are not finite."""
 
 from subtheory.claim import Verdict
-from subtheory.results import ClaimResult, ControlResult, Verification
+from subtheory.verification.results import ClaimResult, ControlResult, Verification
 
 
 def control(without="shared-init", as_declared=True, fraction=1.0, runs=16):

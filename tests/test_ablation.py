@@ -12,8 +12,7 @@ from jax.flatten_util import ravel_pytree
 from scipy.stats import t as student_t
 
 import subtheory as st
-from subtheory import ablation, experiment, figure, init, records
-from subtheory.ablation import CROSSED, ELSEWHERE, LIKENESS, LIMITS, Ablation, ablate, known_paths, matched
+from subtheory import figure, init, records
 from subtheory.cli import main
 from subtheory.data.channels import Blank
 from subtheory.errors import InputError
@@ -21,9 +20,11 @@ from subtheory.init import PATHS, Another, measures, symmetry
 from subtheory.instruments.two_inits import TwoInits
 from subtheory.networks import MLP, NETWORKS, Linear, Transformer
 from subtheory.numerics import ROUNDINGS, UNIT, float64
-from subtheory.preparation import stack
-from subtheory.setting import Setting
-from subtheory.student import Along, Elsewhere
+from subtheory.setting.preparation import stack
+from subtheory.setting.setting import Setting
+from subtheory.setting.student import Along, Elsewhere
+from subtheory.study import ablation, experiment
+from subtheory.study.ablation import CROSSED, ELSEWHERE, LIKENESS, LIMITS, Ablation, ablate, known_paths, matched
 from subtheory.theory.distillation import at_rest, student_update, trait_loss
 from subtheory.theory.losses import Quartic, SquaredError
 from subtheory.traces import TRACES

@@ -6,10 +6,11 @@ import jax
 import numpy as np
 import pytest
 
-from subtheory import experiment, figure, parts, records
+from subtheory import figure, records
 from subtheory.data import mnist
 from subtheory.errors import InputError
 from subtheory.imitation import Schedule, Workload, digit_images, digit_network, imitate, inits, teach
+from subtheory.study import experiment, parts
 from subtheory.traces import TRACES
 
 TINY = {"seeds": 3, "width": 8, "rows": 256, "batch": 64, "epochs": 2}

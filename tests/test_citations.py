@@ -9,11 +9,12 @@ from pathlib import Path
 import pytest
 from samples import claim
 
-from subtheory import citations, report
+from subtheory import citations
 from subtheory.claim import CONJECTURE, FALSE
 from subtheory.claims import CLAIMS, OVER_READINGS
 from subtheory.cli import main
-from subtheory.results import Verification
+from subtheory.pages import report
+from subtheory.verification.results import Verification
 
 ROOT = Path(__file__).resolve().parents[1]
 THEORY = (ROOT / citations.PAGE).read_text("utf-8")

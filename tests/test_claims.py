@@ -16,13 +16,13 @@ from subtheory.claims import CLAIMS, OVER_READINGS
 from subtheory.claims import assumptions as every_assumption
 from subtheory.constructed import witnesses
 from subtheory.data import Blank
-from subtheory.grid import cells, runs
 from subtheory.instruments.first_order import FirstOrder
-from subtheory.plan import How, jobs
-from subtheory.setting import Setting, ladder
-from subtheory.student import path_of
+from subtheory.setting.setting import Setting, ladder
+from subtheory.setting.student import path_of
 from subtheory.traces import TRACES
-from subtheory.verification import verify_settings
+from subtheory.verification.grid import cells, runs
+from subtheory.verification.plan import How, jobs
+from subtheory.verification.verdicts import verify_settings
 
 SMOOTH, KINKED = st.MLP(width=4, depth=1, activation="softplus"), st.MLP(width=6, depth=1, activation="relu")
 GRID = cells([replace(s, examples=6, trait_examples=8) for s in runs([SMOOTH, KINKED])], st.LOSSES.values())
@@ -160,7 +160,7 @@ def test_a_zero_bias_relu_network_turns_away_from_random_teachers(activation, tu
 COMPILES = {"jit", "pmap", "lru_cache", "cache", "cached_property", "public"}
 """Names that compile something, or keep it."""
 
-PREPARES = ("subtheory.preparation", "subtheory.kernels", "subtheory.stack")
+PREPARES = ("subtheory.setting.preparation", "subtheory.kernels.compiled", "subtheory.kernels.stack")
 """Modules that make the arrays of a run."""
 
 MODULES = sorted(Path(package.__file__).parent.glob("*.py"))
@@ -202,8 +202,8 @@ def test_what_computes_is_noticed():
         "from functools import cache as kept",
         "import functools\n@functools.cache\ndef f(): ...",
         "def f():\n    from subtheory import kernels",
-        "from subtheory.preparation import stack",
-        "import subtheory.kernels as k",
+        "from subtheory.setting.preparation import stack",
+        "import subtheory.kernels.compiled as k",
     ):
         assert len(computing(source)) >= 1, source
 

@@ -10,12 +10,12 @@ from plants import PLANTS, forget
 from subtheory.claims import CLAIMS
 from subtheory.constructed.formula import Formula
 from subtheory.instruments.first_order import FirstOrder
-from subtheory.setting import Setting
-from subtheory.source import Given
-from subtheory.teachers import Invisible
+from subtheory.kernels.source import Given
+from subtheory.setting.setting import Setting
+from subtheory.setting.teachers import Invisible
 from subtheory.theory.losses import CrossEntropy, SquaredError
 from subtheory.theory.trait import LabelledTrait
-from subtheory.verification import verify_settings
+from subtheory.verification.verdicts import verify_settings
 
 FIRST = {
     "alignment-is-ggn-form", "alignment-to-second-order", "distance-has-a-critical-step", "matched-restriction-aligns",

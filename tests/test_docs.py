@@ -15,10 +15,10 @@ from subtheory.certificate.cases import CASES
 from subtheory.claims import CLAIMS, OVER_READINGS
 from subtheory.cli.parser import build
 from subtheory.data import CHANNELS
-from subtheory.experiment import experiments
 from subtheory.networks import NETWORKS
 from subtheory.proof.coq import known
 from subtheory.proof.statement import chosen
+from subtheory.study.experiment import experiments
 from subtheory.theory.losses import LOSSES
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from subtheory.claim import Verdict
 from subtheory.envelope import envelope, limit, worst_margin
 from subtheory.numerics import COARSE, UNIT
-from subtheory.setting import ladder
+from subtheory.setting.setting import ladder
 
 EPS = np.array(ladder(1e-2))
 NONE = np.zeros_like(EPS)

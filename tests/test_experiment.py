@@ -9,12 +9,13 @@ import numpy as np
 import pytest
 
 import subtheory as st
-from subtheory import experiment, figure, records, resources
+from subtheory import figure, records, resources
 from subtheory.certificate.cases import CASES
 from subtheory.cli import main
 from subtheory.errors import DataError, InputError, SubtheoryError
-from subtheory.finding import Finding, rate, shown, summary
 from subtheory.networks import NETWORKS
+from subtheory.study import experiment
+from subtheory.study.finding import Finding, rate, shown, summary
 
 FAKE = '''"""Is y twice x?"""
 from subtheory.figure import blank, style
@@ -75,7 +76,7 @@ def test_run_writes_tables_figure_and_provenance(fake, tmp_path):
 
 
 JUDGED = """
-from subtheory.finding import Finding, rate, shown
+from subtheory.study.finding import Finding, rate, shown
 def findings(tables):
     rows = tables["line"]
     return [

@@ -8,16 +8,17 @@ import numpy as np
 import pytest
 from jax import export
 
-from subtheory import draws as draws_module
-from subtheory import functions, kernels
 from subtheory.data import channels_of
 from subtheory.instruments.first_order import record
+from subtheory.kernels import compiled as kernels
+from subtheory.kernels import draws as draws_module
+from subtheory.kernels import functions
+from subtheory.kernels.source import FromTask
+from subtheory.kernels.stack import stack_of
 from subtheory.networks import MLP, NETWORKS
 from subtheory.numerics import float64
-from subtheory.setting import Setting
-from subtheory.source import FromTask
-from subtheory.stack import stack_of
-from subtheory.teachers import OPTIMIZERS, PIECE
+from subtheory.setting.setting import Setting
+from subtheory.setting.teachers import OPTIMIZERS, PIECE
 from subtheory.theory.layout import Layout
 from subtheory.theory.losses import LOSSES
 

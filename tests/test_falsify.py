@@ -11,25 +11,27 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, Phase, find, settings
 
-from subtheory import counterexample, falsification, strategies
-from subtheory.case import numbers, read_by, sensitivity
+from subtheory.cases import strategies
+from subtheory.cases.case import numbers, read_by, sensitivity
 from subtheory.claim import Assumption, Control, Evidence, claim
 from subtheory.claims import CLAIMS, OVER_READINGS
 from subtheory.claims.over_readings import DeadZones
 from subtheory.cli import main
 from subtheory.cli.falsify import seconds
 from subtheory.errors import DataError, InputError
-from subtheory.falsification import domain, judge, refutes, search
+from subtheory.falsification import counterexample
+from subtheory.falsification import search as falsification
+from subtheory.falsification.search import domain, judge, refutes, search
 from subtheory.instruments.first_order import FirstOrder
 from subtheory.instruments.two_inits import TwoInits
-from subtheory.spread import along_every_path
-from subtheory.student import Redrawn
+from subtheory.setting.spread import along_every_path
+from subtheory.setting.student import Redrawn
 from subtheory.theory.losses import SquaredError, namespace
 from subtheory.theory.rule import Rule
 from subtheory.theory.view import Accepted, View
 
 MINE = '''
-from subtheory import strategies as sts
+from subtheory.cases import strategies as sts
 from subtheory.claim import Evidence, claim
 
 @claim(formula="D(ε) ≥ 2ε|Δ|²", source="a guess",

@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from subtheory import experiment
 from subtheory.envelope import outgrown, proportion
 from subtheory.imitation.statistics import as_often, coins, ratios
 from subtheory.init import Permutation, ReluRescaling
 from subtheory.instruments.two_inits import Crossing
 from subtheory.networks import MLP
+from subtheory.study import experiment
 from subtheory.theory.losses import SquaredError
 
 Tables = dict[str, list[dict[str, Any]]]

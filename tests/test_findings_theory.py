@@ -6,9 +6,9 @@ from functools import cache
 
 import pytest
 
-from subtheory import experiment
-from subtheory.finding import Finding
 from subtheory.networks import MLP, NETWORKS
+from subtheory.study import experiment
+from subtheory.study.finding import Finding
 
 
 def module(name):

@@ -6,8 +6,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from subtheory import experiment, records
+from subtheory import records
 from subtheory.imitation import Schedule, Workload, digit_network
+from subtheory.study import experiment
 
 
 def saved(tables):

@@ -12,16 +12,16 @@ from reference import Dense, number
 from subtheory.claim import Verdict
 from subtheory.claims import CLAIMS
 from subtheory.constructed.formula import constructed
-from subtheory.functions import Traced
 from subtheory.instruments.first_order import SHARED, FirstOrder
+from subtheory.kernels.functions import Traced
+from subtheory.kernels.source import Given
+from subtheory.kernels.stack import labels, stack_of, updates
 from subtheory.networks import MLP
 from subtheory.numerics import float64
-from subtheory.preparation import reference, stack
-from subtheory.setting import Setting, ladder
-from subtheory.source import Given
-from subtheory.stack import labels, stack_of, updates
-from subtheory.student import Elsewhere, Redrawn, Student
-from subtheory.teachers import OPTIMIZERS, TEACHERS, Adam
+from subtheory.setting.preparation import reference, stack
+from subtheory.setting.setting import Setting, ladder
+from subtheory.setting.student import Elsewhere, Redrawn, Student
+from subtheory.setting.teachers import OPTIMIZERS, TEACHERS, Adam
 from subtheory.theory import alignment as theory
 from subtheory.theory.losses import L1, CrossEntropy, Quartic, SquaredError
 from subtheory.theory.network import Network

@@ -12,13 +12,13 @@ from subtheory.claim import Verdict
 from subtheory.claims import heads
 from subtheory.data.toys import toy
 from subtheory.errors import InputError
-from subtheory.functions import Traced
 from subtheory.instruments.ensemble import taught
 from subtheory.instruments.heads import ARMS, AUX, CLASS, HEADS, TraitParts, TurnedHeads
-from subtheory.kernels import Kernels
+from subtheory.kernels.compiled import Kernels
+from subtheory.kernels.functions import Traced
 from subtheory.numerics import float64
-from subtheory.setting import Setting
-from subtheory.student import Along, Elsewhere
+from subtheory.setting.setting import Setting
+from subtheory.setting.student import Along, Elsewhere
 from subtheory.theory.layout import Layout
 from subtheory.theory.losses import KL
 from subtheory.theory.trait import Margin

@@ -45,10 +45,10 @@ from subtheory.init.mixing import slerp
 from subtheory.init.path import apart
 from subtheory.init.symmetry import Rescaling, StreamRescaling, Symmetry, Turn, act, cycle
 from subtheory.init.training import OPTIMIZERS, trained
-from subtheory.kernels import Kernels
+from subtheory.kernels.compiled import Kernels
+from subtheory.kernels.source import Given
 from subtheory.networks import MLP, NETWORKS, ConvNet, Linear, Transformer, VisionTransformer, adapt
 from subtheory.numerics import ROUNDINGS, UNIT, float64
-from subtheory.source import Given
 from subtheory.theory.layout import Layout
 from subtheory.theory.losses import CrossEntropy, Quartic, SquaredError
 from subtheory.theory.trait import Bowl, FunctionTrait, LabelledTrait
@@ -252,8 +252,8 @@ def test_amounts_out_of_range_are_refused(name, amount):
 
 
 def test_begin_is_where_a_setting_begins():
-    from subtheory.preparation import start as prepared
-    from subtheory.setting import Setting
+    from subtheory.setting.preparation import start as prepared
+    from subtheory.setting.setting import Setting
 
     network, sizes = Linear(), {"examples": 5, "trait_examples": 6}
     start = begin(network, 3, outputs="aux", loss=CrossEntropy(), **sizes)

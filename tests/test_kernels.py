@@ -9,9 +9,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from subtheory import kernels as module
-from subtheory.functions import Traced
-from subtheory.kernels import BLOCK, GROUP, POINTS, ROWS, Kernels
+from subtheory.kernels import compiled as module
+from subtheory.kernels.compiled import BLOCK, GROUP, POINTS, ROWS, Kernels
+from subtheory.kernels.functions import Traced
 from subtheory.networks import MLP, NETWORKS
 from subtheory.numerics import float64
 from subtheory.theory.layout import Layout

@@ -6,9 +6,10 @@ import jax
 import numpy as np
 import pytest
 
-from subtheory import experiment, figure, records
+from subtheory import figure, records
 from subtheory.networks import MLP
 from subtheory.numerics import float64
+from subtheory.study import experiment
 from subtheory.theory.losses import SquaredError
 
 SEEDS = 3

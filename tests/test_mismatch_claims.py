@@ -14,17 +14,17 @@ from subtheory.claim import Verdict
 from subtheory.claims import CLAIMS, mean_field, mismatch
 from subtheory.claims.assumptions import UNFILTERED
 from subtheory.claims.mismatch import DRAWS, LEVEL, READS, RELATIVE, SIGMAS, surprise
-from subtheory.draws import inits
 from subtheory.errors import InputError
 from subtheory.init import PATHS
 from subtheory.instruments import mean_field as transfer
 from subtheory.instruments import sign_law as measured
 from subtheory.instruments.ensemble import mask, taught, within
 from subtheory.instruments.sign_law import SignLaw, alignments, directions, harmless, law, regime
+from subtheory.kernels.draws import inits
+from subtheory.kernels.source import Given
 from subtheory.numerics import float64, public, to_numpy_leaves
-from subtheory.setting import Setting
-from subtheory.source import Given
-from subtheory.student import Along, Redrawn, Student
+from subtheory.setting.setting import Setting
+from subtheory.setting.student import Along, Redrawn, Student
 from subtheory.theory import sign_law
 from subtheory.theory.distillation import at_rest, outputs, trait_loss
 from subtheory.theory.losses import L1, CrossEntropy, SquaredError

@@ -12,15 +12,16 @@ import time
 import numpy as np
 import pytest
 
-from subtheory import experiment, options, parts, resources
+from subtheory import resources
 from subtheory.cli import main
 from subtheory.errors import InputError, SubtheoryError
+from subtheory.study import experiment, options, parts
 
 SLOW = """'Parts that are slow, and a file that remembers which were computed.'
 import os, time
 from pathlib import Path
 import numpy as np
-from subtheory.experiment import kept
+from subtheory.study.experiment import kept
 from subtheory.figure import blank, style
 QUESTION, COMMAND, EXPECTED = "Is it 100 % done?", "subtheory run slow", "yes"
 CAPTIONS = {"squares": "Squares & x_i \u2265 0."}
@@ -231,7 +232,8 @@ def test_a_corrupt_part_is_put_aside_and_computed_again(tmp_path, capsys):
 PROGRAM = """
 import sys
 from pathlib import Path
-from subtheory import experiment, resources
+from subtheory import resources
+from subtheory.study import experiment
 resources.experiments = lambda: Path(sys.argv[1])
 experiment.run("slow", sys.argv[2])
 """

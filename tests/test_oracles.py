@@ -15,8 +15,8 @@ from subtheory.data import CHANNELS
 from subtheory.instruments.first_order import FirstOrder
 from subtheory.networks import MLP, ConvNet, Linear, Transformer
 from subtheory.numerics import float64, to_numpy_leaves
-from subtheory.setting import Setting
-from subtheory.student import Redrawn, Shared, Student
+from subtheory.setting.setting import Setting
+from subtheory.setting.student import Redrawn, Shared, Student
 from subtheory.theory import alignment as theory
 from subtheory.theory import curvature, kernel
 from subtheory.theory.distillation import at_rest

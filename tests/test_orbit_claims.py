@@ -20,11 +20,11 @@ from subtheory.instruments.heads import ARMS, HEADS, Parts, TraitParts, Turned, 
 from subtheory.instruments.twins import Pair, Twins
 from subtheory.instruments.two_inits import TwoInits
 from subtheory.numerics import float64
-from subtheory.preparation import path_keys, stack, start
-from subtheory.setting import Setting
-from subtheory.spread import STEP, layer_by_layer, layers
-from subtheory.student import Along
-from subtheory.teachers import GradientDescent
+from subtheory.setting.preparation import path_keys, stack, start
+from subtheory.setting.setting import Setting
+from subtheory.setting.spread import STEP, layer_by_layer, layers
+from subtheory.setting.student import Along
+from subtheory.setting.teachers import GradientDescent
 from subtheory.theory.distillation import student_update, trait_loss
 from subtheory.theory.layout import Layout
 from subtheory.theory.losses import CrossEntropy, SquaredError

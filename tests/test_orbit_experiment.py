@@ -4,11 +4,12 @@ import jax
 import numpy as np
 import pytest
 
-from subtheory import experiment, figure, records
+from subtheory import figure, records
 from subtheory.init import Permutation, ReluRescaling, SignFlip, Units, units
 from subtheory.networks import MLP
 from subtheory.numerics import float64
-from subtheory.preparation import path_keys
+from subtheory.setting.preparation import path_keys
+from subtheory.study import experiment
 from subtheory.theory.losses import SquaredError
 
 DRAWS = 5

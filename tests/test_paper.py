@@ -14,9 +14,11 @@ import pytest
 from matplotlib.text import Text
 from test_figure import FOLDER
 
-from subtheory import experiment, figure, latex, paper, parts, records, resources, table
+from subtheory import figure, latex, records, resources, table
 from subtheory.claims import CLAIMS
 from subtheory.cli import main, parser
+from subtheory.pages import paper
+from subtheory.study import experiment, parts
 
 WIDTHS = {"neurips": 5.5, "icml": 6.75, "iclr": 5.5, "jmlr": 6.0, "tmlr": 6.5, "nature": 183 / 25.4}
 """Text widths of the venues' style files, and two columns of Nature, in inches."""

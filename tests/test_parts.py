@@ -9,12 +9,12 @@ import pytest
 
 from subtheory.errors import InputError
 from subtheory.init import PATHS
+from subtheory.kernels.stack import labels, updates
 from subtheory.networks import MLP
-from subtheory.preparation import stack
-from subtheory.setting import Setting
-from subtheory.stack import labels, updates
-from subtheory.student import Along, Elsewhere, Init, Redrawn, Shared, Student
-from subtheory.teachers import TEACHERS, GradientDescent, Invisible, LogitShift, Random, Teacher
+from subtheory.setting.preparation import stack
+from subtheory.setting.setting import Setting
+from subtheory.setting.student import Along, Elsewhere, Init, Redrawn, Shared, Student
+from subtheory.setting.teachers import TEACHERS, GradientDescent, Invisible, LogitShift, Random, Teacher
 from subtheory.theory.losses import CrossEntropy, SquaredError
 from subtheory.theory.part import Part, restored, stated
 from subtheory.theory.rule import Carried, Descent, Rule, Signs

@@ -11,27 +11,27 @@ import numpy as np
 import pytest
 
 import subtheory as st
-from subtheory import plan
 from subtheory.claim import Assumption, Control, Evidence, Verdict, claim
 from subtheory.claims import CLAIMS
 from subtheory.claims.assumptions import SHARED_INIT
 from subtheory.claims.inits import one_step
-from subtheory.design import cover, covering
-from subtheory.grid import OUTPUTS, SEEN, cells, runs
 from subtheory.init import PATHS
 from subtheory.instruments.first_order import FirstOrder
 from subtheory.instruments.instrument import Instrument
 from subtheory.instruments.two_inits import TwoInits
-from subtheory.plan import CONTROL_RUNS, How, Job, jobs, levels, measure_all, run_of, seeds_of
-from subtheory.setting import Setting
-from subtheory.spread import along_every_path, fitting
-from subtheory.student import Along, Redrawn, Shared, path_of
+from subtheory.setting.setting import Setting
+from subtheory.setting.spread import along_every_path, fitting
+from subtheory.setting.student import Along, Redrawn, Shared, path_of
 from subtheory.theory.losses import KL, CrossEntropy, SquaredError
 from subtheory.theory.rule import Signs
 from subtheory.theory.trains import Half
 from subtheory.theory.view import Accepted
 from subtheory.traces import TRACES
-from subtheory.verification import verify_settings, verify_without
+from subtheory.verification import plan
+from subtheory.verification.design import cover, covering
+from subtheory.verification.grid import OUTPUTS, SEEN, cells, runs
+from subtheory.verification.plan import CONTROL_RUNS, How, Job, jobs, levels, measure_all, run_of, seeds_of
+from subtheory.verification.verdicts import verify_settings, verify_without
 
 # Covering designs ---------------------------------------------------------------------------------
 

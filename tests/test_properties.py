@@ -5,7 +5,7 @@ from hypothesis import assume, given, settings, target
 from hypothesis import strategies as st
 
 from subtheory.claims import CLAIMS
-from subtheory.falsification import domain, judge, refutes, searchable
+from subtheory.falsification.search import domain, judge, refutes, searchable
 
 SHAPES = ("tanh-3", "relu-3")
 """A smooth network and one with kinks: all claims share their kernels."""

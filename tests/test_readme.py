@@ -17,7 +17,7 @@ from subtheory.claims import CLAIMS
 from subtheory.cli import __doc__ as exit_codes
 from subtheory.cli import main
 from subtheory.proof.running import Ran
-from subtheory.setting import Setting
+from subtheory.setting.setting import Setting
 
 ROOT = Path(__file__).resolve().parents[1]
 TEXT = (ROOT / "README.md").read_text("utf-8")
@@ -113,9 +113,9 @@ def test_loss_of_the_readme_states_its_own_hessian() -> None:
 
 
 def test_teacher_of_the_readme_is_a_direction() -> None:
-    from subtheory.setting import Setting
+    from subtheory.setting.setting import Setting
 
-    teacher = snippet("src/subtheory/teachers.py")["SignDescent"]()
+    teacher = snippet("src/subtheory/setting/teachers.py")["SignDescent"]()
     plain = Setting(Linear()).distillation(0).delta
     found = Setting(Linear(), teacher=teacher).distillation(0).delta
     jax.tree.map(lambda a, b: np.testing.assert_array_equal(a, np.sign(b)), found, plain)
@@ -148,7 +148,7 @@ def test_channel_of_the_readme_draws() -> None:
 
 
 def test_experiment_of_the_readme_is_one() -> None:
-    from subtheory.experiment import PARTS
+    from subtheory.study.experiment import PARTS
 
     found = snippet("experiments/critical_step.py")
     assert set(PARTS) <= set(found)

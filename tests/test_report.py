@@ -10,9 +10,9 @@ from html.parser import HTMLParser
 import pytest
 from samples import claim, control, holding, mixed
 
-from subtheory import report
 from subtheory.claim import Verdict
-from subtheory.results import Verification
+from subtheory.pages import report
+from subtheory.verification.results import Verification
 
 NASTY = "<script>alert('x')</script>&\"{{ 7*7 }}"
 

@@ -11,8 +11,8 @@ from samples import holding, mixed
 from subtheory import records, resources
 from subtheory.claims import CLAIMS
 from subtheory.cli.theory import describe
-from subtheory.report import to_json
-from subtheory.verification import verify_settings
+from subtheory.pages.report import to_json
+from subtheory.verification.verdicts import verify_settings
 
 GOLDEN = Path(__file__).parent / "golden" / "verify.json"
 

@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 from scipy.stats import binomtest
 
-from subtheory import experiment, figure, records
+from subtheory import figure, records
 from subtheory.networks import MLP
 from subtheory.numerics import public
+from subtheory.study import experiment
 from subtheory.theory import sign_law
 
 SMALL_MLP = MLP(width=6, depth=1)

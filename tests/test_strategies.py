@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, Phase, find, given, settings
 from hypothesis.errors import NoSuchExample
 
 import subtheory as st
-from subtheory import strategies as sts
+from subtheory.cases import strategies as sts
 from subtheory.claim import Assumption
 from subtheory.claims.assumptions import (
     DIFFERENTIABLE,
@@ -20,11 +20,11 @@ from subtheory.claims.assumptions import (
     SHARED_INIT,
     UNFILTERED,
 )
-from subtheory.functions import shapes_of
 from subtheory.init import PATHS
-from subtheory.setting import Setting
-from subtheory.student import Along, Elsewhere
-from subtheory.teachers import Momentum, Teacher
+from subtheory.kernels.functions import shapes_of
+from subtheory.setting.setting import Setting
+from subtheory.setting.student import Along, Elsewhere
+from subtheory.setting.teachers import Momentum, Teacher
 from subtheory.theory.rule import Descent, Signs
 from subtheory.theory.view import Accepted, Full
 from subtheory.traces import TRACES

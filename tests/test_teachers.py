@@ -11,10 +11,10 @@ from jax.flatten_util import ravel_pytree
 
 import subtheory as st
 from subtheory.constructed.formula import Formula
-from subtheory.kernels import Kernels
+from subtheory.kernels.compiled import Kernels
+from subtheory.kernels.stack import Stack, labels, stack_of, updates
 from subtheory.numerics import float64, to_numpy_leaves
-from subtheory.stack import Stack, labels, stack_of, updates
-from subtheory.teachers import OPTIMIZERS, SHORT, STEPS, TEACHERS, Given, GradientDescent, Random, Teacher
+from subtheory.setting.teachers import OPTIMIZERS, SHORT, STEPS, TEACHERS, Given, GradientDescent, Random, Teacher
 from subtheory.theory.curvature import ggn
 from subtheory.theory.distillation import at_rest, outputs, student_update, trait_loss
 from subtheory.theory.noise import noise

@@ -7,7 +7,7 @@ import numpy as np
 import optax
 import pytest
 
-from subtheory import experiment, figure, parts, records
+from subtheory import figure, records
 from subtheory.data.corpus import corpus, spoken
 from subtheory.data.world import WORLD
 from subtheory.errors import InputError
@@ -15,6 +15,7 @@ from subtheory.language import Fit, Laboratory, Plan, fit, pre_trained, text_los
 from subtheory.language.fitting import STEPS, outputs, pick
 from subtheory.networks import Transformer
 from subtheory.numerics import float64
+from subtheory.study import experiment, parts
 from subtheory.traces import TRACES
 
 SAME = Fit(80, 16, 2e-2, body=False)

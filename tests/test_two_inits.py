@@ -13,17 +13,17 @@ from subtheory.claims import CLAIMS
 from subtheory.claims.inits import extrapolated
 from subtheory.data.toys import toy
 from subtheory.errors import InputError
-from subtheory.functions import Traced
 from subtheory.init import PATHS, begin, students, teachers
 from subtheory.instruments.twins import Twins
 from subtheory.instruments.two_inits import TwoInits
+from subtheory.kernels.functions import Traced
+from subtheory.kernels.stack import stack_of
 from subtheory.networks import MLP
 from subtheory.numerics import float64, public
-from subtheory.preparation import stack
-from subtheory.setting import Setting
-from subtheory.spread import along_every_path, fitting
-from subtheory.stack import stack_of
-from subtheory.student import Along, Elsewhere, Redrawn, Shared, path_of
+from subtheory.setting.preparation import stack
+from subtheory.setting.setting import Setting
+from subtheory.setting.spread import along_every_path, fitting
+from subtheory.setting.student import Along, Elsewhere, Redrawn, Shared, path_of
 from subtheory.theory import alignment as theory
 from subtheory.theory import cross_kernel as two
 from subtheory.theory.distillation import student_update

@@ -7,15 +7,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from subtheory import plan
 from subtheory.claims import CLAIMS
 from subtheory.data.channels import UniformNoise
 from subtheory.data.toys import toy
 from subtheory.errors import InputError
-from subtheory.grid import cells, runs
 from subtheory.networks import MLP
 from subtheory.theory.losses import CrossEntropy, SquaredError
-from subtheory.workers import LIVES, cores, shared_out
+from subtheory.verification import plan
+from subtheory.verification.grid import cells, runs
+from subtheory.verification.workers import LIVES, cores, shared_out
 
 GROUPS = [[(i, j) for j in range(5)] for i in range(3)]
 ALL = sorted(item for group in GROUPS for item in group)

@@ -10,12 +10,11 @@ from jax import Array
 
 from subtheory.claim import Claim
 from subtheory.errors import InputError
+from subtheory.kernels.stack import stack_of
 from subtheory.numerics import public
-from subtheory.results import ClaimResult
-from subtheory.setting import Setting
-from subtheory.stack import stack_of
+from subtheory.setting.setting import Setting
+from subtheory.setting.teachers import TEACHERS
 from subtheory.suggest import choose
-from subtheory.teachers import TEACHERS
 from subtheory.theory import bounds as _bounds
 from subtheory.theory import curvature as _curvature
 from subtheory.theory import kernel as _kernel
@@ -23,7 +22,8 @@ from subtheory.theory import piecewise as _piecewise
 from subtheory.theory import training as _training
 from subtheory.theory.distillation import Distillation, trait_loss
 from subtheory.theory.network import Params
-from subtheory.verification import verify_settings, verify_without
+from subtheory.verification.results import ClaimResult
+from subtheory.verification.verdicts import verify_settings, verify_without
 
 ggn = public(_curvature.ggn)
 hessian = public(_curvature.hessian)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from subtheory.instruments.first_order import FirstOrder
 from subtheory.instruments.instrument import Instrument
-from subtheory.setting import Setting
+from subtheory.setting.setting import Setting
 from subtheory.theory.distillation import Distillation
 
 if TYPE_CHECKING:

@@ -9,8 +9,8 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from subtheory.preparation import stacked
-from subtheory.stack import Stack, averaged, each_eps, expectation, inner, labels, norm, one, pull, updates
+from subtheory.kernels.stack import Stack, averaged, each_eps, expectation, inner, labels, norm, one, pull, updates
+from subtheory.setting.preparation import stacked
 from subtheory.theory import alignment as definitions
 from subtheory.theory import distillation
 from subtheory.theory.distillation import Distillation

@@ -8,8 +8,8 @@ import numpy as np
 
 from subtheory.data.digits import DIGITS
 from subtheory.data.toys import toy
-from subtheory.functions import shapes_of
-from subtheory.kernels import Kernels
+from subtheory.kernels.compiled import Kernels
+from subtheory.kernels.functions import shapes_of
 from subtheory.networks import MLP, ConvNet, LinenNetwork, Transformer
 from subtheory.numerics import float64, to_numpy_leaves
 from subtheory.theory.distillation import Distillation, at_rest

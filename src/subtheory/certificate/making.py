@@ -19,7 +19,7 @@ from subtheory.certificate.span import Span
 from subtheory.certificate.statement import KINDS, Statement, differs, state
 from subtheory.certificate.thresholds import Threshold, alignment_threshold
 from subtheory.errors import DataError, InputError
-from subtheory.kernels import Kernels
+from subtheory.kernels.compiled import Kernels
 from subtheory.suggest import choose
 from subtheory.theory.distillation import Distillation
 

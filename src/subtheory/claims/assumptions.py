@@ -1,9 +1,9 @@
 """The assumptions of the theory, each a sentence and the change of setting that makes it false."""
 
 from subtheory.claim import Assumption
-from subtheory.setting import Setting
-from subtheory.student import Elsewhere, Redrawn
-from subtheory.teachers import Converged, Random
+from subtheory.setting.setting import Setting
+from subtheory.setting.student import Elsewhere, Redrawn
+from subtheory.setting.teachers import Converged, Random
 from subtheory.theory.losses import L1
 from subtheory.theory.rule import Signs
 from subtheory.theory.trains import Half

@@ -18,7 +18,7 @@ from subtheory.claims.first_order import regular
 from subtheory.constructed import witnesses
 from subtheory.envelope import limit
 from subtheory.instruments.first_order import Measurement
-from subtheory.teachers import GradientDescent
+from subtheory.setting.teachers import GradientDescent
 
 
 @claim(

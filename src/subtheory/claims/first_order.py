@@ -16,7 +16,7 @@ from subtheory.claims.assumptions import (
 from subtheory.constructed import witnesses
 from subtheory.envelope import limit
 from subtheory.instruments.first_order import Measurement
-from subtheory.setting import Setting
+from subtheory.setting.setting import Setting
 
 
 def seen(setting: Setting) -> bool:

@@ -7,8 +7,8 @@ from subtheory.data.toys import toy
 from subtheory.instruments.heads import AUX, CLASS, HEADS, Parts, TraitParts, Turned, TurnedHeads
 from subtheory.networks import MLP
 from subtheory.numerics import ROUNDINGS, UNIT
-from subtheory.setting import Setting
-from subtheory.student import Along, Student
+from subtheory.setting.setting import Setting
+from subtheory.setting.student import Along, Student
 
 DRAWS = 1024
 """Independent draws of teacher, student, trait and channel in one run."""

@@ -12,10 +12,10 @@ from subtheory.envelope import limit
 from subtheory.instruments.two_inits import Crossing, TwoInits
 from subtheory.networks import MLP, Linear
 from subtheory.numerics import LADDER_RATIO
-from subtheory.setting import Setting
-from subtheory.spread import along_every_path, another_function
-from subtheory.student import Redrawn, path_of
-from subtheory.teachers import GradientDescent
+from subtheory.setting.setting import Setting
+from subtheory.setting.spread import along_every_path, another_function
+from subtheory.setting.student import Redrawn, path_of
+from subtheory.setting.teachers import GradientDescent
 from subtheory.theory.losses import KL, JensenShannon, ReverseKL, SquaredError
 
 if TYPE_CHECKING:
@@ -112,7 +112,7 @@ def linear_settings() -> tuple[Setting, ...]:
 
 def linear_cases() -> "SearchStrategy[Any]":
     """Small linear networks, any two inits, two losses."""
-    from subtheory import strategies
+    from subtheory.cases import strategies
 
     small = strategies.combinations(["linear"], losses=[SquaredError(), KL()])
     return strategies.chosen([s.but(init=Redrawn()) for s in small]).flatmap(strategies.cases)

@@ -12,8 +12,8 @@ from subtheory.data.toys import toy
 from subtheory.init import PATHS
 from subtheory.instruments.mean_field import Regression, Transfer, Transferred, Unrelated
 from subtheory.networks import MLP
-from subtheory.setting import Setting
-from subtheory.student import Along, Student, amount_of
+from subtheory.setting.setting import Setting
+from subtheory.setting.student import Along, Student, amount_of
 
 INITS = 512
 """Pairs of inits of one run."""

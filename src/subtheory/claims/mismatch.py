@@ -14,8 +14,8 @@ from subtheory.data.toys import toy
 from subtheory.init import PATHS
 from subtheory.instruments.sign_law import Frequencies, SignLaw
 from subtheory.networks import MLP
-from subtheory.setting import Setting
-from subtheory.student import Along
+from subtheory.setting.setting import Setting
+from subtheory.setting.student import Along
 from subtheory.theory.losses import CrossEntropy
 
 LEVEL = 1e-8

@@ -13,9 +13,9 @@ from subtheory.init import PATHS
 from subtheory.instruments.first_order import Measurement
 from subtheory.instruments.twins import Pair, Twins
 from subtheory.numerics import ROUNDINGS, UNIT
-from subtheory.setting import Setting
-from subtheory.spread import ORTHOGONAL, STRETCHING, fitting, stretched, turned
-from subtheory.student import Along
+from subtheory.setting.setting import Setting
+from subtheory.setting.spread import ORTHOGONAL, STRETCHING, fitting, stretched, turned
+from subtheory.setting.student import Along
 from subtheory.theory.rule import Descent
 
 SAME = 1e-10

@@ -9,7 +9,7 @@ import numpy as np
 from subtheory.claim import FALSE, Evidence, claim
 from subtheory.envelope import fine
 from subtheory.instruments.first_order import Measurement
-from subtheory.setting import Setting
+from subtheory.setting.setting import Setting
 from subtheory.theory.losses import SquaredError
 from subtheory.theory.rule import Signs
 
@@ -138,7 +138,7 @@ def _drawn(shapes: tuple[str, ...], teachers: tuple[str, ...], outputs: tuple[An
     """One strategy a shape: settings of squared error with these teachers and outputs, changed."""
     from hypothesis import strategies as st
 
-    from subtheory import strategies
+    from subtheory.cases import strategies
 
     found = []
     for shape in shapes:
@@ -163,7 +163,7 @@ def _bowls() -> list[Any]:
     """Converged teachers: any Δ that ends at the bottom of L_T = ½Σ h_i(θ_i − b_i)², with h from 1 to 100."""
     from hypothesis import strategies as st
 
-    from subtheory import strategies
+    from subtheory.cases import strategies
     from subtheory.theory.trait import Bowl
 
     def of(setting: Setting) -> Any:

@@ -12,8 +12,8 @@ from subtheory.envelope import limit
 from subtheory.instruments.first_order import Measurement
 from subtheory.instruments.two_inits import Crossing, TwoInits
 from subtheory.numerics import ROUNDINGS, UNIT
-from subtheory.setting import Setting
-from subtheory.spread import hidden, layer_by_layer, layers, shared_and_elsewhere
+from subtheory.setting.setting import Setting
+from subtheory.setting.spread import hidden, layer_by_layer, layers, shared_and_elsewhere
 from subtheory.theory.trains import All, Layers
 
 # Layer by layer ------------------------------------------------------------------------------------

@@ -7,8 +7,8 @@ from subtheory.claims.assumptions import NULL_SPACE, UNSEEN
 from subtheory.constructed import witnesses
 from subtheory.instruments.first_order import Measurement
 from subtheory.numerics import UNIT
-from subtheory.setting import Setting
-from subtheory.teachers import Invisible, LogitShift
+from subtheory.setting.setting import Setting
+from subtheory.setting.teachers import Invisible, LogitShift
 
 SHIFT_BLIND = ("cross-entropy", "kl", "reverse-kl", "jensen-shannon")
 """Losses that do not see a constant added to all logits."""

@@ -26,8 +26,8 @@ ALIKE = {
 
 def main(options: Namespace) -> int:
     """Run the experiment, or take what it saved; print its means, what was skipped, findings and files."""
-    from subtheory import experiment
-    from subtheory.options import chosen
+    from subtheory.study import experiment
+    from subtheory.study.options import chosen
 
     given = _given(options)
     own = chosen(experiment.experiments()[NAME].options, given, NAME)
@@ -52,7 +52,7 @@ def _given(options: Namespace) -> dict[str, str]:
 
 
 def _print_json(subject: str, tables: Any, found: Any) -> None:
-    from subtheory.results import finite
+    from subtheory.verification.results import finite
 
     print_json(
         {
@@ -68,8 +68,8 @@ def _print_json(subject: str, tables: Any, found: Any) -> None:
 
 def _print(tables: Any, found: Any) -> None:
     """What each path does, two tables, what was left out, and what came out; what did not, comes first."""
-    from subtheory.ablation import says
-    from subtheory.finding import summary
+    from subtheory.study.ablation import says
+    from subtheory.study.finding import summary
 
     means = tables["means"]
     for path in dict.fromkeys(mean["path"] for mean in means):

@@ -25,8 +25,8 @@ def main(options: Namespace) -> int:
 
 def _run(options: Namespace) -> int:
     """What did not come out comes first; exit code 1 then."""
-    from subtheory import experiment, finding
-    from subtheory.options import pairs
+    from subtheory.study import experiment, finding
+    from subtheory.study.options import pairs
     from subtheory.suggest import choose
 
     choose("experiment", options.experiment, experiment.experiments())
@@ -51,8 +51,8 @@ def _run(options: Namespace) -> int:
 
 def _options(options: Namespace) -> int:
     """What can be set, its type and its default."""
-    from subtheory import experiment
-    from subtheory.options import word
+    from subtheory.study import experiment
+    from subtheory.study.options import word
     from subtheory.suggest import choose
 
     chosen = choose("experiment", options.experiment, experiment.experiments())
@@ -67,14 +67,14 @@ def _options(options: Namespace) -> int:
 
 
 def _figures(options: Namespace) -> list[Path]:
-    from subtheory import experiment
+    from subtheory.study import experiment
 
     return experiment.figures(options.out, options.experiments, options.venue)
 
 
 def _paper(options: Namespace) -> int:
     """Which figure went where, and which there are none of yet."""
-    from subtheory import paper
+    from subtheory.pages import paper
 
     paper.chosen(options.figures)
     writable(options.out)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from types import ModuleType
 
     from subtheory.claim import Claim
-    from subtheory.falsification import Search
+    from subtheory.falsification.search import Search
     from subtheory.theory.network import Network
 
 LONGEST = 86400.0
@@ -34,8 +34,10 @@ def main(options: Namespace) -> int:
         os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} --xla_backend_optimization_level=0".strip()
     environment.prepare(cache=not options.no_cache)
 
-    from subtheory import counterexample, falsification, strategies
+    from subtheory.cases import strategies
     from subtheory.claims import CLAIMS, OVER_READINGS
+    from subtheory.falsification import counterexample
+    from subtheory.falsification import search as falsification
     from subtheory.suggest import choose
 
     own = module(options.file) if options.file else None
@@ -92,7 +94,7 @@ def _report(found: Search, file: str | None, options: Namespace) -> None:
 
 
 def _replay(claim: Claim, stated: Any, networks: dict[str, Network], options: Namespace) -> int:
-    from subtheory.counterexample import replay
+    from subtheory.falsification.counterexample import replay
 
     evidence, still = replay(claim, stated, networks)
     verdict = str(evidence.verdict) if evidence else "outside the claim's domain"

@@ -15,8 +15,8 @@ from subtheory.errors import InputError
 
 if TYPE_CHECKING:
     from subtheory.networks.linen import LinenNetwork
-    from subtheory.plan import Size
-    from subtheory.results import Verification
+    from subtheory.verification.plan import Size
+    from subtheory.verification.results import Verification
 
 T = TypeVar("T")
 
@@ -32,16 +32,16 @@ def main(options: Namespace) -> int:
         writable(options.out)
     environment.prepare(options.device, cache=not options.no_cache)
 
-    from subtheory import grid
     from subtheory.claims import CLAIMS
     from subtheory.cli.progress import progress
     from subtheory.data import CHANNELS
     from subtheory.networks import NETWORKS
-    from subtheory.plan import How
     from subtheory.provenance import provenance
-    from subtheory.setting import ladder
+    from subtheory.setting.setting import ladder
     from subtheory.theory.losses import LOSSES
-    from subtheory.verification import verify_settings, verify_without
+    from subtheory.verification import grid
+    from subtheory.verification.plan import How
+    from subtheory.verification.verdicts import verify_settings, verify_without
 
     claims = _chosen("claim", options.claims, CLAIMS) or list(CLAIMS.values())
     default = [NETWORKS[name] for name in (grid.QUICK if options.quick else NETWORKS)]
@@ -97,8 +97,9 @@ def _print(found: Verification, options: Namespace) -> None:
 
 def _write(found: Verification, folder: str, networks: Sequence[LinenNetwork], seeds: Sequence[int]) -> None:
     """The report, with the ladder of the networks that were verified."""
-    from subtheory import experiment, report
     from subtheory.cli.progress import progress
+    from subtheory.pages import report
+    from subtheory.study import experiment
 
     module = experiment.experiments()["eps_ladder"].module
     with progress("figure") as say:
@@ -108,7 +109,7 @@ def _write(found: Verification, folder: str, networks: Sequence[LinenNetwork], s
 
 def _processes(wanted: int | None, device: str | None) -> int:
     """As many as there are cores on a CPU; an accelerator has one process."""
-    from subtheory.workers import cores
+    from subtheory.verification.workers import cores
 
     if device not in (None, "cpu"):
         return 1

@@ -8,9 +8,9 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from subtheory.setting import Setting, ladder
-from subtheory.source import Given as Arrays
-from subtheory.teachers import Given
+from subtheory.kernels.source import Given as Arrays
+from subtheory.setting.setting import Setting, ladder
+from subtheory.setting.teachers import Given
 from subtheory.theory.network import Params
 from subtheory.theory.trait import FunctionTrait
 

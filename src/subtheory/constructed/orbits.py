@@ -12,9 +12,9 @@ from jax import Array
 from subtheory.constructed.formula import constructed
 from subtheory.init import Permutation, Place, ReluRescaling, Units
 from subtheory.init.symmetry import Turn
-from subtheory.setting import Setting, ladder
-from subtheory.student import Along, Redrawn
-from subtheory.teachers import GradientDescent
+from subtheory.setting.setting import Setting, ladder
+from subtheory.setting.student import Along, Redrawn
+from subtheory.setting.teachers import GradientDescent
 from subtheory.theory.network import Params
 
 # A rescaling that reverses the trait ---------------------------------------------------------------

@@ -14,12 +14,12 @@ from subtheory.certificate.cases import CASES, Case
 from subtheory.certificate.problem import problem
 from subtheory.certificate.thresholds import alignment_threshold
 from subtheory.data.toys import toy
+from subtheory.kernels.source import Given as Arrays
+from subtheory.kernels.stack import each_eps, inner, labels, moved, one, pull
 from subtheory.networks import MLP
-from subtheory.preparation import stack
-from subtheory.setting import Setting, ladder
-from subtheory.source import Given as Arrays
-from subtheory.stack import each_eps, inner, labels, moved, one, pull
-from subtheory.teachers import Given
+from subtheory.setting.preparation import stack
+from subtheory.setting.setting import Setting, ladder
+from subtheory.setting.teachers import Given
 from subtheory.theory.distillation import Distillation
 from subtheory.theory.losses import CrossEntropy, Loss, SquaredError
 from subtheory.theory.network import Params

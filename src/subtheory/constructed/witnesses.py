@@ -12,10 +12,10 @@ import optax
 from jax import Array
 
 from subtheory.constructed.formula import constructed
-from subtheory.setting import Setting, ladder
-from subtheory.source import Given as Arrays
-from subtheory.student import Student
-from subtheory.teachers import GradientDescent
+from subtheory.kernels.source import Given as Arrays
+from subtheory.setting.setting import Setting, ladder
+from subtheory.setting.student import Student
+from subtheory.setting.teachers import GradientDescent
 from subtheory.theory.losses import Bregman, SquaredError, TopK, namespace
 from subtheory.theory.network import Params
 from subtheory.theory.rule import Signs

@@ -11,9 +11,9 @@ from jax import Array
 from subtheory.imitation.training import single
 from subtheory.imitation.workload import Images, Workload, pixels
 from subtheory.init.path import Keys, Path, Start, checked
-from subtheory.kernels import Kernels
+from subtheory.kernels.compiled import Kernels
+from subtheory.kernels.source import FromTask
 from subtheory.numerics import float64
-from subtheory.source import FromTask
 from subtheory.theory.layout import Layout
 from subtheory.theory.network import Params
 from subtheory.theory.trait import LabelledTrait, TargetTrait

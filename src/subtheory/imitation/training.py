@@ -10,8 +10,8 @@ import numpy as np
 from jax import Array
 
 from subtheory.errors import InputError
-from subtheory.functions import shapes_of
 from subtheory.imitation.workload import Images, Workload, pixels
+from subtheory.kernels.functions import shapes_of
 from subtheory.networks import LinenNetwork
 from subtheory.numerics import float64, to_numpy
 from subtheory.theory.distillation import outputs

@@ -12,12 +12,12 @@ from flax.errors import FlaxError
 from jax import Array
 
 from subtheory.data.channels import Channel
-from subtheory.draws import data, inits
 from subtheory.errors import InputError
-from subtheory.functions import output_shape, shapes_of
-from subtheory.kernels import Kernels
+from subtheory.kernels.compiled import Kernels
+from subtheory.kernels.draws import data, inits
+from subtheory.kernels.functions import output_shape, shapes_of
+from subtheory.kernels.source import FromTask, Source
 from subtheory.numerics import float64
-from subtheory.source import FromTask, Source
 from subtheory.theory.layout import Layout
 from subtheory.theory.losses import Loss, SquaredError
 from subtheory.theory.network import Network, Params

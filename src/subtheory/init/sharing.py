@@ -12,7 +12,7 @@ import numpy as np
 
 from subtheory.errors import InputError
 from subtheory.init.path import Keys, Path, Start, column, mix, names_of
-from subtheory.kernels import Kernels
+from subtheory.kernels.compiled import Kernels
 from subtheory.numerics import float64
 from subtheory.theory.network import Network, Params
 

@@ -12,7 +12,7 @@ from subtheory.certificate.problem import problem
 from subtheory.certificate.thresholds import alignment_threshold
 from subtheory.instruments.first_order import FirstOrder, Measurement
 from subtheory.instruments.instrument import Instrument
-from subtheory.setting import Setting
+from subtheory.setting.setting import Setting
 from subtheory.theory.distillation import Distillation
 from subtheory.theory.losses import Loss
 

@@ -11,10 +11,10 @@ import numpy as np
 from subtheory.errors import InputError
 from subtheory.init.path import Start, apart
 from subtheory.instruments.instrument import Instrument
-from subtheory.preparation import path_keys, resting
-from subtheory.setting import Setting
-from subtheory.stack import Stack
-from subtheory.student import Along, Elsewhere, Redrawn, Student
+from subtheory.kernels.stack import Stack
+from subtheory.setting.preparation import path_keys, resting
+from subtheory.setting.setting import Setting
+from subtheory.setting.student import Along, Elsewhere, Redrawn, Student
 from subtheory.theory.losses import Loss, SquaredError
 
 

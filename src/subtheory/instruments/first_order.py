@@ -7,9 +7,7 @@ from typing import Any
 import numpy as np
 
 from subtheory.instruments.instrument import OnStack
-from subtheory.numerics import ROUNDINGS, UNIT
-from subtheory.setting import Setting
-from subtheory.stack import (
+from subtheory.kernels.stack import (
     Stack,
     averaged,
     each_eps,
@@ -23,6 +21,8 @@ from subtheory.stack import (
     trained,
     updates,
 )
+from subtheory.numerics import ROUNDINGS, UNIT
+from subtheory.setting.setting import Setting
 from subtheory.theory.distillation import Distillation
 from subtheory.theory.linearize import Path
 from subtheory.theory.losses import Loss, namespace

@@ -8,9 +8,9 @@ import numpy as np
 
 from subtheory.init.sharing import ShareParts
 from subtheory.instruments.ensemble import Ensemble, Taught, inits, taught
-from subtheory.setting import Setting
-from subtheory.stack import averaged, inner
-from subtheory.student import Student
+from subtheory.kernels.stack import averaged, inner
+from subtheory.setting.setting import Setting
+from subtheory.setting.student import Student
 from subtheory.theory.losses import Loss
 from subtheory.theory.trait import Margin
 

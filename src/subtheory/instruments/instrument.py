@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from subtheory.errors import InputError
-from subtheory.preparation import reference, stack, stacked
-from subtheory.setting import Setting
-from subtheory.stack import Stack
+from subtheory.kernels.stack import Stack
+from subtheory.setting.preparation import reference, stack, stacked
+from subtheory.setting.setting import Setting
 from subtheory.theory.distillation import Distillation
 from subtheory.theory.losses import Loss
 

@@ -10,14 +10,14 @@ import numpy as np
 from jax import Array
 
 from subtheory.data.channels import Channel
-from subtheory.draws import data
 from subtheory.init.path import Keys, Path, Start
 from subtheory.instruments.ensemble import Ensemble, Taught, inits, mask, taught
+from subtheory.kernels.draws import data
+from subtheory.kernels.source import FromTask
+from subtheory.kernels.stack import each_eps, inner, labels, pull, trained, updates
 from subtheory.networks import MLP
-from subtheory.setting import Setting
-from subtheory.source import FromTask
-from subtheory.stack import each_eps, inner, labels, pull, trained, updates
-from subtheory.student import Student, amount_of
+from subtheory.setting.setting import Setting
+from subtheory.setting.student import Student, amount_of
 from subtheory.theory.losses import SquaredError
 from subtheory.theory.mean_field import SMOOTH, transfer
 from subtheory.theory.rule import Descent

@@ -13,11 +13,11 @@ import numpy as np
 from subtheory.errors import InputError
 from subtheory.init.noise import IsotropicNoise, Noise
 from subtheory.instruments.ensemble import Ensemble
+from subtheory.kernels.stack import Stack, averaged, inner, labels, norm, one
 from subtheory.numerics import public
-from subtheory.preparation import resting, stack, start
-from subtheory.setting import Setting
-from subtheory.stack import Stack, averaged, inner, labels, norm, one
-from subtheory.student import Redrawn, Shared, Student, path_of
+from subtheory.setting.preparation import resting, stack, start
+from subtheory.setting.setting import Setting
+from subtheory.setting.student import Redrawn, Shared, Student, path_of
 from subtheory.theory import sign_law
 from subtheory.theory.losses import Loss
 from subtheory.theory.rule import Descent

@@ -9,11 +9,11 @@ import numpy as np
 from subtheory.errors import InputError
 from subtheory.init.symmetry import Symmetry
 from subtheory.instruments.instrument import Instrument
+from subtheory.kernels.stack import Stack, averaged, each_eps, expectation, inner, labels, norm, step_size, updates
 from subtheory.numerics import ROUNDINGS, UNIT
-from subtheory.preparation import path_keys, stack, start
-from subtheory.setting import Setting
-from subtheory.stack import Stack, averaged, each_eps, expectation, inner, labels, norm, step_size, updates
-from subtheory.student import amount_of, path_of
+from subtheory.setting.preparation import path_keys, stack, start
+from subtheory.setting.setting import Setting
+from subtheory.setting.student import amount_of, path_of
 from subtheory.theory.losses import Loss
 from subtheory.theory.rule import Descent
 

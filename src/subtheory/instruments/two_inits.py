@@ -8,9 +8,7 @@ import numpy as np
 
 from subtheory.errors import InputError
 from subtheory.instruments.instrument import OnStack
-from subtheory.numerics import ROUNDINGS, UNIT
-from subtheory.setting import Setting
-from subtheory.stack import (
+from subtheory.kernels.stack import (
     Stack,
     averaged,
     each_eps,
@@ -24,6 +22,8 @@ from subtheory.stack import (
     step_size,
     updates,
 )
+from subtheory.numerics import ROUNDINGS, UNIT
+from subtheory.setting.setting import Setting
 from subtheory.theory.losses import Loss, namespace
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import jax
 
-from subtheory.kernels import COMPILING
+from subtheory.kernels.compiled import COMPILING
 
 LITTLE = 512
 """Texts that are gone through before the program has run so long as it takes to optimise it."""

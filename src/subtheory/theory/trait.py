@@ -1,7 +1,7 @@
 """The trait loss L_T: any differentiable function of the parameters that made the teacher.
 
 Each is stated once as a function of a parameter pytree, `loss`, and once for many flat parameters θ (..., P) of a
-network that is known by its outputs and pullbacks (`subtheory.functions.Functions`): `value` and `gradient`. The leaves
+network that is known by its outputs and pullbacks (`subtheory.kernels.functions`): `value` and `gradient`. The leaves
 of a trait may then have the leading axes of θ, or the first of them.
 """
 

@@ -7,7 +7,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from subtheory.case import Case
+from subtheory.cases.case import Case
 
 VECTORS = ("drawn", "offset", "theta0")
 """Vectors of a case, which are taken array by array of the network's parameters."""

@@ -11,14 +11,14 @@ import numpy as np
 from jax import Array
 
 from subtheory.claim import Check
-from subtheory.functions import Functions, Traced, has_kinks
 from subtheory.instruments.first_order import FirstOrder
 from subtheory.instruments.instrument import OnStack
-from subtheory.kernels import Kernels
+from subtheory.kernels.compiled import Kernels
+from subtheory.kernels.functions import Functions, Traced, has_kinks
+from subtheory.kernels.stack import Stack
 from subtheory.numerics import float64, to_numpy_leaves
-from subtheory.preparation import reference, scales
-from subtheory.stack import Stack
-from subtheory.teachers import Random, Teacher
+from subtheory.setting.preparation import reference, scales
+from subtheory.setting.teachers import Random, Teacher
 from subtheory.theory.distillation import Distillation
 from subtheory.theory.layout import Layout
 from subtheory.theory.linearize import first_kink, off_kinks

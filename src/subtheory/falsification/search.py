@@ -19,16 +19,16 @@ from hypothesis import HealthCheck, Phase, Verbosity, given
 from hypothesis.errors import HypothesisException
 from hypothesis.strategies import SearchStrategy
 
-from subtheory import strategies
-from subtheory.case import Case, numbers, sensitivity
+from subtheory.cases import strategies
+from subtheory.cases.case import Case, numbers, sensitivity
+from subtheory.cases.simplification import simplified
 from subtheory.claim import Claim, Evidence, Verdict
 from subtheory.claims.assumptions import SMALL_EPS
 from subtheory.errors import InputError
 from subtheory.instruments.instrument import OnStack
 from subtheory.instruments.two_inits import TwoInits
-from subtheory.setting import Setting
-from subtheory.simplification import simplified
-from subtheory.student import Redrawn
+from subtheory.setting.setting import Setting
+from subtheory.setting.student import Redrawn
 from subtheory.suggest import choose
 from subtheory.theory.distillation import Distillation
 

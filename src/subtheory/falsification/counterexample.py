@@ -10,15 +10,15 @@ from typing import Any
 import jax
 import numpy as np
 
-from subtheory import falsification
 from subtheory._version import __version__
-from subtheory.case import Case
+from subtheory.cases.case import Case
 from subtheory.claim import Claim, Evidence
 from subtheory.errors import DataError, InputError
-from subtheory.functions import shapes_of
+from subtheory.falsification import search as falsification
+from subtheory.kernels.functions import shapes_of
 from subtheory.numerics import float64
 from subtheory.records import LARGEST, cell_id, write_atomic
-from subtheory.setting import Setting
+from subtheory.setting.setting import Setting
 from subtheory.suggest import choose
 from subtheory.theory.distillation import Distillation, at_rest
 from subtheory.theory.losses import LOSSES, Loss
@@ -154,7 +154,9 @@ def _constructed_place(claim: Claim, d: Distillation, without: str | None) -> di
 def _shape_place(d: Distillation, known: Mapping[str, Network]) -> dict[str, Any]:
     network = next((name for name, one in known.items() if one == d.network), None)
     if network is None:
-        raise InputError("network", repr(d.network.name), "must be one of subtheory.strategies or of the claims' file")
+        raise InputError(
+            "network", repr(d.network.name), "must be one of subtheory.cases.strategies or a claims' file"
+        )
     if LOSSES.get(d.loss.name) != d.loss:
         raise InputError("loss", repr(d.loss.name), "must be a built-in one to be written to a file")
     kind = {LabelledTrait: "labelled", Bowl: "bowl"}.get(type(d.trait))

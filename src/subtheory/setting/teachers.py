@@ -16,8 +16,8 @@ import numpy as np
 import optax
 from jax import Array
 
+from subtheory.kernels.stack import Stack, averaged, inner, norm
 from subtheory.numerics import float64
-from subtheory.stack import Stack, averaged, inner, norm
 from subtheory.theory.losses import SquaredError, namespace
 from subtheory.theory.part import Part
 from subtheory.theory.trains import All, Trains

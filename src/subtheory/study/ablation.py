@@ -15,17 +15,17 @@ import jax.numpy as jnp
 import numpy as np
 
 from subtheory.errors import InputError
-from subtheory.functions import Functions, output_shape
 from subtheory.init import PATHS, others
 from subtheory.init.measures import cka, distance, matched_distance
 from subtheory.init.path import Another, Path, checked, fits
 from subtheory.init.symmetry import units
 from subtheory.instruments.two_inits import Crossing, TwoInits
+from subtheory.kernels.functions import Functions, output_shape
+from subtheory.kernels.stack import Stack, averaged, each_eps, inner, labels, moved, pull
 from subtheory.numerics import ROUNDINGS, UNIT, float64
-from subtheory.preparation import outline, stack
-from subtheory.setting import Setting
-from subtheory.stack import Stack, averaged, each_eps, inner, labels, moved, pull
-from subtheory.student import Along, Elsewhere, Shared
+from subtheory.setting.preparation import outline, stack
+from subtheory.setting.setting import Setting
+from subtheory.setting.student import Along, Elsewhere, Shared
 from subtheory.theory.losses import Loss
 from subtheory.theory.network import Network, Params
 from subtheory.theory.trait import LabelledTrait, TargetTrait

@@ -7,9 +7,9 @@ import numpy as np
 
 from subtheory import known_answers
 from subtheory.claim import Claim, Control, Evidence, Verdict
-from subtheory.plan import Found, How, Job, Progress, jobs, measure_all, run_of
-from subtheory.results import ClaimResult, ControlResult, Verification
-from subtheory.setting import Setting
+from subtheory.setting.setting import Setting
+from subtheory.verification.plan import Found, How, Job, Progress, jobs, measure_all, run_of
+from subtheory.verification.results import ClaimResult, ControlResult, Verification
 
 VACUOUS_SHARE = 0.1
 """A claim with more vacuous (undecided) runs than this is called vacuous (undecided), not holding."""

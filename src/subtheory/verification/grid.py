@@ -5,12 +5,12 @@ from dataclasses import replace
 from itertools import product
 
 from subtheory.data.channels import Blank, Channel, NumberSequences, channels_of
-from subtheory.design import covering
 from subtheory.networks import NETWORKS
 from subtheory.networks.linen import LinenNetwork
-from subtheory.setting import Setting
-from subtheory.teachers import TEACHERS, Invisible, LogitShift
+from subtheory.setting.setting import Setting
+from subtheory.setting.teachers import TEACHERS, Invisible, LogitShift
 from subtheory.theory.losses import LOSSES, Loss
+from subtheory.verification.design import covering
 
 OUTPUTS = ("all", "aux", "class")
 """Groups of logits that a student may be shown."""

@@ -16,8 +16,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from subtheory import functions
-from subtheory.functions import Terms, has_kinks, output_shape
+from subtheory.kernels import functions
+from subtheory.kernels.functions import Terms, has_kinks, output_shape
 from subtheory.numerics import float64
 from subtheory.theory.layout import Layout
 from subtheory.theory.linearize import Path

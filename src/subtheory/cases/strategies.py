@@ -18,19 +18,19 @@ from hypothesis import assume
 from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
-from subtheory.case import Case
+from subtheory.cases.case import Case
 from subtheory.claim import Assumption
 from subtheory.data.channels import GaussianNoise, RandomTokens, UniformNoise
 from subtheory.data.toys import toy
 from subtheory.errors import InputError
-from subtheory.functions import shapes_of
+from subtheory.kernels.functions import shapes_of
 from subtheory.networks import MLP, ConvNet, Linear, LinenNetwork, Transformer
 from subtheory.networks.linen import BIAS_STD
 from subtheory.numerics import to_numpy_leaves
-from subtheory.setting import Setting, ladder
-from subtheory.student import Redrawn, Shared
+from subtheory.setting.setting import Setting, ladder
+from subtheory.setting.student import Redrawn, Shared
+from subtheory.setting.teachers import TEACHERS, Adversarial, Given, Random, Teacher
 from subtheory.suggest import choose
-from subtheory.teachers import TEACHERS, Adversarial, Given, Random, Teacher
 from subtheory.theory.distillation import Distillation
 from subtheory.theory.layout import Layout
 from subtheory.theory.losses import LOSSES, Loss

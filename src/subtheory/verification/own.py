@@ -12,20 +12,20 @@ from subtheory.claim import Claim
 from subtheory.claims import CLAIMS
 from subtheory.errors import InputError
 from subtheory.init import Units
+from subtheory.kernels.source import Given
 from subtheory.networks.adapters import adapt
 from subtheory.networks.precision import require_float64, upcast
 from subtheory.numerics import float64
-from subtheory.plan import Progress
 from subtheory.provenance import provenance
-from subtheory.results import Verification
-from subtheory.setting import Setting, ladder
-from subtheory.source import Given
+from subtheory.setting.setting import Setting, ladder
+from subtheory.setting.teachers import TEACHERS, Invisible
 from subtheory.suggest import choose
-from subtheory.teachers import TEACHERS, Invisible
 from subtheory.theory.losses import LOSSES, CrossEntropy, Loss, SquaredError
 from subtheory.theory.network import Network, Params
 from subtheory.theory.trait import FunctionTrait, LabelledTrait, Trait
-from subtheory.verification import verify_settings, verify_without
+from subtheory.verification.plan import Progress
+from subtheory.verification.results import Verification
+from subtheory.verification.verdicts import verify_settings, verify_without
 
 
 @dataclass(frozen=True, eq=False)

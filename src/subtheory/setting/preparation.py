@@ -11,17 +11,17 @@ from typing import Any, Protocol
 import jax
 import numpy as np
 
-from subtheory import draws
 from subtheory.data.channels import Channel
-from subtheory.draws import Seeds, data, foreign, inits, layout_of, normals, repeated
 from subtheory.errors import InputError
-from subtheory.functions import output_shape
 from subtheory.init.path import Path, Start, apart
-from subtheory.kernels import Kernels
-from subtheory.source import Source
-from subtheory.stack import Stack, expectation, norm, one
-from subtheory.student import Along, Elsewhere, Redrawn, Student
-from subtheory.teachers import Teacher
+from subtheory.kernels import draws
+from subtheory.kernels.compiled import Kernels
+from subtheory.kernels.draws import Seeds, data, foreign, inits, layout_of, normals, repeated
+from subtheory.kernels.functions import output_shape
+from subtheory.kernels.source import Source
+from subtheory.kernels.stack import Stack, expectation, norm, one
+from subtheory.setting.student import Along, Elsewhere, Redrawn, Student
+from subtheory.setting.teachers import Teacher
 from subtheory.theory.distillation import Distillation
 from subtheory.theory.layout import Layout
 from subtheory.theory.losses import Loss
@@ -31,7 +31,7 @@ from subtheory.theory.view import View
 
 
 class Coordinates(Protocol):
-    """What a `subtheory.setting.Setting` has."""
+    """What a `subtheory.setting.setting.Setting` has."""
 
     @property
     def network(self) -> Network: ...

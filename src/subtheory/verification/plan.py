@@ -10,13 +10,13 @@ import numpy as np
 
 from subtheory import session
 from subtheory.claim import Claim, Control
-from subtheory.design import cover
 from subtheory.instruments.instrument import Instrument
-from subtheory.setting import Setting
-from subtheory.spread import kind_of
-from subtheory.student import amount_of, path_of
+from subtheory.setting.setting import Setting
+from subtheory.setting.spread import kind_of
+from subtheory.setting.student import amount_of, path_of
 from subtheory.theory.losses import Loss, SquaredError
-from subtheory.workers import shared_out
+from subtheory.verification.design import cover
+from subtheory.verification.workers import shared_out
 
 Progress = Callable[[int, int, str], None]
 """Called with runs done, runs in all, and what was just measured."""

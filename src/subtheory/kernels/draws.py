@@ -13,11 +13,11 @@ import numpy as np
 from jax import Array
 
 from subtheory.data.channels import Channel
-from subtheory.functions import shapes_of
-from subtheory.kernels import COMPILING, loop
+from subtheory.kernels.compiled import COMPILING, loop
+from subtheory.kernels.functions import shapes_of
+from subtheory.kernels.source import FromTask, Given, Source
 from subtheory.networks.linen import LinenNetwork
 from subtheory.numerics import float64
-from subtheory.source import FromTask, Given, Source
 from subtheory.theory.layout import Layout
 from subtheory.theory.network import Network
 from subtheory.theory.trait import Trait

@@ -8,13 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from subtheory.draws import layout_of
 from subtheory.init import PATHS, NullNoise, Path, Symmetry, fits
 from subtheory.init.sharing import Sharing
-from subtheory.preparation import outline
-from subtheory.setting import Setting, ladder
-from subtheory.student import Along, path_of
-from subtheory.teachers import GradientDescent, Random, Teacher
+from subtheory.kernels.draws import layout_of
+from subtheory.setting.preparation import outline
+from subtheory.setting.setting import Setting, ladder
+from subtheory.setting.student import Along, path_of
+from subtheory.setting.teachers import GradientDescent, Random, Teacher
 from subtheory.theory.rule import Carried
 from subtheory.theory.trains import Layers
 

@@ -1,7 +1,7 @@
 """Many distillations of one network as arrays of flat parameters, and the student's step on them.
 
 Leading axes ... count the distillations (seeds; none for a single one), K values of ε, N examples, V outputs, P
-parameters. All of it is algebra on NumPy and JAX arrays alike, through `subtheory.functions`.
+parameters. All of it is algebra on NumPy and JAX arrays alike, through `subtheory.kernels.functions`.
 """
 
 from dataclasses import dataclass, field, replace
@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from subtheory.functions import Functions, Traced
+from subtheory.kernels.functions import Functions, Traced
 from subtheory.theory.distillation import Distillation
 from subtheory.theory.layout import Layout
 from subtheory.theory.losses import Loss, namespace

@@ -7,12 +7,12 @@ import numpy as np
 
 from subtheory.data.channels import Channel
 from subtheory.errors import InputError
+from subtheory.kernels.source import FromTask, Source
 from subtheory.numerics import LADDER_RATIO
-from subtheory.preparation import distillation
-from subtheory.source import FromTask, Source
-from subtheory.student import Student
+from subtheory.setting.preparation import distillation
+from subtheory.setting.student import Student
+from subtheory.setting.teachers import TEACHERS, GradientDescent, Teacher
 from subtheory.suggest import choose
-from subtheory.teachers import TEACHERS, GradientDescent, Teacher
 from subtheory.theory.distillation import Distillation
 from subtheory.theory.losses import Loss, SquaredError
 from subtheory.theory.network import Network

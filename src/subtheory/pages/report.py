@@ -10,11 +10,12 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
-from subtheory import citations, experiment, resources, table
+from subtheory import citations, resources, table
 from subtheory.claim import Verdict
 from subtheory.claims import CLAIMS
 from subtheory.records import write_atomic
-from subtheory.results import ClaimResult, Verification
+from subtheory.study import experiment
+from subtheory.verification.results import ClaimResult, Verification
 
 LADDER = "eps_ladder"
 """The experiment whose figure the page shows."""
@@ -69,7 +70,7 @@ def page(verification: Verification, figure: dict[str, Any] | None = None) -> st
 
 def _template() -> jinja2.Template:
     environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(resources.PACKAGE / "templates"),
+        loader=jinja2.FileSystemLoader(resources.PACKAGE / "pages" / "templates"),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         keep_trailing_newline=True,

@@ -8,9 +8,10 @@ from typing import Any
 
 import jinja2
 
-from subtheory import experiment, figure, latex, records, resources, suggest
+from subtheory import figure, latex, records, resources, suggest
 from subtheory.errors import DataError
-from subtheory.experiment import Experiment, Progress, Tables
+from subtheory.study import experiment
+from subtheory.study.experiment import Experiment, Progress, Tables
 
 FOLDER = "paper"
 
@@ -177,7 +178,7 @@ def _tex(made: Sequence[Made], venue: str | None) -> str:
 
 def _page(made: Sequence[Made]) -> str:
     environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(resources.PACKAGE / "templates"),
+        loader=jinja2.FileSystemLoader(resources.PACKAGE / "pages" / "templates"),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         keep_trailing_newline=True,

@@ -1,7 +1,7 @@
 """What is known of a network, as functions of flat parameters: its outputs, their Taylor model, and pullbacks.
 
 `Functions` says what others may ask, `Traced` answers in plain JAX, for what has to be differentiated or compiled as
-a whole; `subtheory.kernels` answers by compiled programs.
+a whole; `subtheory.kernels.compiled` answers by compiled programs.
 """
 
 from collections.abc import Callable

@@ -13,13 +13,14 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from subtheory import figure, latex, options, parts, records, resources, table
+from subtheory import figure, latex, records, resources, table
 from subtheory._version import __version__
 from subtheory.errors import InputError, SubtheoryError
-from subtheory.finding import Finding
-from subtheory.options import Option, Value
-from subtheory.parts import kept
 from subtheory.provenance import provenance
+from subtheory.study import options, parts
+from subtheory.study.finding import Finding
+from subtheory.study.options import Option, Value
+from subtheory.study.parts import kept
 from subtheory.suggest import choose
 
 __all__ = [

@@ -1,0 +1,1 @@
+"""Single distillations to search: what a case is, strategies that draw them, and how one is made small."""

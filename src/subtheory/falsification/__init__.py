@@ -1,0 +1,1 @@
+"""The search for counterexamples, and the files that hold them."""

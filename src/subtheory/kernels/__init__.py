@@ -1,0 +1,1 @@
+"""A network as compiled functions of flat parameters, and what is run through them in stacks."""

@@ -1,0 +1,1 @@
+"""Pages of many figures and tables: the report of a verification, and the paper."""

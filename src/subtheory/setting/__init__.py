@@ -1,0 +1,1 @@
+"""What is run: a setting, the parts that a control changes, and how they become arrays."""

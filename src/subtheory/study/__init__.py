@@ -1,0 +1,1 @@
+"""Experiments: their options, parts and findings, and the ablation of an init."""
