@@ -30,7 +30,7 @@ from subtheory.traces import TRACES
 from subtheory.verification import plan
 from subtheory.verification.design import cover, covering
 from subtheory.verification.grid import OUTPUTS, SEEN, cells, runs
-from subtheory.verification.plan import CONTROL_RUNS, How, Job, jobs, levels, measure_all, run_of, seeds_of
+from subtheory.verification.plan import CONTROL_RUNS, SEEDS, How, Job, jobs, levels, measure_all, run_of, seeds_of
 from subtheory.verification.verdicts import verify_settings, verify_without
 
 # Covering designs ---------------------------------------------------------------------------------
@@ -198,6 +198,17 @@ def test_every_run_is_measured_once_whatever_the_losses_and_claims():
         for setting in job.settings:
             own = found[run_of(job.claim, setting)][setting.loss.name]
             assert own == [f"{setting.loss.name} {seed}" for seed in (5, 6)]
+
+
+def test_some_seeds_go_through_all_runs_of_a_network_before_the_next_do():
+    """What is prepared for them is at hand; the records come in the order of the seeds."""
+    spy, many = Spy(), tuple(range(2 * SEEDS + 3))
+    grid = [BARE.but(network=network, outputs=w) for network in (KINKED, SMOOTH) for w in ("all", "aux")]
+    found = measure_all(jobs([spying("many", spy, grid)], grid), many)
+    firsts = [(s.network, seeds[0]) for s, seeds, *_ in spy.asked]
+    assert firsts == [(n, start) for n in (KINKED, SMOOTH) for start in (0, SEEDS, 2 * SEEDS) for _ in range(2)]
+    name = BARE.loss.name
+    assert len(found) == 4 and all(own[name] == [f"{name} {seed}" for seed in many] for own in found.values())
 
 
 def test_instruments_are_told_apart_by_value():

@@ -154,9 +154,7 @@ def _constructed_place(claim: Claim, d: Distillation, without: str | None) -> di
 def _shape_place(d: Distillation, known: Mapping[str, Network]) -> dict[str, Any]:
     network = next((name for name, one in known.items() if one == d.network), None)
     if network is None:
-        raise InputError(
-            "network", repr(d.network.name), "must be one of subtheory.cases.strategies or a claims' file"
-        )
+        raise InputError("network", repr(d.network.name), "must be one of subtheory.cases.strategies or a claims' file")
     if LOSSES.get(d.loss.name) != d.loss:
         raise InputError("loss", repr(d.loss.name), "must be a built-in one to be written to a file")
     kind = {LabelledTrait: "labelled", Bowl: "bowl"}.get(type(d.trait))

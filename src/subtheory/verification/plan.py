@@ -3,7 +3,7 @@
 import os
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
+from itertools import groupby, islice
 from typing import Any, Literal
 
 import numpy as np
@@ -135,17 +135,27 @@ def measure_all(
     for job in todo:
         for setting in job.settings:
             wanted.setdefault(run_of(job.claim, setting), {})[setting.loss] = None
-    order = [(run, seeds_of(run[1], seeds), tuple(wanted[run])) for run in sorted(wanted, key=_place(wanted))]
-    found: Found = {}
-    for (run, _, _), records in _measured(order, processes):
-        found[run] = records
+    runs, order = sorted(wanted, key=_place(wanted)), list[Task]()
+    # Network after network, and in each some seeds after others: what is prepared for them serves every run.
+    for _, own in groupby(runs, key=lambda run: run[1].network):
+        several = [(run, seeds_of(run[1], seeds), tuple(wanted[run])) for run in own]
+        for start in range(0, len(seeds), SEEDS):
+            parts = [(run, known[start : start + SEEDS], losses) for run, known, losses in several]
+            order += [part for part in parts if part[1]]
+    pieces: dict[tuple[Run, tuple[int, ...]], dict[str, list[Any]]] = {}
+    for (run, some, _), records in _measured(order, processes):
+        pieces[run, some] = records
         if progress:
-            progress(len(found), len(wanted), run[1].network.name)
+            progress(len(pieces), len(order), run[1].network.name)
+    found: Found = {}
+    for run, some, _ in order:
+        for name, each in pieces[run, some].items():
+            found.setdefault(run, {}).setdefault(name, []).extend(each)
     return found
 
 
 Task = tuple[Run, tuple[int, ...], tuple[Loss, ...]]
-"""A run with its seeds and losses."""
+"""A run with some seeds, `SEEDS` at most, and losses."""
 
 
 def _measured(order: Sequence[Task], processes: int) -> Iterator[tuple[Task, dict[str, list[Any]]]]:
@@ -175,14 +185,10 @@ def _counted(task: Task) -> tuple[dict[str, list[Any]], int, int]:
 
 
 def measured(task: Task) -> dict[str, list[Any]]:
-    """The records of one run."""
+    """The records of one task, by the name of the loss."""
     (instrument, setting), seeds, losses = task
-    found: dict[str, list[Any]] = {}
     with np.errstate(all="ignore"):  # numbers that are not finite stay, and no claim holds on them
-        for start in range(0, len(seeds), SEEDS):
-            for name, records in instrument.records(setting, seeds[start : start + SEEDS], losses).items():
-                found.setdefault(name, []).extend(records)
-    return found
+        return {name: list(each) for name, each in instrument.records(setting, seeds, losses).items()}
 
 
 def _place(runs: Iterable[Run]) -> Callable[[Run], tuple[Any, ...]]:
