@@ -201,7 +201,7 @@ def test_what_computes_is_noticed():
         "from functools import lru_cache\n@lru_cache(maxsize=8)\ndef f(): ...",
         "from functools import cache as kept",
         "import functools\n@functools.cache\ndef f(): ...",
-        "def f():\n    from subtheory import kernels",
+        "def f():\n    from subtheory.kernels import compiled",
         "from subtheory.setting.preparation import stack",
         "import subtheory.kernels.compiled as k",
     ):

@@ -23,6 +23,7 @@ from subtheory.instruments.sign_law import SignLaw, alignments, directions, harm
 from subtheory.kernels.draws import inits
 from subtheory.kernels.source import Given
 from subtheory.numerics import float64, public, to_numpy_leaves
+from subtheory.setting import teachers
 from subtheory.setting.setting import Setting
 from subtheory.setting.student import Along, Redrawn, Student
 from subtheory.theory import sign_law
@@ -263,7 +264,7 @@ def test_a_network_of_ones_own_obeys(own):
         ("rule", {"rule": Signs()}),
         ("trains", {"trains": Half()}),
         ("init", {"init": Along(PATHS["linear"], 0.5)}),
-        ("teacher", {"teacher": st.teachers.Given()}),
+        ("teacher", {"teacher": teachers.Given()}),
     ],
 )
 def test_what_the_law_does_not_speak_of_is_named(own, field, changes):
