@@ -53,6 +53,7 @@ def _grouped(network: Network, layout: Layout, theta: Array, cotangents: Array, 
 
 
 def _everything(network: Network, layout: Layout, theta: Array, delta: Array, cotangent: Array, x: Array) -> Any:
+    """z, u, v and Jᵀr: a Taylor model, and a pullback."""
     taylor = functions.taylor(network, layout, theta, delta, x)
     return *taylor, functions.pull(network, layout, theta, cotangent, x)
 
