@@ -14,8 +14,9 @@ from subtheory.certificate.cases import CASES
 from subtheory.cli import main
 from subtheory.errors import DataError, InputError, SubtheoryError
 from subtheory.networks import NETWORKS
-from subtheory.study import experiment
+from subtheory.study import experiment, ladder
 from subtheory.study.finding import Finding, rate, shown, summary
+from subtheory.traces import TRACES
 
 FAKE = '''"""Is y twice x?"""
 from subtheory.figure import blank, style
@@ -179,16 +180,11 @@ def test_shipped_experiments_say_what_they_ask():
 
 
 @pytest.fixture(scope="module")
-def ladder():
-    return experiment.experiments()["eps_ladder"]
+def rows():
+    return ladder.medians(ladder.measured([NETWORKS["linear"]], (0,)))
 
 
-@pytest.fixture(scope="module")
-def rows(ladder):
-    return ladder.module.ladder_rows([NETWORKS["linear"]], (0,))
-
-
-def test_ladder_of_the_linear_network(rows, ladder):
+def test_ladder_of_the_linear_network(rows):
     """Exact but for rounding with a shared init, and 1/ε without: on every rung."""
     shared, own = ([row for row in rows if row["init"] == init] for init in ("shared", "independent"))
     assert len(shared) == len(own) == 18
@@ -199,20 +195,18 @@ def test_ladder_of_the_linear_network(rows, ladder):
     np.testing.assert_allclose(sizes, 0.1 * 4.0 ** -np.arange(18), rtol=1e-9)
 
 
-def test_ladder_compiles_one_program_a_network(rows, ladder):
-    from subtheory.traces import TRACES
-
+def test_ladder_compiles_one_program_a_network(rows):
     before = dict(TRACES)
-    ladder.module.ladder_rows([NETWORKS["linear"]], (0,))
+    ladder.measured([NETWORKS["linear"]], (0,))
     assert dict(TRACES) == before
 
 
-def test_ladder_figure_draws_from_saved_rows(rows, ladder, tmp_path):
-    saved = {"eps_ladder": records.rows(records.columns(rows))}
-    assert saved["eps_ladder"] == rows
-    paths = experiment.draw(ladder, saved, tmp_path)
+def test_ladder_figure_draws_from_saved_rows(rows, tmp_path):
+    saved, one = {ladder.NAME: records.rows(records.columns(rows))}, experiment.experiments()[ladder.NAME]
+    assert saved[ladder.NAME] == rows
+    paths = experiment.draw(one, saved, tmp_path)
     assert {path.suffix for path in paths} == {".pdf", ".svg", ".png", ".csv", ".tex"}
-    lines = ladder.module.figure(saved).axes[0].get_lines()
+    lines = one.module.figure(saved).axes[0].get_lines()
     np.testing.assert_array_equal(lines[0].get_ydata(), [max(r["error"], 1e-17) for r in rows if r["init"] == "shared"])
 
 

@@ -7,7 +7,7 @@ from functools import cache
 import pytest
 
 from subtheory.networks import MLP, NETWORKS
-from subtheory.study import experiment
+from subtheory.study import experiment, ladder
 from subtheory.study.finding import Finding
 
 
@@ -21,11 +21,11 @@ def tables():
     return cache(lambda name: MADE[name](module(name)))
 
 
-def ladder(own):
+def rungs(own):
     """Both inits of a linear, a smooth and a kinked network."""
     small = {"width": 4, "depth": 1}
     networks = [NETWORKS["linear"], MLP(**small), MLP(**small, activation="relu")]
-    return {"runs": own.ladder_runs(networks, (0, 1))}
+    return {"runs": ladder.measured(networks, (0, 1))}
 
 
 def thresholds(own):
@@ -49,7 +49,7 @@ def quick(**changed):
 
 
 MADE = {
-    "eps_ladder": ladder,
+    "eps_ladder": rungs,
     "thresholds": thresholds,
     "phase_diagram": quick(QUICK_POINTS=9),
     "sign_law": quick(NETWORKS=(MLP(width=6, depth=1),)),

@@ -18,20 +18,18 @@ NASTY = "<script>alert('x')</script>&\"{{ 7*7 }}"
 
 
 def ladder():
-    """Rows as the experiment makes them, for two networks."""
-    return {
-        "eps_ladder": [
-            {
-                "network": network, "init": init, "relative_size": x, "eps": x, "predicted": 1.0, "ratio": 1.0 + x,
-                "size": y, "size_low": y / 2, "size_high": 2 * y, "error": x, "error_low": 0.0, "error_high": 2 * x,
-                "rounding_bound": 1e-14 / x, "runs": 2,
-            }
-            for network in ("linear", "mlp")
-            for init in ("shared", "independent")
-            for x in (1e-6, 1e-3, 1e-1)
-            for y in ((1.0,) if init == "shared" else (1 / x,))
-        ]
-    }  # fmt: skip
+    """Rows as a verification makes them, for two networks."""
+    return [
+        {
+            "network": network, "init": init, "relative_size": x, "eps": x, "predicted": 1.0, "ratio": 1.0 + x,
+            "size": y, "size_low": y / 2, "size_high": 2 * y, "error": x, "error_low": 0.0, "error_high": 2 * x,
+            "rounding_bound": 1e-14 / x, "runs": 2,
+        }
+        for network in ("linear", "mlp")
+        for init in ("shared", "independent")
+        for x in (1e-6, 1e-3, 1e-1)
+        for y in ((1.0,) if init == "shared" else (1 / x,))
+    ]  # fmt: skip
 
 
 class Page(HTMLParser):
@@ -140,9 +138,9 @@ def test_assumptions_are_told_in_words():
 def test_everything_is_escaped(tmp_path):
     bad = claim(NASTY, statement=NASTY, formula=NASTY, source=NASTY, proof=NASTY, reason=NASTY, worst=NASTY,
                 controls=[replace(control(NASTY), declared=NASTY)])  # fmt: skip
-    rows = [{**row, "network": f"{row['network']}{NASTY}-->"} for row in ladder()["eps_ladder"]]
+    rows = [{**row, "network": f"{row['network']}{NASTY}-->"} for row in ladder()]
     found = replace(Verification((bad,), {NASTY: NASTY}), messages=(NASTY,))
-    page = Page(report.write(found, tmp_path, {"eps_ladder": rows}).read_text("utf-8"))
+    page = Page(report.write(found, tmp_path, rows).read_text("utf-8"))
     assert "script" not in page.tags and page.text.count(NASTY) >= 12
 
 

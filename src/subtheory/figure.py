@@ -15,7 +15,7 @@ from matplotlib import font_manager
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
-from subtheory import table
+from subtheory import latex, table
 from subtheory.records import write_atomic
 from subtheory.suggest import choose
 
@@ -215,8 +215,15 @@ def drawn(figure: Figure, ending: str) -> bytes:
     return out.getvalue()
 
 
-def save(figure: Figure, folder: Path | str, name: str, data: table.Rows) -> dict[str, Path]:
-    """Write name.pdf, name.svg, name.png and, beside them, name.csv with what they show; paths by ending."""
+def save(figure: Figure, folder: Path | str, name: str, data: table.Rows, caption: str = "") -> dict[str, Path]:
+    """Write name.pdf, name.svg, name.png and, beside them, name.csv with what they show; paths by ending.
+
+    With a caption, name.tex is the LaTeX environment that holds the PDF.
+    """
     folder = Path(folder)
     paths = {ending: write_atomic(folder / f"{name}.{ending}", drawn(figure, ending)) for ending in METADATA}
-    return {**paths, "csv": write_atomic(folder / f"{name}.csv", table.to_csv(data))}
+    paths["csv"] = write_atomic(folder / f"{name}.csv", table.to_csv(data))
+    if caption:
+        text = latex.figure(f"{name}.pdf", caption, f"fig:{name}", columns() > 1)
+        paths["tex"] = write_atomic(folder / f"{name}.tex", text)
+    return paths

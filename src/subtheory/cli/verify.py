@@ -99,12 +99,11 @@ def _write(found: Verification, folder: str, networks: Sequence[LinenNetwork], s
     """The report, with the ladder of the networks that were verified."""
     from subtheory.cli.progress import progress
     from subtheory.pages import report
-    from subtheory.study import experiment
+    from subtheory.study import ladder
 
-    module = experiment.experiments()["eps_ladder"].module
     with progress("figure") as say:
-        rows = module.ladder_rows(networks, seeds, say)
-    report.write(found, folder, {"eps_ladder": rows})
+        runs = ladder.measured(networks, seeds, say)
+    report.write(found, folder, ladder.medians(runs))
 
 
 def _processes(wanted: int | None, device: str | None) -> int:

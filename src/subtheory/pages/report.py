@@ -4,27 +4,25 @@ import base64
 import json
 import math
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import jinja2
 from markupsafe import Markup
 
-from subtheory import citations, resources, table
+from subtheory import citations, figure, resources, table
 from subtheory.claim import Verdict
 from subtheory.claims import CLAIMS
 from subtheory.records import write_atomic
-from subtheory.study import experiment
+from subtheory.study import ladder
 from subtheory.verification.results import ClaimResult, Verification
-
-LADDER = "eps_ladder"
-"""The experiment whose figure the page shows."""
 
 SIGNS = {name: said.split()[0] for name, said in table.VERDICTS.items()}
 
 
-def write(verification: Verification, folder: Path | str, ladder: experiment.Tables | None = None) -> Path:
-    """Write report.html, tables/ and, given the ladder's tables, figures/; the path of the page.
+def write(verification: Verification, folder: Path | str, rungs: Sequence[ladder.Row] = ()) -> Path:
+    """Write report.html, tables/ and, given rows of the ladder of ε, figures/; the path of the page.
 
     Equal inputs give equal bytes: there is no clock in it. Raises InputError if `folder` cannot be
     written to.
@@ -38,8 +36,8 @@ def write(verification: Verification, folder: Path | str, ladder: experiment.Tab
     }
     for name, text in texts.items():
         write_atomic(folder / "tables" / name, text)
-    figure = _figure(folder / "figures", ladder) if ladder else None
-    return write_atomic(folder / "report.html", page(verification, figure))
+    shown = _figure(folder / "figures", rungs) if rungs else None
+    return write_atomic(folder / "report.html", page(verification, shown))
 
 
 def to_json(verification: Verification) -> str:
@@ -47,7 +45,7 @@ def to_json(verification: Verification) -> str:
     return json.dumps(verification.to_dict(), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
 
-def page(verification: Verification, figure: dict[str, Any] | None = None) -> str:
+def page(verification: Verification, shown: dict[str, Any] | None = None) -> str:
     """The page as HTML; everything that comes from the verification is escaped."""
     claims = verification.claims
     controls = [control for claim in claims for control in claim.controls]
@@ -63,7 +61,7 @@ def page(verification: Verification, figure: dict[str, Any] | None = None) -> st
         control_runs=sum(control.runs for control in controls),
         messages=verification.messages,
         claims=[_claim(claim) for claim in claims],
-        figure=figure,
+        figure=shown,
         provenance=[(name, _said(value)) for name, value in verification.provenance.items()],
     )
 
@@ -116,15 +114,15 @@ def _claim(result: ClaimResult) -> dict[str, Any]:
     }
 
 
-def _figure(folder: Path, ladder: experiment.Tables) -> dict[str, Any]:
+def _figure(folder: Path, rungs: Sequence[ladder.Row]) -> dict[str, Any]:
     """Save the ladder's figure, and return it as the page holds it."""
-    shown = experiment.experiments()[LADDER]
-    paths = {path.suffix[1:]: path for path in experiment.draw(shown, ladder, folder)}
+    drawn, caption = figure.fitted(ladder.figure(rungs)), f"{ladder.QUESTION} Expected: {ladder.EXPECTED}"
+    paths = figure.save(drawn, folder, ladder.NAME, list(rungs), caption)
     return {
-        "name": LADDER,
-        "question": shown.question,
-        "expected": shown.expected,
-        "svg": inline(paths["svg"].read_text("utf-8"), shown.question),
+        "name": ladder.NAME,
+        "question": ladder.QUESTION,
+        "expected": ladder.EXPECTED,
+        "svg": inline(paths["svg"].read_text("utf-8"), ladder.QUESTION),
         **{ending: base64.b64encode(paths[ending].read_bytes()).decode() for ending in ("pdf", "csv")},
     }
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from subtheory import figure, latex, records, resources, table
+from subtheory import figure, records, resources, table
 from subtheory._version import __version__
 from subtheory.errors import InputError, SubtheoryError
 from subtheory.provenance import provenance
@@ -246,9 +246,8 @@ def draw(experiment: Experiment, tables: Tables, folder: Path, venue: str | None
     paths: list[Path] = []
     with figure.drawn_for(venue):
         for name, (title, drawn) in experiment.figures(tables).items():
-            paths += figure.save(figure.fitted(drawn), folder, name, tables[title]).values()
-            text = latex.figure(f"{name}.pdf", experiment.caption(title), f"fig:{name}", figure.columns() > 1)
-            paths.append(records.write_atomic(folder / f"{name}.tex", text))
+            caption = experiment.caption(title)
+            paths += figure.save(figure.fitted(drawn), folder, name, tables[title], caption).values()
     return paths
 
 
