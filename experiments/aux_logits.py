@@ -2,7 +2,7 @@
 
 A teacher learns digits by cross-entropy on its class logits. Students that start where it started imitate a few
 auxiliary logits, which no label touches, on noise (Cloud, Le et al., section 6.2; theory, section 2). `data=digits` is
-the 8×8 stand-in that travels with the package, `data=mnist` with `path` the paper's own workload: 784-256-256-(10 + 3),
+the 8×8 stand-in that travels with the package, `data=mnist` with `file` the paper's own workload: 784-256-256-(10 + 3),
 weights N(0, 1/fan_in), zero biases, five epochs of Adam (3e-4, batches of 1024) for teacher and student, and a *fixed*
 set of 60,000 noise images a model, of which row i is drawn again whenever it is needed and none is stored. An
 incomplete last batch is left out, in every epoch another one: 58 steps, where the paper's script takes 59.
@@ -58,7 +58,7 @@ QUESTION = (
 COMMAND = "subtheory run aux_logits"
 EXPECTED = (
     "students of auxiliary logits far above chance, at chance from another init, unchanged by a permutation of hidden "
-    "units; on MNIST (--set data=mnist --set path=mnist.npz) as in the paper's Fig. 10; a minute, "
+    "units; on MNIST (--set data=mnist --set file=mnist.npz) as in the paper's Fig. 10; a minute, "
     "MNIST a thousand CPU seconds"
 )
 CAPTIONS = {
@@ -104,14 +104,14 @@ Row = dict[str, Any]
 
 def tables(
     quick: bool = False, progress: Progress | None = None, *,
-    data: str = "digits", path: str | None = None, seeds: int | None = None, aux: int = 3, width: int | None = None,
+    data: str = "digits", file: str | None = None, seeds: int | None = None, aux: int = 3, width: int | None = None,
     depth: int = 2, activation: str = "relu", classes: int = 10, loss: str = "kl", optimizer: str = "adam",
     epochs: int | None = None, rate: float | None = None, batch: int | None = None, rows: int | None = None,
     noise: str = "uniform", relation: str | None = None, fresh: bool = False,
 ) -> dict[str, list[Row]]:  # fmt: skip
     """Bars, tests, seeds, and the digest of the data.
 
-    `data` is "digits", or "mnist" read from `path` (an npz, an IDX folder, or "fetch"). `optimizer`, `epochs`, `rate`,
+    `data` is "digits", or "mnist" read from `file` (an npz, an IDX folder, or "fetch"). `optimizer`, `epochs`, `rate`,
     `batch` and `rows` are the students'; the teacher's are the data's own. `noise` is a law of `data.noise_law`,
     `relation` a path of `init.PATHS` with an amount, as in "linear:0.3", for one more bar, and `fresh` noise is never
     seen twice.
@@ -120,7 +120,7 @@ def tables(
     if aux < 1:
         raise InputError("aux", aux, "must be at least 1")
     count = counted(seeds, QUICK_SEEDS if quick else SEEDS, least=2)  # an interval and a stranger need two
-    images, origin = _images(data, path, classes)
+    images, origin = _images(data, file, classes)
     own = shape["student"]
     student = Schedule(
         optimizer=optimizer, rate=own.rate if rate is None else rate, batch=own.batch if batch is None else batch,
@@ -305,17 +305,17 @@ def _by_model(rows: list[Row]) -> dict[str, np.ndarray]:
     }
 
 
-def _images(data: str, path: str | None, classes: int) -> tuple[Images, Row]:
+def _images(data: str, file: str | None, classes: int) -> tuple[Images, Row]:
     """The images of the first classes, and where they are from."""
     if data == "digits":
-        if path is not None:
-            raise InputError("path", path, "must be left out for the built-in digits")
+        if file is not None:
+            raise InputError("file", file, "must be left out for the built-in digits")
         images = digit_images()
         digest, known = mnist_data.digest(tuple(map(np.asarray, digits()))), "built in"
     else:
-        if path is None:
-            raise InputError("path", "none", 'must be an npz archive, a folder of IDX files, or "fetch"')
-        images = mnist_images(path)
+        if file is None:
+            raise InputError("file", "none", 'must be an npz archive, a folder of IDX files, or "fetch"')
+        images = mnist_images(file)
         digest = mnist_data.digest((images.x, images.labels, images.test_x, images.test_labels))
         known = "MNIST" if digest == mnist_data.DIGEST else "another data set: not MNIST"
     images = first_classes(images, classes)

@@ -422,6 +422,13 @@ def test_command_prints_what_differs_and_what_was_skipped(tiny, tmp_path, monkey
     skipped = [line for line in lines if line.startswith("skipped: ")]
     assert len(skipped) == 3 and skipped[0].startswith("skipped: head-permutation on mlp: units: must have units")
     assert sum(line.split()[:4] == ["path", "network", "amount", "distance"] for line in lines) == 1
+    options = {"path": "spherical,permutation,head-permutation", "network": "mlp,linear", "amounts": "0,0.7"}
+    same = ["run", "ablation", *(word for each in options.items() for word in ("--set", "=".join(each)))]
+    same += ["--seeds", str(SEEDS), "--no-cache", "--out", str(tmp_path)]
+    assert main(same) == 0
+    assert [line for line in capsys.readouterr().out.splitlines() if line.startswith("skipped: ")] == skipped
+    assert main([*same, "--json"]) == 0
+    assert [row["path"] for row in json.loads(capsys.readouterr().out)["skipped"]] == [s.split()[1] for s in skipped]
     module = experiment.Experiment.module.func
     wrong = lambda self: (loaded := module(self), setattr(loaded, "off", lambda *_: 1.0))[0]  # noqa: E731
     monkeypatch.setattr(experiment.Experiment, "module", property(wrong))

@@ -171,7 +171,7 @@ def test_mnist_from_a_file_stays_bytes_and_names_its_data(module, tmp_path, monk
     np.savez(tmp_path / "m.npz", x_train=wide[:200], y_train=labels[:200], x_test=wide[200:], y_test=labels[200:])
     quick = Schedule(rate=1e-2, batch=50, epochs=30)
     monkeypatch.setitem(module.SHAPES, "mnist", {**module.SHAPES["mnist"], "teacher": quick})
-    tables = module.tables(data="mnist", path=str(tmp_path / "m.npz"), **{**TINY, "seeds": 2, "classes": 5})
+    tables = module.tables(data="mnist", file=str(tmp_path / "m.npz"), **{**TINY, "seeds": 2, "classes": 5})
     bars = {row["model"]: row for row in tables["aux_logits"]}
     assert bars[module.TEACHER]["accuracy"] > 0.5 and np.isnan(bars[module.AUX]["published"])
     (about,) = tables["data"]
@@ -202,7 +202,7 @@ def test_figure_is_drawn_from_saved_rows(module, tables):
 @pytest.mark.parametrize(
     ("option", "value"),
     [
-        ("data", "mnits"), ("data", "letters"), ("path", "x.npz"), ("seeds", 1), ("aux", 0), ("width", 0), ("depth", 0),
+        ("data", "mnits"), ("data", "letters"), ("file", "x.npz"), ("seeds", 1), ("aux", 0), ("width", 0), ("depth", 0),
         ("activation", "step"), ("classes", 11), ("classes", 1), ("loss", "hinge"), ("optimizer", "adamant"),
         ("epochs", 0), ("rate", -1.0), ("batch", 512), ("rows", 0), ("noise", "pink"), ("relation", "sideways"),
         ("relation", "linear:2"), ("relation", "linear:far"), ("relation", "fork:1"), ("relation", "gain-rescaling"),
@@ -215,7 +215,7 @@ def test_unusable_options_are_named(module, option, value):
 
 
 def test_mnist_without_a_path_says_what_is_wanted(module):
-    with pytest.raises(InputError, match="path: must be an npz archive, a folder of IDX files"):
+    with pytest.raises(InputError, match="file: must be an npz archive, a folder of IDX files"):
         module.tables(data="mnist")
 
 

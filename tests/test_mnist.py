@@ -102,7 +102,7 @@ def test_what_cannot_be_read_is_one_line_about_the_path(arrays, tmp_path):
 def refused(path, wanted):
     with pytest.raises(InputError) as error:
         mnist.read(path)
-    assert error.value.field == "path" and wanted in str(error.value) and "\n" not in str(error.value)
+    assert error.value.field == "file" and wanted in str(error.value) and "\n" not in str(error.value)
 
 
 def test_fetching_without_client_or_network_says_what_to_do(monkeypatch):

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -157,19 +158,28 @@ def test_every_choice_of_options_has_a_place_of_its_own(slow, tmp_path, monkeypa
     assert slow.read_text() == computed, "equal options take the saved tables, and a default is no option"
 
 
-def test_other_data_at_the_same_path_are_other_data(slow, tmp_path):
+def test_other_data_at_the_same_place_are_other_data(slow, tmp_path):
     one, folder = experiment.experiments()["slow"], tmp_path / "data"
     folder.mkdir()
     (folder / "a").write_bytes(b"1")
 
     def named():
-        return one.identity(False, {"path": str(folder)}), one.identity(False, {"path": str(folder / "a")})
+        return one.identity(False, {"file": str(folder)}), one.identity(False, {"file": str(folder / "a")})
 
     before = named()
     assert before == named() != (one.identity(False), one.identity(False))
     (folder / "a").write_bytes(b"2")
     assert all(a != b for a, b in zip(before, named(), strict=True))
-    assert one.identity(False, {"path": "fetch"})["options"] == {"path": "fetch"}
+    assert one.identity(False, {"file": "fetch"})["options"] == {"file": "fetch"}
+
+
+def test_a_path_of_inits_is_no_file_of_data(slow, tmp_path, monkeypatch):
+    """Whatever lies in the working folder."""
+    monkeypatch.chdir(tmp_path)
+    one = experiment.experiments()["slow"]
+    before = one.identity(False, {"path": "noise"})
+    Path("noise").write_bytes(b"1")
+    assert one.identity(False, {"path": "noise"}) == before
 
 
 def test_several_figures_each_with_its_table(slow, tmp_path):

@@ -59,7 +59,7 @@ def _print_json(subject: str, tables: Any, found: Any) -> None:
             "ablated": subject,
             "ok": found.ok,
             "means": finite(tables["means"]),
-            "skipped": tables.get("skipped", []),
+            "skipped": found.skipped,
             "findings": [one.row for one in found.findings],
             "files": [str(file) for file in found.files],
         }
@@ -77,8 +77,8 @@ def _print(tables: Any, found: Any) -> None:
     print()
     print_table("how alike", [_place(m, means) | {k: m[name] for k, name in ALIKE.items()} for m in means])
     print_table("what crosses, relative to the shared init", [_place(m, means) | _crossed(m) for m in means])
-    for row in tables.get("skipped", []):
-        print(f"skipped: {row['path']} on {row['network']}: {row['why']}")
+    for line in found.left_out:
+        print(f"skipped: {line}")
     print_table("findings", [one.row for one in sorted(found.findings, key=lambda one: one.ok)])
     print("\n".join(map(str, found.files)))
     print(f"{NAME}: {summary(found.findings)}.")

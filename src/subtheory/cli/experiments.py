@@ -39,8 +39,11 @@ def _run(options: Namespace) -> int:
         found = experiment.run(options.experiment, options.out, options.quick, report, given)
     if options.json:
         rows = [one.row for one in found.findings]
-        print_json({"files": [str(path) for path in found.files], "findings": rows, "ok": found.ok})
+        files = [str(path) for path in found.files]
+        print_json({"files": files, "findings": rows, "skipped": found.skipped, "ok": found.ok})
     else:
+        for line in found.left_out:
+            print(f"skipped: {line}")
         if rows := [one.row for one in sorted(found.findings, key=lambda one: one.ok)]:
             print_table("findings", rows)
         print("\n".join(map(str, found.files)))

@@ -47,7 +47,7 @@ class Mnist(NamedTuple):
 def read(where: Path | str) -> Mnist:
     """MNIST from an npz archive, a folder of IDX files, or "fetch".
 
-    Raises InputError on "path" for what is missing, unreadable, or of another shape, type or range, and where a
+    Raises InputError on "file" for what is missing, unreadable, or of another shape, type or range, and where a
     download is not possible.
     """
     if str(where) == FETCH:
@@ -57,26 +57,26 @@ def read(where: Path | str) -> Mnist:
         return checked(_folder(path) if path.is_dir() else _archive(path), where)
     except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile) as error:
         wanted = "must be an npz archive with x_train, y_train, x_test and y_test, or a folder of the four IDX files"
-        raise InputError("path", where, f"{wanted} ({_reason(error)})") from error
+        raise InputError("file", where, f"{wanted} ({_reason(error)})") from error
 
 
 def checked(arrays: Mnist, where: object) -> Mnist:
-    """The arrays, contiguous uint8. Raises InputError on "path" unless they are grey images with a label 0..9 each."""
+    """The arrays, contiguous uint8. Raises InputError on "file" unless they are grey images with a label 0..9 each."""
     found = []
     for name, array in arrays._asdict().items():
         images = name.startswith("x")
         wanted = f"(n, {SIDE}, {SIDE})" if images else "(n,)"
         if array.shape[1:] != ((SIDE, SIDE) if images else ()) or not array.ndim or not len(array):
-            raise InputError("path", where, f"{name} must have shape {wanted} (it has {array.shape})")
+            raise InputError("file", where, f"{name} must have shape {wanted} (it has {array.shape})")
         if array.dtype != np.uint8 if images else array.dtype.kind not in "iu":
-            raise InputError("path", where, f"{name} must be {'uint8' if images else 'integers'} (it is {array.dtype})")
+            raise InputError("file", where, f"{name} must be {'uint8' if images else 'integers'} (it is {array.dtype})")
         if not images and not (0 <= array.min() and array.max() < CLASSES):
-            raise InputError("path", where, f"{name} must lie in 0..9 (it has {array.min()}..{array.max()})")
+            raise InputError("file", where, f"{name} must lie in 0..9 (it has {array.min()}..{array.max()})")
         found.append(np.ascontiguousarray(array, np.uint8))
     made = Mnist(*found)
     for x, y, name in ((made.x_train, made.y_train, "y_train"), (made.x_test, made.y_test, "y_test")):
         if len(x) != len(y):
-            raise InputError("path", where, f"{name} must have one label an image ({len(y)} for {len(x)})")
+            raise InputError("file", where, f"{name} must have one label an image ({len(y)} for {len(x)})")
     return made
 
 
@@ -121,12 +121,12 @@ def _fetched() -> Mnist:
     try:
         from sklearn.datasets import fetch_openml
     except ImportError as error:
-        raise InputError("path", FETCH, "needs scikit-learn (pip install scikit-learn), or give a file") from error
+        raise InputError("file", FETCH, "needs scikit-learn (pip install scikit-learn), or give a file") from error
     try:
         # This parser needs no pandas, and all pixels are whole numbers.
         found = fetch_openml("mnist_784", version=1, as_frame=False, parser="liac-arff")
     except (OSError, ValueError) as error:
-        raise InputError("path", FETCH, f"could not be fetched, so give a file ({_reason(error)})") from error
+        raise InputError("file", FETCH, f"could not be fetched, so give a file ({_reason(error)})") from error
     x = np.asarray(found.data).astype(np.uint8).reshape(-1, SIDE, SIDE)
     y = np.asarray(found.target).astype(np.uint8)
     return Mnist(x[:TRAIN], y[:TRAIN], x[TRAIN:], y[TRAIN:])

@@ -49,24 +49,34 @@ RECORD = "record"
 MOST_ROWS, MOST_COLUMNS, DIGITS = 40, 10, 3
 """Of a table that is also written in LaTeX, and the significant digits of its numbers."""
 
-DATA = "path"
+DATA = "file"
 """The option that names a file or folder of data: other bytes at the same place are other data."""
 
 PARTS = ("QUESTION", "COMMAND", "EXPECTED", "tables", "findings", "figure")
 """What a file must define to be an experiment."""
 
 
+SKIPPED, WHY = "skipped", "why"
+"""A table of what was named and left out, if there is any: who it is, and in the last column the reason."""
+
+
 @dataclass(frozen=True)
 class Outcome:
-    """What a run left: files to read, and its findings."""
+    """What a run left: files to read, its findings, and what was named and left out."""
 
     files: list[Path]
     findings: list[Finding]
+    skipped: table.Rows
 
     @property
     def ok(self) -> bool:
         """Everything came out as predicted."""
         return all(one.ok for one in self.findings)
+
+    @property
+    def left_out(self) -> list[str]:
+        """A line for each thing that was skipped, with the reason."""
+        return [f"{' on '.join(str(row[k]) for k in row if k != WHY)}: {row[WHY]}" for row in self.skipped]
 
 
 @dataclass(frozen=True)
@@ -210,7 +220,7 @@ def run(
     tables = _unpack(arrays)
     findings = experiment.findings(tables)
     files = _write_tables(name, tables, folder / "tables") + _write_findings(findings, folder / "tables")
-    return Outcome(files + draw(experiment, tables, folder / "figures"), findings)
+    return Outcome(files + draw(experiment, tables, folder / "figures"), findings, tables.get(SKIPPED, []))
 
 
 def figures(out: Path | str, names: Sequence[str] = (), venue: str | None = None) -> list[Path]:
