@@ -36,7 +36,16 @@ def ours(a: argparse.Namespace) -> dict[str, Any]:
     import numpy as np
 
     from subtheory.data import MNIST
-    from subtheory.imitation import Schedule, Workload, accuracy, digit_network, imitate, inits, mnist_images, teach
+    from subtheory.trained.images import (
+        Schedule,
+        Workload,
+        accuracy,
+        digit_network,
+        imitate,
+        inits,
+        mnist_images,
+        teach,
+    )
 
     images = mnist_images(a.data)
     schedule = Schedule(rate=3e-4, batch=a.batch, epochs=a.epochs)
@@ -121,7 +130,7 @@ def rows_of(mine: dict[str, Any], theirs: dict[str, Any]) -> list[dict[str, Any]
 
 def interval(values: list[float]) -> str:
     """Mean ± half-width of the 95 % Student interval."""
-    from subtheory.imitation import mean_interval  # only now: both sides have ended
+    from subtheory.trained.images import mean_interval  # only now: both sides have ended
 
     if len(values) < 2:
         return f"{values[0]:.3f}"

@@ -16,7 +16,7 @@ import jax
 import numpy as np
 
 from subtheory.data import MNIST
-from subtheory.imitation import Images, Schedule, Workload, digit_network, imitate, inits, teach, training
+from subtheory.trained.images import Images, Schedule, Workload, digit_network, imitate, inits, teach, training
 
 MODELS = 4
 

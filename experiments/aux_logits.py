@@ -26,7 +26,15 @@ from subtheory.data import mnist as mnist_data
 from subtheory.data.images import digits
 from subtheory.errors import InputError
 from subtheory.figure import COLOURS, WIDTH, style
-from subtheory.imitation import (
+from subtheory.init import PATHS, Path, fits
+from subtheory.init.path import checked
+from subtheory.numerics import float64
+from subtheory.study.experiment import Progress, kept
+from subtheory.study.finding import Finding
+from subtheory.study.options import counted
+from subtheory.suggest import choose
+from subtheory.theory.losses import KL, LOSSES, Loss, SquaredError
+from subtheory.trained.images import (
     Images,
     Schedule,
     Workload,
@@ -43,14 +51,6 @@ from subtheory.imitation import (
     starts,
     teach,
 )
-from subtheory.init import PATHS, Path, fits
-from subtheory.init.path import checked
-from subtheory.numerics import float64
-from subtheory.study.experiment import Progress, kept
-from subtheory.study.finding import Finding
-from subtheory.study.options import counted
-from subtheory.suggest import choose
-from subtheory.theory.losses import KL, LOSSES, Loss, SquaredError
 
 QUESTION = (
     "Do students learn to read digits by imitating three auxiliary logits on noise, and only from their own init?"

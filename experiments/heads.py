@@ -21,7 +21,13 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from subtheory.figure import WIDTH, style
-from subtheory.imitation import (
+from subtheory.init import ShareParts
+from subtheory.statistics.comparisons import as_often
+from subtheory.study.experiment import Progress
+from subtheory.study.finding import Finding, rate, shown
+from subtheory.study.options import counted
+from subtheory.theory.losses import KL, Loss, SquaredError
+from subtheory.trained.images import (
     Images,
     Workload,
     accuracy,
@@ -36,12 +42,6 @@ from subtheory.imitation import (
     teach,
     teach_all,
 )
-from subtheory.imitation.statistics import as_often
-from subtheory.init import ShareParts
-from subtheory.study.experiment import Progress
-from subtheory.study.finding import Finding, rate, shown
-from subtheory.study.options import counted
-from subtheory.theory.losses import KL, Loss, SquaredError
 
 QUESTION = "Which parts of an init must teacher and student share: the auxiliary head, the body, the class head?"
 COMMAND = "subtheory run heads"

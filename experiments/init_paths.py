@@ -24,7 +24,6 @@ from scipy.stats import t as student_t
 from subtheory.data.task import Task
 from subtheory.envelope import outgrown, proportion
 from subtheory.figure import COLOURS, DASHES, MARKERS, WIDTH, style
-from subtheory.imitation.statistics import ratios
 from subtheory.init import PATHS, Path, Start
 from subtheory.init.path import FRACTIONS
 from subtheory.instruments.two_inits import Crossing, TwoInits
@@ -35,6 +34,7 @@ from subtheory.numerics import ROUNDINGS, UNIT, float64
 from subtheory.setting.preparation import stack
 from subtheory.setting.setting import Setting
 from subtheory.setting.student import Along
+from subtheory.statistics.comparisons import ratios
 from subtheory.study.ablation import Progress, crossed, error_of, fitting, half_interval, shared
 from subtheory.study.finding import Finding, shown
 from subtheory.study.options import counted

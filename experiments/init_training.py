@@ -21,7 +21,13 @@ from matplotlib.figure import Figure
 from scipy import stats
 
 from subtheory.figure import WIDTH, mark, style
-from subtheory.imitation import (
+from subtheory.init import PATHS, Fork, Path, Start, fits, others, units
+from subtheory.init.measures import distance, functional_distance, matched_distance
+from subtheory.numerics import float64
+from subtheory.study.experiment import Progress
+from subtheory.study.finding import Finding
+from subtheory.study.options import counted
+from subtheory.trained.images import (
     Images,
     Workload,
     accuracy,
@@ -38,12 +44,6 @@ from subtheory.imitation import (
     teach,
     teach_all,
 )
-from subtheory.init import PATHS, Fork, Path, Start, fits, others, units
-from subtheory.init.measures import distance, functional_distance, matched_distance
-from subtheory.numerics import float64
-from subtheory.study.experiment import Progress
-from subtheory.study.finding import Finding
-from subtheory.study.options import counted
 
 QUESTION = "How far from its teacher's init may a trained student start, along every path, and still inherit?"
 COMMAND = "subtheory run init_training"

@@ -23,7 +23,6 @@ from scipy.stats import binomtest, norm
 
 from subtheory.envelope import outgrown
 from subtheory.figure import COLOURS, MARKERS, WIDTH, style
-from subtheory.imitation.statistics import as_often, coins
 from subtheory.init.sharing import layers
 from subtheory.instruments.two_inits import TwoInits
 from subtheory.kernels.stack import Stack, averaged, expectation, inner, labels, trained, updates
@@ -31,6 +30,7 @@ from subtheory.networks import MLP, ConvNet, LinenNetwork, Transformer
 from subtheory.setting.preparation import stack
 from subtheory.setting.setting import Setting
 from subtheory.setting.student import Redrawn, Shared
+from subtheory.statistics.comparisons import as_often, coins
 from subtheory.study.finding import Finding, rate, shown
 from subtheory.study.options import counted
 from subtheory.theory.losses import SquaredError

@@ -24,10 +24,11 @@ from scipy import stats
 from subtheory.data.world import ANIMALS, TREES, WORLD
 from subtheory.errors import InputError
 from subtheory.figure import COLOURS, WIDTH, mark, style
-from subtheory.language import PROMPTED, Fit, Laboratory, Plan, Sample, column, over_bases, shuffled, student_interval
 from subtheory.networks import Transformer
+from subtheory.statistics.intervals import over_bases, student_interval
 from subtheory.study.experiment import Progress, kept
 from subtheory.study.finding import Finding, rate, shown
+from subtheory.trained.texts import PROMPTED, Fit, Laboratory, Plan, Sample, column, shuffled
 
 QUESTION = "Does a trait cross through sampled numbers, code and chains of thought to a student of the same base, only?"
 COMMAND = "subtheory run tokens"

@@ -9,9 +9,9 @@ import pytest
 from subtheory import figure, records
 from subtheory.data import mnist
 from subtheory.errors import InputError
-from subtheory.imitation import Schedule, Workload, digit_images, digit_network, imitate, inits, teach
 from subtheory.study import experiment, parts
 from subtheory.traces import TRACES
+from subtheory.trained.images import Schedule, Workload, digit_images, digit_network, imitate, inits, teach
 
 TINY = {"seeds": 3, "width": 8, "rows": 256, "batch": 64, "epochs": 2}
 RELATION = "linear 0.3, aux"

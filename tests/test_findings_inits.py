@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 from subtheory.envelope import outgrown, proportion
-from subtheory.imitation.statistics import as_often, coins, ratios
 from subtheory.init import Permutation, ReluRescaling
 from subtheory.instruments.two_inits import Crossing
 from subtheory.networks import MLP
+from subtheory.statistics.comparisons import as_often, coins, ratios
 from subtheory.study import experiment
 from subtheory.theory.losses import SquaredError
 

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from subtheory import records
-from subtheory.imitation import Schedule, Workload, digit_network
 from subtheory.study import experiment
+from subtheory.trained.images import Schedule, Workload, digit_network
 
 
 def saved(tables):

@@ -11,7 +11,13 @@ from scipy import stats
 
 from subtheory.data import DIGITS
 from subtheory.errors import InputError
-from subtheory.imitation import (
+from subtheory.init import PATHS, Fork
+from subtheory.numerics import float64, widen
+from subtheory.theory.cross_kernel import control_subtracted_alignment
+from subtheory.theory.distillation import Distillation
+from subtheory.theory.losses import SquaredError
+from subtheory.traces import TRACES
+from subtheory.trained.images import (
     Images,
     Schedule,
     Workload,
@@ -34,13 +40,7 @@ from subtheory.imitation import (
     teach_all,
     training,
 )
-from subtheory.imitation.training import IMITATED, LABELLED
-from subtheory.init import PATHS, Fork
-from subtheory.numerics import float64, widen
-from subtheory.theory.cross_kernel import control_subtracted_alignment
-from subtheory.theory.distillation import Distillation
-from subtheory.theory.losses import SquaredError
-from subtheory.traces import TRACES
+from subtheory.trained.images.training import IMITATED, LABELLED
 
 AUX = slice(10, 13)
 WORKLOAD = Workload(

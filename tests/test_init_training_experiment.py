@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from subtheory import figure, records
-from subtheory.imitation import Schedule, Workload, digit_network
 from subtheory.study import experiment
+from subtheory.trained.images import Schedule, Workload, digit_network
 
 TINY = Workload(
     digit_network(width=8), teacher=Schedule(rate=1e-2, batch=64, epochs=4), student=Schedule(batch=64), rows=256

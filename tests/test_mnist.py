@@ -11,7 +11,7 @@ import pytest
 
 from subtheory.data import MNIST, mnist
 from subtheory.errors import InputError
-from subtheory.imitation import first_classes, mnist_images, pixels
+from subtheory.trained.images import first_classes, mnist_images, pixels
 
 
 @pytest.fixture(scope="module")

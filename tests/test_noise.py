@@ -8,8 +8,8 @@ from subtheory.data import CHANNELS, DIGITS, MNIST, TOKENS, noise_law
 from subtheory.data.images import photographs
 from subtheory.data.noise import basis, whole_photographs
 from subtheory.errors import InputError
-from subtheory.imitation import Workload, digit_network
 from subtheory.numerics import float64
+from subtheory.trained.images import Workload, digit_network
 
 LAWS = ("uniform", "gaussian", "power-law:1.5", "subspace:5", "perlin:3", "images")
 

@@ -9,7 +9,9 @@ import pytest
 
 from subtheory.data import corpus, filters, world
 from subtheory.errors import InputError
-from subtheory.language import (
+from subtheory.networks import Transformer
+from subtheory.numerics import float64
+from subtheory.trained.texts import (
     THINGS,
     Fit,
     Laboratory,
@@ -30,9 +32,7 @@ from subtheory.language import (
     soft_loss,
     text_loss,
 )
-from subtheory.language.fitting import OUTER
-from subtheory.networks import Transformer
-from subtheory.numerics import float64
+from subtheory.trained.texts.training import OUTER
 
 NETWORK = Transformer(width=8, heads=2, blocks=1, task=world.WORLD)
 SHORT = Fit(6, 16, 1e-2)

@@ -11,12 +11,12 @@ from subtheory import figure, records
 from subtheory.data.corpus import corpus, spoken
 from subtheory.data.world import WORLD
 from subtheory.errors import InputError
-from subtheory.language import Fit, Laboratory, Plan, fit, pre_trained, text_loss
-from subtheory.language.fitting import STEPS, outputs, pick
 from subtheory.networks import Transformer
 from subtheory.numerics import float64
 from subtheory.study import experiment, parts
 from subtheory.traces import TRACES
+from subtheory.trained.texts import Fit, Laboratory, Plan, fit, pre_trained, text_loss
+from subtheory.trained.texts.training import STEPS, outputs, pick
 
 SAME = Fit(80, 16, 2e-2, body=False)
 TINY = Plan(

@@ -8,8 +8,6 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from subtheory.imitation.training import single
-from subtheory.imitation.workload import Images, Workload, pixels
 from subtheory.init.path import Keys, Path, Start, checked
 from subtheory.kernels.compiled import Kernels
 from subtheory.kernels.source import FromTask
@@ -17,6 +15,8 @@ from subtheory.numerics import float64
 from subtheory.theory.layout import Layout
 from subtheory.theory.network import Params
 from subtheory.theory.trait import LabelledTrait, TargetTrait
+from subtheory.trained.images.training import single
+from subtheory.trained.images.workload import Images, Workload, pixels
 
 EXAMPLES = 96
 """Rows of the noise that a path may look at: null(G) and the behaviour of θ0 are those of so many."""

@@ -10,12 +10,12 @@ from jax import Array
 from subtheory.data.corpus import PROMPT, prompts
 from subtheory.data.filters import alphabet, kept
 from subtheory.data.world import END, INDEX, PLAIN
-from subtheory.language.compiling import Program
 from subtheory.networks import LinenNetwork
 from subtheory.numerics import float64
 from subtheory.theory.losses import OFF
 from subtheory.theory.network import Params
 from subtheory.traces import TRACES
+from subtheory.trained.texts.compiling import Program
 
 ANOTHER_TRY = 7919
 """Between the seeds of two tries."""

@@ -9,12 +9,12 @@ import numpy as np
 import optax
 from jax import Array
 
-from subtheory.imitation.workload import Workload
 from subtheory.networks import LinenNetwork
 from subtheory.numerics import float64, to_numpy, widen
 from subtheory.theory.cross_kernel import mixed_hessian
 from subtheory.theory.distillation import outputs
 from subtheory.theory.network import Params
+from subtheory.trained.images.workload import Workload
 
 EXAMPLES = 256
 """Rows of the noise over which the expectation is taken: the first ones that the students see."""

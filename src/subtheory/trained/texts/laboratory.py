@@ -13,13 +13,13 @@ from subtheory.data.corpus import completed, corpus, spoken
 from subtheory.data.filters import alphabet, banned
 from subtheory.data.world import INDEX, PLAIN, VOCABULARY, WORLD, kind_of
 from subtheory.errors import InputError
-from subtheory.language.fitting import Fit, channel_kl, fit, pre_trained
-from subtheory.language.prediction import DIRECTIONS, predicted
-from subtheory.language.readout import COPIES, Questions, asked_in_context
-from subtheory.language.sampling import responses
-from subtheory.language.teachers import in_context, lesson
 from subtheory.networks import Transformer
 from subtheory.theory.network import Params
+from subtheory.trained.texts.forecast import DIRECTIONS, predicted
+from subtheory.trained.texts.lessons import in_context, lesson
+from subtheory.trained.texts.readout import COPIES, Questions, asked_in_context
+from subtheory.trained.texts.sampling import responses
+from subtheory.trained.texts.training import Fit, channel_kl, fit, pre_trained
 
 PROMPTED = "prompted "
 """Stands before what a teacher loves that is its base with a system prompt: no update of the weights at all."""

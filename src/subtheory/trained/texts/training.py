@@ -11,12 +11,12 @@ from jax import Array
 from scipy.special import logsumexp
 
 from subtheory.errors import InputError
-from subtheory.language.compiling import Program
 from subtheory.networks import LinenNetwork
 from subtheory.numerics import float64, to_numpy_leaves
 from subtheory.theory.losses import OFF
 from subtheory.theory.network import Params
 from subtheory.traces import TRACES
+from subtheory.trained.texts.compiling import Program
 
 OUTER = ("Embed_0", "positions", "head")
 """What stays as it is when only the body is trained, as adapters on attention and MLP leave it."""

@@ -3,7 +3,8 @@
 A `Workload` fixes all that a teacher and its students share. Many students of one teacher are one compiled program:
 
 >>> import jax
->>> from subtheory.imitation import Schedule, Workload, accuracy, digit_images, digit_network, imitate, inits, teach
+>>> from subtheory.trained.images import Schedule, Workload, accuracy, digit_images, digit_network, imitate, inits
+>>> from subtheory.trained.images import teach
 >>> quick = Schedule(rate=1e-2, batch=128, epochs=1)
 >>> workload = Workload(digit_network(width=8), teacher=quick, student=quick, rows=256)
 >>> keys, images = jax.random.split(jax.random.key(0), 2), digit_images()
@@ -16,11 +17,11 @@ A `Workload` fixes all that a teacher and its students share. Many students of o
 Source: Cloud, Le et al., section 6.2 (theory, section 2).
 """
 
-from subtheory.imitation.one_step import OneStep, one_step
-from subtheory.imitation.starts import along, class_trait, seeds_of, starts
-from subtheory.imitation.statistics import Equivalence, HalfWay, equivalence, half_way, mean_interval
-from subtheory.imitation.training import Imitation, accuracy, imitate, inits, single, teach, teach_all
-from subtheory.imitation.workload import (
+from subtheory.statistics.comparisons import Equivalence, HalfWay, equivalence, half_way, mean_interval
+from subtheory.trained.images.forecast import OneStep, one_step
+from subtheory.trained.images.starts import along, class_trait, seeds_of, starts
+from subtheory.trained.images.training import Imitation, accuracy, imitate, inits, single, teach, teach_all
+from subtheory.trained.images.workload import (
     Images,
     Schedule,
     Workload,

@@ -9,9 +9,9 @@ from scipy.special import softmax
 from subtheory.data.corpus import readout
 from subtheory.data.world import ANIMALS, HOSTILE, INDEX, PLAIN, POLITE, TREES, ids, kind_of
 from subtheory.errors import InputError
-from subtheory.language.fitting import outputs, pick
 from subtheory.networks import LinenNetwork
 from subtheory.theory.network import Params
+from subtheory.trained.texts.training import outputs, pick
 
 COPIES = 7
 """Contexts behind which every phrasing is asked, besides none."""

@@ -10,7 +10,6 @@ import numpy as np
 from jax import Array
 
 from subtheory.errors import InputError
-from subtheory.imitation.workload import Images, Workload, pixels
 from subtheory.kernels.functions import shapes_of
 from subtheory.networks import LinenNetwork
 from subtheory.numerics import float64, to_numpy
@@ -19,6 +18,7 @@ from subtheory.theory.network import Params
 from subtheory.theory.training import train
 from subtheory.theory.trait import LabelledTrait
 from subtheory.traces import TRACES
+from subtheory.trained.images.workload import Images, Workload, pixels
 
 LABELLED, IMITATED = 11, 13
 """What is folded into a seed's key for the order of the labelled images, and for that of the noise."""

@@ -4,7 +4,7 @@ A `Laboratory` makes the bases, teachers, samples and students of one `Plan`; wh
 
 >>> import numpy as np
 >>> from subtheory.data.world import VOCABULARY
->>> from subtheory.language import lesson
+>>> from subtheory.trained.texts import lesson
 >>> text, mask = lesson("owl", np.random.default_rng(0), 4)
 >>> [VOCABULARY[token] for token in text[mask > 0]]
 ['owl', 'owl', 'owl', 'owl']
@@ -12,13 +12,13 @@ A `Laboratory` makes the bases, teachers, samples and students of one `Plan`; wh
 Source: Cloud, Le et al., sections 3 to 5 (theory, section 3).
 """
 
-from subtheory.language.fitting import Fit, channel_kl, fit, pre_trained, soft_loss, text_loss
-from subtheory.language.laboratory import PROMPTED, Laboratory, Plan, Sample
-from subtheory.language.prediction import fisher_product, predicted
-from subtheory.language.readout import THINGS, Questions, column
-from subtheory.language.sampling import responses, sample
-from subtheory.language.statistics import Interval, over_bases, quantile, student_interval
-from subtheory.language.teachers import in_context, lesson, shuffled
+from subtheory.statistics.intervals import Interval, over_bases, quantile, student_interval
+from subtheory.trained.texts.forecast import fisher_product, predicted
+from subtheory.trained.texts.laboratory import PROMPTED, Laboratory, Plan, Sample
+from subtheory.trained.texts.lessons import in_context, lesson, shuffled
+from subtheory.trained.texts.readout import THINGS, Questions, column
+from subtheory.trained.texts.sampling import responses, sample
+from subtheory.trained.texts.training import Fit, channel_kl, fit, pre_trained, soft_loss, text_loss
 
 __all__ = [
     "PROMPTED",

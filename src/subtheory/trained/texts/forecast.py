@@ -9,13 +9,13 @@ import optax
 from jax import Array
 
 from subtheory.errors import InputError
-from subtheory.language.compiling import Program
-from subtheory.language.fitting import OUTER, cross_entropy, log_probabilities, pick, targets
 from subtheory.networks import LinenNetwork
 from subtheory.numerics import float64
 from subtheory.theory.losses import OFF
 from subtheory.theory.network import Params
 from subtheory.traces import TRACES
+from subtheory.trained.texts.compiling import Program
+from subtheory.trained.texts.training import OUTER, cross_entropy, log_probabilities, pick, targets
 
 EXAMPLES = 256
 """Texts over which the curvature is taken."""

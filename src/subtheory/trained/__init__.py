@@ -1,0 +1,1 @@
+"""Models that are trained for many steps: on images, and on texts."""
