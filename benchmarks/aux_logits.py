@@ -130,7 +130,7 @@ def rows_of(mine: dict[str, Any], theirs: dict[str, Any]) -> list[dict[str, Any]
 
 def interval(values: list[float]) -> str:
     """Mean ± half-width of the 95 % Student interval."""
-    from subtheory.trained.images import mean_interval  # only now: both sides have ended
+    from subtheory.statistics import mean_interval  # only now: both sides have ended
 
     if len(values) < 2:
         return f"{values[0]:.3f}"

@@ -29,6 +29,7 @@ from subtheory.figure import COLOURS, WIDTH, style
 from subtheory.init import PATHS, Path, fits
 from subtheory.init.path import checked
 from subtheory.numerics import float64
+from subtheory.statistics import equivalence, mean_interval
 from subtheory.study.experiment import Progress, kept
 from subtheory.study.finding import Finding
 from subtheory.study.options import counted
@@ -42,10 +43,8 @@ from subtheory.trained.images import (
     along,
     digit_images,
     digit_network,
-    equivalence,
     first_classes,
     imitate,
-    mean_interval,
     mnist_images,
     single,
     starts,

@@ -22,7 +22,7 @@ from matplotlib.figure import Figure
 
 from subtheory.figure import WIDTH, style
 from subtheory.init import ShareParts
-from subtheory.statistics.comparisons import as_often
+from subtheory.statistics import as_often, mean_interval
 from subtheory.study.experiment import Progress
 from subtheory.study.finding import Finding, rate, shown
 from subtheory.study.options import counted
@@ -35,7 +35,6 @@ from subtheory.trained.images import (
     digit_images,
     digit_network,
     imitate,
-    mean_interval,
     one_step,
     single,
     starts,

@@ -34,8 +34,8 @@ from subtheory.numerics import ROUNDINGS, UNIT, float64
 from subtheory.setting.preparation import stack
 from subtheory.setting.setting import Setting
 from subtheory.setting.student import Along
-from subtheory.statistics.comparisons import ratios
-from subtheory.study.ablation import Progress, crossed, error_of, fitting, half_interval, shared
+from subtheory.statistics import half_width, ratios
+from subtheory.study.ablation import Progress, crossed, error_of, fitting, shared
 from subtheory.study.finding import Finding, shown
 from subtheory.study.options import counted
 from subtheory.theory.losses import KL, Loss, SquaredError
@@ -166,7 +166,7 @@ def drawn(crossings: Sequence[Crossing], base: Sequence[Crossing]) -> Row:
         }
         (low, high), (raw_low, raw_high) = (map(float, np.percentile(relative[kind], BAND)) for kind in ("added_", ""))
         row |= {
-            name: float(np.mean(relative["added_"])), f"{name}_half": half_interval(relative["added_"]),
+            name: float(np.mean(relative["added_"])), f"{name}_half": half_width(relative["added_"]),
             f"{name}_low": low, f"{name}_high": high, f"{name}_predicted": float(np.mean(relative["predicted_"])),
             f"{name}_raw_low": raw_low, f"{name}_raw_high": raw_high,
         }  # fmt: skip

@@ -24,6 +24,7 @@ from subtheory.figure import WIDTH, mark, style
 from subtheory.init import PATHS, Fork, Path, Start, fits, others, units
 from subtheory.init.measures import distance, functional_distance, matched_distance
 from subtheory.numerics import float64
+from subtheory.statistics import equivalence, half_way, mean_interval
 from subtheory.study.experiment import Progress
 from subtheory.study.finding import Finding
 from subtheory.study.options import counted
@@ -33,10 +34,7 @@ from subtheory.trained.images import (
     accuracy,
     along,
     digit_images,
-    equivalence,
-    half_way,
     imitate,
-    mean_interval,
     one_step,
     seeds_of,
     single,

@@ -30,7 +30,7 @@ from subtheory.networks import MLP, ConvNet, LinenNetwork, Transformer
 from subtheory.setting.preparation import stack
 from subtheory.setting.setting import Setting
 from subtheory.setting.student import Redrawn, Shared
-from subtheory.statistics.comparisons import as_often, coins
+from subtheory.statistics import as_often, coins
 from subtheory.study.finding import Finding, rate, shown
 from subtheory.study.options import counted
 from subtheory.theory.losses import SquaredError

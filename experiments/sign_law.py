@@ -17,7 +17,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import NullFormatter
-from scipy.stats import beta, binom, norm, poisson
+from scipy.stats import binom, norm, poisson
 
 from subtheory.figure import COLOURS, MARKERS, WIDTH, style
 from subtheory.instruments.sign_law import CHUNK, Law, alignments, harmless, law, regime
@@ -25,6 +25,7 @@ from subtheory.networks import MLP, ConvNet, Transformer
 from subtheory.networks.linen import LinenNetwork
 from subtheory.numerics import public
 from subtheory.setting.setting import Setting
+from subtheory.statistics import share_interval
 from subtheory.study.finding import Finding, shown
 from subtheory.theory import sign_law
 from subtheory.theory.losses import CrossEntropy
@@ -83,7 +84,7 @@ def network_rows(network: LinenNetwork, draws: int) -> list[Row]:
     judged = inside(shift, predicted, draws)
     found = share_towards(known, draws)
     unharmed = np.mean(harmless(known, LOSS, (SEED, 3)) > 0, axis=-1)
-    low, high = interval(np.rint(found * draws), draws)
+    low, high = share_interval(np.rint(found * draws), draws, CONFIDENCE)
     return [
         {
             "network": network.name, "parameters": known.P, "relative_size": (LARGE + SMALL)[k], "eps": float(eps[k]),
@@ -109,15 +110,6 @@ def share_towards(known: Law, draws: int) -> np.ndarray:
         drawn = rng.standard_normal((*known.radius.shape, min(CHUNK, draws - start), known.P))
         towards = towards + np.sum(alignments(known.s, LOSS, known.students(drawn)) > 0, axis=-1)
     return np.asarray(towards / draws)
-
-
-def interval(successes: np.ndarray, draws: int | np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Clopper and Pearson's exact interval of a binomial share."""
-    tail = (1 - CONFIDENCE) / 2
-    # At no success or no failure one parameter is 0; the end is then 0 or 1.
-    low = np.where(successes > 0, beta.ppf(tail, np.maximum(successes, 1), draws - successes + 1), 0.0)
-    high = np.where(successes < draws, beta.ppf(1 - tail, successes + 1, np.maximum(draws - successes, 1)), 1.0)
-    return low, high
 
 
 def radius_rows(network: str, cells: list[Row], draws: int) -> list[Row]:
@@ -204,7 +196,7 @@ def _columns(rows: list[Row], *names: str) -> list[np.ndarray]:
 def _covered(cells: list[Row]) -> float:
     """Share of cells whose exact interval covers the law; nan if there are none, or one has no interval."""
     measured, draws, p = _columns(cells, "measured", "draws", "predicted")
-    low, high = interval(np.rint(measured * draws), draws)
+    low, high = share_interval(np.rint(measured * draws), draws, CONFIDENCE)
     covered = np.where(np.isnan(measured), np.nan, (low <= p) & (p <= high))
     return float(np.mean(covered)) if cells else float("nan")
 

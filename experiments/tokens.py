@@ -25,7 +25,7 @@ from subtheory.data.world import ANIMALS, TREES, WORLD
 from subtheory.errors import InputError
 from subtheory.figure import COLOURS, WIDTH, mark, style
 from subtheory.networks import Transformer
-from subtheory.statistics.intervals import over_bases, student_interval
+from subtheory.statistics import over_bases, pooled_deviation, student_interval
 from subtheory.study.experiment import Progress, kept
 from subtheory.study.finding import Finding, rate, shown
 from subtheory.trained.texts import PROMPTED, Fit, Laboratory, Plan, Sample, column, shuffled
@@ -250,9 +250,7 @@ def matrix_rows(runs: list[Row]) -> list[Row]:
     cells: dict[tuple[int, int], list[Row]] = {}
     for row in chosen:
         cells.setdefault((row["student"], row["teacher"]), []).append(row)
-    spreads = [np.sum((v - v.mean()) ** 2) for v in (_column(rows, "difference") for rows in cells.values())]
-    freedom = sum(len(rows) - 1 for rows in cells.values())
-    deviation = float(np.sqrt(sum(spreads) / freedom)) if freedom else float("nan")
+    deviation, freedom = pooled_deviation([_column(rows, "difference") for rows in cells.values()])
     found = []
     for (student, teacher), rows in sorted(cells.items()):
         mean, error = float(_column(rows, "difference").mean()), deviation / np.sqrt(len(rows))

@@ -13,7 +13,6 @@ from subtheory.envelope import outgrown, proportion
 from subtheory.init import Permutation, ReluRescaling
 from subtheory.instruments.two_inits import Crossing
 from subtheory.networks import MLP
-from subtheory.statistics.comparisons import as_often, coins, ratios
 from subtheory.study import experiment
 from subtheory.theory.losses import SquaredError
 
@@ -62,33 +61,6 @@ def test_an_order_and_a_constant_at_the_smallest_size():
     worst = predicted * (1 + np.array([-1.0, 1.0, 5 / 3])[:, None] * eps[:, None])
     c, bound = proportion(worst, predicted, eps)
     assert 0.8 * bound < abs(c - 1) <= bound
-
-
-def test_a_sum_of_coins_is_that_of_many_tosses():
-    """Many alike, few large ones, a geometric series, and small ones behind a large one that decides half the time."""
-    rng, tosses = np.random.default_rng(0), 200_000
-    for p in (
-        rng.normal(0.05, 1, 100), rng.standard_cauchy(50), 0.7 ** np.arange(40) * rng.choice([-1, 1], 40),
-        np.concatenate([[1.0], 1e-4 * rng.normal(size=100)]), np.array([1.0, -2.0, 0.5]),
-    ):  # fmt: skip
-        law = coins(p)
-        share = np.mean([np.mean(rng.integers(0, 2, (tosses // 20, len(p))) @ p < 0) for _ in range(20)])
-        assert abs(share - law) < 4.5 * np.sqrt(0.25 / tosses) + 1e-4
-    assert coins(np.ones(100)) == 0 and coins(-np.ones(100)) == 1 - coins(np.ones(100))
-
-
-def test_a_share_is_in_its_exact_interval_as_often_as_it_says():
-    count, level = 40, 0.02
-    found = np.random.default_rng(1).binomial(count, 0.3, 4000) / count
-    missed = np.mean([not as_often(share, count, 0.3, level) for share in found])
-    assert 0 < missed < level and not as_often(NAN, count, 0.3, level) and not as_often(0.3, count, NAN, level)
-    assert as_often(0.0, count, 0.0, level) and not as_often(1 / count, count, 0.0, level)
-
-
-def test_ratios_are_of_means():
-    values = np.array([[1.0, 2.0], [3.0, 4.0], [2.0, 6.0]])
-    (ratio,), (error,) = ratios(values)
-    assert ratio == 2.0 and error == pytest.approx(np.std([0, -2, 2], ddof=1) / np.sqrt(3) / 2)
 
 
 # --- init_paths

@@ -7,7 +7,6 @@ import numpy as np
 import optax
 import pytest
 from jax import export
-from scipy import stats
 
 from subtheory.data import DIGITS
 from subtheory.errors import InputError
@@ -27,11 +26,8 @@ from subtheory.trained.images import (
     class_trait,
     digit_images,
     digit_network,
-    equivalence,
-    half_way,
     imitate,
     inits,
-    mean_interval,
     one_step,
     seeds_of,
     single,
@@ -353,12 +349,6 @@ def test_auxiliary_logits_follow_the_classes():
         ("outputs", lambda: Workload(outputs="colours")),
         ("m", lambda: digit_network(m=0)),
         ("held_out", lambda: digit_images(0)),
-        ("margin", lambda: equivalence(np.arange(3), np.arange(3), 0.0)),
-        ("b", lambda: equivalence(np.arange(3), np.arange(4), 1.0)),
-        ("a", lambda: equivalence(np.arange(1), np.arange(4), 1.0, paired=False)),
-        ("x", lambda: half_way([0, 0], np.ones((3, 2)), np.ones(3))),
-        ("curves", lambda: half_way([0, 1], np.ones((3, 4)), np.ones(3))),
-        ("values", lambda: mean_interval(np.ones((1, 3)))),
     ],
 )
 def test_what_cannot_be_used_is_named(field, call):
@@ -387,42 +377,3 @@ def test_shapes_that_do_not_fit_are_named(theta0, taught, students):
         with pytest.raises(InputError) as error:
             call()
         assert error.value.field == field
-
-
-def test_equivalence_is_two_one_sided_tests():
-    """The larger of SciPy's two p-values; too few seeds, or too far apart, is not equivalent."""
-    rng = np.random.default_rng(2)
-    a, b = rng.normal(0.5, 0.1, (2, 30))
-    for paired in (True, False):
-        found = equivalence(a, b, 0.08, paired)
-        test = stats.ttest_rel if paired else lambda x, y, **how: stats.ttest_ind(x, y, equal_var=False, **how)
-        wanted = max(test(a + 0.08, b, alternative="greater").pvalue, test(a - 0.08, b, alternative="less").pvalue)
-        assert found.p == pytest.approx(wanted, rel=1e-9) and found.equivalent == (wanted < 0.05)
-        assert (found.p < 0.05) == (max(abs(found.low), abs(found.high)) < 0.08)
-    assert equivalence(a, a + 0.01, 0.05).equivalent and not equivalence(a, a + 0.06, 0.05).equivalent
-    assert not equivalence(a[:3], b[:3], 0.01).equivalent
-    assert equivalence(a, a, 0.01).p == 0 and equivalence(np.ones(3), np.ones(3) + 1, 0.5, paired=False).p == 1
-
-
-def test_half_way_is_interpolated_and_resampled_by_seed():
-    x, K = np.array([0.0, 1.0, 2.0, 4.0]), 40
-    rng = np.random.default_rng(3)
-    reference = rng.uniform(0.5, 1.5, K)
-    exact = half_way(x, reference[:, None] * (1 - x / 3), reference)
-    # Seeds that differ by a factor alone have one and the same crossing, whatever the resample.
-    np.testing.assert_allclose(exact, (1.5, 1.5, 1.5, 1.0), rtol=1e-12)
-    noisy = half_way(x, reference[:, None] * (1 - x / 3) + rng.normal(0, 0.3, (K, 4)), reference)
-    assert noisy.low < 1.5 < noisy.high and 0.05 < noisy.high - noisy.low < 1
-    never = half_way(x, reference[:, None] * np.ones(4), reference)
-    assert (never.at, never.low, never.high, never.reached) == (np.inf, np.inf, np.inf, 0)
-    assert half_way(x, 0.1 * reference[:, None] * np.ones(4), reference).at == 0
-    # A bump behind the fall is pooled with it: 1, 0.2, 0.6, 0.2 falls as 1, 0.4, 0.4, 0.2 does.
-    bump = half_way(x, reference[:, None] * np.array([1, 0.2, 0.6, 0.2]), reference)
-    assert bump.at == pytest.approx(0.5 / 0.6)
-
-
-def test_mean_interval_is_students():
-    values = np.random.default_rng(4).normal(size=(9, 2))
-    mean, low, high = mean_interval(values)
-    wanted = stats.ttest_1samp(values[:, 1], 0).confidence_interval(0.95)
-    np.testing.assert_allclose([mean[1], low[1], high[1]], [values[:, 1].mean(), *wanted], rtol=1e-12)

@@ -13,7 +13,7 @@ import subtheory as st
 from subtheory.claim import Verdict
 from subtheory.claims import CLAIMS, mean_field, mismatch
 from subtheory.claims.assumptions import UNFILTERED
-from subtheory.claims.mismatch import DRAWS, LEVEL, READS, RELATIVE, SIGMAS, surprise
+from subtheory.claims.mismatch import DRAWS, LEVEL, READS, RELATIVE, SIGMAS
 from subtheory.errors import InputError
 from subtheory.init import PATHS
 from subtheory.instruments import mean_field as transfer
@@ -26,6 +26,7 @@ from subtheory.numerics import float64, public, to_numpy_leaves
 from subtheory.setting import teachers
 from subtheory.setting.setting import Setting
 from subtheory.setting.student import Along, Redrawn, Student
+from subtheory.statistics import surprise
 from subtheory.theory import sign_law
 from subtheory.theory.distillation import at_rest, outputs, trait_loss
 from subtheory.theory.losses import L1, CrossEntropy, SquaredError

@@ -23,7 +23,6 @@ from subtheory.trained.texts import (
     fit,
     in_context,
     lesson,
-    over_bases,
     pre_trained,
     predicted,
     responses,
@@ -265,26 +264,6 @@ def test_in_context_holds_what_was_sampled(texts):
     assert len(long) == 2 * N and 1 < len(said) <= N, "too few take turns"
     with pytest.raises(InputError, match="text"):
         in_context(texts[0], 0 * texts[1], "numbers", "animal", 16)
-
-
-def test_interval_resamples_whole_bases():
-    """Twenty seeds of two bases know no more than two values; an effect that each base has is found."""
-    base = np.repeat(np.arange(5), 4)
-    shared = np.array([-1.0, 0.5, 1.0, 2.0, -0.5])[base] + 0.01 * rng().normal(size=20)
-    whole, single = over_bases(shared, base), over_bases(shared)
-    assert whole.low < 0 < whole.high and whole.high - whole.low > 1.7 * (single.high - single.low)
-    steady = over_bases(0.3 + 0.01 * rng().normal(size=20), base)
-    assert 0.28 < steady.low < steady.mean < steady.high < 0.32
-    student, teacher = (each.ravel() for each in np.indices((5, 5)))
-    # What differs by the student's base alone has the interval of its five values, however teachers are drawn:
-    # four standard errors of a 2.5 % quantile of 4,000 resamples, twice, are 0.1. Teachers drawn alone show no spread.
-    values, five = shared[::4][student], over_bases(shared[::4])
-    crossed = over_bases(values, student, teacher)
-    assert (crossed.low, crossed.high) == pytest.approx((five.low, five.high), abs=0.1)
-    assert np.ptp(over_bases(values, teacher)) == pytest.approx(0, abs=1e-12)
-    for bad in (lambda: over_bases(np.ones(4), np.zeros(4)), lambda: over_bases(np.ones(4), np.arange(3))):
-        with pytest.raises(InputError, match="values"):
-            bad()
 
 
 def test_laboratory_shares_what_it_says(laboratory):

@@ -9,6 +9,7 @@ from subtheory.networks import MLP
 from subtheory.numerics import ROUNDINGS, UNIT
 from subtheory.setting.setting import Setting
 from subtheory.setting.student import Along, Student
+from subtheory.statistics import standard_error
 
 DRAWS = 1024
 """Independent draws of teacher, student, trait and channel in one run."""
@@ -73,7 +74,7 @@ def heads_alone_transmit(h: Parts) -> Evidence:
     More than a tenth of what a shared init passes on. With an aux head, or a class head, of its own it does not.
     """
     kept = h.part - KEPT * h.shared
-    deviation = float(np.mean(kept) / (np.std(kept, ddof=1) / np.sqrt(kept.size)))
+    deviation = float(np.mean(kept) / standard_error(kept))
     undecided = "too few draws to tell from a tenth" if abs(deviation) < Z else ""
     ratio = float(np.mean(h.part) / np.mean(h.shared))
     return Evidence(ratio, KEPT, deviation / Z, undecided=undecided)

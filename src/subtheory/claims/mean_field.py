@@ -14,6 +14,7 @@ from subtheory.instruments.mean_field import Regression, Transfer, Transferred, 
 from subtheory.networks import MLP
 from subtheory.setting.setting import Setting
 from subtheory.setting.student import Along, Student, amount_of
+from subtheory.statistics import standard_error
 
 INITS = 512
 """Pairs of inits of one run."""
@@ -61,7 +62,7 @@ def mean_field_curve_predicts_transfer(t: Transferred) -> Evidence:
     The mean over inits is the prediction within its standard errors and the term in 1/width, which is known. Sign,
     size and dependence on ρ are judged at once: nothing is fitted.
     """
-    measured, error = float(np.mean(t.added)), float(np.std(t.added, ddof=1)) / np.sqrt(len(t.added))
+    measured, error = float(np.mean(t.added)), float(standard_error(t.added))
     tolerance = SIGMAS * error + abs(t.rest)
     ratio = measured / t.predicted
     if tolerance > abs(t.predicted - t.unrelated) / 2:

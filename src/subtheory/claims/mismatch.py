@@ -5,7 +5,7 @@ are far below what is measured. Each run draws its own init, data and students; 
 """
 
 import numpy as np
-from scipy.special import bdtr, bdtrc, ndtri
+from scipy.special import ndtri
 
 from subtheory.claim import Assumption, Control, Evidence, claim
 from subtheory.claims.assumptions import SHARED_INIT, UNFILTERED
@@ -16,6 +16,7 @@ from subtheory.instruments.sign_law import Frequencies, SignLaw
 from subtheory.networks import MLP
 from subtheory.setting.setting import Setting
 from subtheory.setting.student import Along
+from subtheory.statistics import surprise
 from subtheory.theory.losses import CrossEntropy
 
 LEVEL = 1e-8
@@ -62,17 +63,6 @@ def settings() -> tuple[Setting, ...]:
     network = MLP(width=6, depth=1, task=toy((8,), 3, 4))
     each = (Setting(network, CrossEntropy(), outputs=o, examples=6, trait_examples=8) for o in ("all", "aux", "class"))
     return tuple(one for setting in each for one in missed(setting))
-
-
-def surprise(counts: np.ndarray, draws: int, p: np.ndarray) -> np.ndarray:
-    """z ≥ 0 with Φ(−z) = min(P(X ≤ k), P(X ≥ k)), X binomial: by how many σ a count is off, exactly.
-
-    The exact (Clopper-Pearson) interval of confidence 1 − LEVEL covers p iff z ≤ −Φ⁻¹(LEVEL/2).
-    """
-    below = bdtr(counts, draws, p)
-    above = np.where(counts > 0, bdtrc(np.maximum(counts, 1) - 1, draws, p), 1.0)
-    # Φ⁻¹ of what is below the smallest number would be infinite.
-    return np.maximum(-ndtri(np.clip(np.minimum(below, above), np.finfo(float).tiny, 0.5)), 0.0)
 
 
 OUTSIDE = "the terms that the law neglects would shift the share by more than a fifth of its standard error"
@@ -123,14 +113,15 @@ def critical_radius_is_proportional_to_eps(f: Frequencies) -> Evidence:
     """How far off an init may be is proportional to how far the teacher went, with the constant of the sign law.
 
     r* is fitted to the counts at each ε; slope and constant are judged by their standard errors. Where all students
-    step towards the teacher, or most away from it, whatever the radius, there is no r*, and the claim fails.
+    step towards the teacher, or most away from it, whatever the radius, there is no r*, and the claim fails, as for a
+    slope of 0.
     """
     judged = np.all(f.inside, axis=1)
     if np.sum(judged) < 2:
         return Evidence(0.0, 0.0, 1.0, OUTSIDE)
     fitted, error = f.fit
     if not np.all(np.isfinite(fitted[judged])):
-        return Evidence(float("nan"), 1.0, float("nan"))
+        return Evidence(0.0, 1.0, -float("inf"))
     slope, slope_error = f.slope(judged)
     if SIGMAS * slope_error > TELLING:
         return Evidence(slope, 1.0, 0.0, undecided=f"a slope of {1 - TELLING:g} could not be told from 1")

@@ -1,62 +1,16 @@
-"""Intervals over seeds, equivalence of two groups, where a curve falls to half, and how often something happens."""
+"""Two groups of seeds that may be equivalent, and a curve over seeds that falls to half."""
 
 from typing import NamedTuple
 
 import numpy as np
-from scipy import stats
 from scipy.optimize import isotonic_regression
+from scipy.special import stdtr  # scipy.stats takes most of a second to load
 
 from subtheory.errors import InputError
+from subtheory.statistics.intervals import CONFIDENCE, seeds, student_quantile
 
-CONFIDENCE = 0.95
-RESAMPLES = 2000
-"""Of the bootstrap: its percentiles are then known to half a percent of their level."""
-
-
-def mean_interval(values: np.ndarray, confidence: float = CONFIDENCE) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Mean over the first axis, and the ends of its Student interval; InputError on "values" below two rows."""
-    values = _seeds(values, "values")
-    n = len(values)
-    mean, error = values.mean(axis=0), values.std(axis=0, ddof=1) / np.sqrt(n)
-    half = stats.t.ppf((1 + confidence) / 2, n - 1) * error
-    return mean, mean - half, mean + half
-
-
-def ratios(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Means over the first axis over that of the first column, (n, K) to (K − 1,), and their standard errors."""
-    base = values[:, 0]
-    found = values[:, 1:].mean(0) / base.mean()
-    rest = values[:, 1:] - found * base[:, None]
-    return found, rest.std(0, ddof=1) / np.sqrt(len(values)) / abs(base.mean())
-
-
-def as_often(share: float, count: int, law: float, level: float) -> bool:
-    """Whether a share of `count` lies in its exact central interval of confidence 1 − level under a probability."""
-    low, high = stats.binom.ppf(level / 2, count, law), stats.binom.isf(level / 2, count, law)
-    return bool(low <= np.rint(share * count) <= high)
-
-
-LARGE, TERMS, FAR = 8, 256, 8.0
-"""Of `coins`: how many large p are tossed one by one; terms of the series; standard deviations that do not happen."""
-
-
-def coins(p: np.ndarray) -> float:
-    """P(Σ b_i p_i < 0) for fair coins b_i, p (n,): off by about 1e-4, whatever the p.
-
-    All tosses of the `LARGE` largest |p| are counted; the sum of the others, Σ ±p in units of its deviation, is beyond
-    `FAR` in e⁻³² (Hoeffding), and its characteristic function Π cos(tp) is inverted by a series. Source: Davies 1973.
-    """
-    ordered = p[np.argsort(-np.abs(p))]
-    large, rest = ordered[:LARGE], ordered[LARGE:][ordered[LARGE:] != 0]
-    tosses = (np.arange(2 ** len(large))[:, None] >> np.arange(len(large))) & 1
-    sums = tosses @ large
-    if not rest.size:
-        return float(np.mean(sums < 0))
-    size, k = np.linalg.norm(rest), np.arange(TERMS) + 0.5
-    x, t = -(2 * sums + rest.sum()) / size, np.pi / FAR * k
-    wave = np.prod(np.cos(np.outer(t, rest / size)), axis=1) / (np.pi * k)
-    below = np.where(np.abs(x) > FAR, x > 0, 0.5 + np.sin(np.outer(x, t)) @ wave)
-    return float(np.clip(np.mean(below), 0.0, 1.0))
+CURVES = 2000
+"""Resamples of `half_way`: the levels of its 2.5 % ends are then off by √(0.025·0.975/2000) = 0.35 %, one deviation."""
 
 
 class Equivalence(NamedTuple):
@@ -71,12 +25,15 @@ class Equivalence(NamedTuple):
 
 
 def equivalence(a: np.ndarray, b: np.ndarray, margin: float, paired: bool = True, level: float = 0.05) -> Equivalence:
-    """TOST: whether the means of a and b differ by less than the margin, at the given level.
+    """Whether the means of a (n,) and b (m,) differ by less than the margin, at the given level: two one-sided t tests.
 
-    Paired: t tests on a − b; unpaired: Welch's. Raises InputError on "margin" unless positive, on "a" or "b" for
-    fewer than two values, on "b" for another number of values if paired. Source: Schuirmann (1987).
+    p = P(T > (margin − |ā − b̄|)/e) ≥ the p-values of μ_a − μ_b ≥ margin and of ≤ −margin; the interval is
+    ā − b̄ ± t·e, t the 1 − level quantile. Paired, e = s/√n of a − b with n − 1 degrees of freedom; unpaired,
+    e² = s_a²/n + s_b²/m with e⁴/((s_a²/n)²/(n − 1) + (s_b²/m)²/(m − 1)) of them. Raises InputError on "margin" unless
+    positive, on "a" or "b" for fewer than two values, on "b" for another number of values if paired. Source:
+    Schuirmann 1987; Welch 1947.
     """
-    a, b = _seeds(a, "a"), _seeds(b, "b")
+    a, b = seeds(a, "a"), seeds(b, "b")
     if not margin > 0:
         raise InputError("margin", margin, "must be positive")
     if paired and len(a) != len(b):
@@ -89,10 +46,10 @@ def equivalence(a: np.ndarray, b: np.ndarray, margin: float, paired: bool = True
         error = float(np.sqrt(sum(parts)))
         below = parts[0] ** 2 / (len(a) - 1) + parts[1] ** 2 / (len(b) - 1)
         freedom = float(sum(parts) ** 2 / below) if below else len(a) + len(b) - 2.0
-    half = float(stats.t.ppf(1 - level, freedom)) * error
+    half = student_quantile(1 - level, freedom) * error
     distance = margin - abs(difference)
     # Without spread the difference is known exactly.
-    p = float(stats.t.sf(distance / error, freedom)) if error else float(distance <= 0)
+    p = float(stdtr(freedom, -distance / error)) if error else float(distance <= 0)
     return Equivalence(difference, difference - half, difference + half, p, p < level)
 
 
@@ -109,16 +66,17 @@ class HalfWay(NamedTuple):
 
 def half_way(
     x: np.ndarray, curves: np.ndarray, reference: np.ndarray, *,
-    resamples: int = RESAMPLES, confidence: float = CONFIDENCE, seed: int = 0,
+    resamples: int = CURVES, confidence: float = CONFIDENCE, seed: int = 0,
 ) -> HalfWay:  # fmt: skip
     """The x at which the seeds' mean curve falls to half of the mean reference, with a percentile bootstrap.
 
-    x increases, (A,); `curves` (K, A) and `reference` (K,), what stands at the shared init, have a row for each
-    seed, and seeds are resampled as wholes. The mean curve is made non-increasing by isotonic regression and
-    interpolated linearly; a curve that starts below half has fallen at x[0]. Raises InputError on "x" unless it
-    increases, on "curves" or "reference" for other shapes.
+    min{x: f(x) ≤ r̄/2}: x increases, (A,); `curves` (K, A) and `reference` (K,), what stands at the shared init, have a
+    row for each seed, r̄ is the mean reference, and f the non-increasing curve that is nearest to the mean one by least
+    squares (isotonic regression), linear between the x; a curve that starts below half has fallen at x[0]. Seeds are
+    resampled as wholes, with replacement. Raises InputError on "x" unless it increases, on "curves" or "reference" for
+    other shapes, or below two seeds. Source: Efron and Tibshirani 1993, chapter 13.
     """
-    x, curves, reference = np.asarray(x, float), _seeds(curves, "curves"), _seeds(reference, "reference")
+    x, curves, reference = np.asarray(x, float), seeds(curves, "curves"), seeds(reference, "reference")
     if x.ndim != 1 or len(x) < 2 or np.any(np.diff(x) <= 0):
         raise InputError("x", x, "must increase, over two points at least")
     if curves.shape != (len(reference), len(x)):
@@ -145,10 +103,3 @@ def _crossing(x: np.ndarray, curve: np.ndarray, level: float) -> float:
     if i == 0:
         return float(x[0])
     return float(x[i - 1] + (fit[i - 1] - level) / (fit[i - 1] - fit[i]) * (x[i] - x[i - 1]))
-
-
-def _seeds(values: np.ndarray, field: str) -> np.ndarray:
-    found = np.asarray(values, float)
-    if not found.ndim or len(found) < 2:
-        raise InputError(field, found.shape, "must have at least two values")
-    return found

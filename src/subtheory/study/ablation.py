@@ -26,6 +26,7 @@ from subtheory.numerics import ROUNDINGS, UNIT, float64
 from subtheory.setting.preparation import outline, stack
 from subtheory.setting.setting import Setting
 from subtheory.setting.student import Along, Elsewhere, Shared
+from subtheory.statistics import half_width
 from subtheory.theory.losses import Loss
 from subtheory.theory.network import Network, Params
 from subtheory.theory.trait import LabelledTrait, TargetTrait
@@ -34,9 +35,6 @@ SIZE = 1e-3
 """Default relative size of the teacher's update."""
 
 SEEDS = 20
-
-CONFIDENCE = 0.95
-"""Of the interval of a mean over seeds."""
 
 ROWS = 512
 """Most scalar outputs whose tangent kernels are compared; inputs beyond them are left out."""
@@ -92,20 +90,9 @@ def means(rows: Sequence[Row]) -> list[Row]:
         mean: Row = {"amount": amount, "seeds": len(own)}
         for name in (*LIKENESS, *CROSSED, *map(_relative, CROSSED)):
             value = np.array([row[name] for row in own])
-            mean |= {name: float(np.mean(value)), f"{name}_half": half_interval(value)}
+            mean |= {name: float(np.mean(value)), f"{name}_half": half_width(value)}
         found.append(mean | {"error": float(np.max([row["error"] for row in own]))})
     return found
-
-
-def half_interval(values: np.ndarray) -> float:
-    """Half of the 95 % interval of a mean, t·s/√n; nan for one value."""
-    # Here, and from scipy.special: scipy.stats takes most of a second to load.
-    from scipy.special import stdtrit
-
-    n = len(values)
-    if n < 2:
-        return nan
-    return float(stdtrit(n - 1, (1 + CONFIDENCE) / 2) * np.std(values, ddof=1) / np.sqrt(n))
 
 
 def known_paths(setting: Setting) -> dict[str, Path]:

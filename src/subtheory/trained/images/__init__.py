@@ -17,7 +17,6 @@ A `Workload` fixes all that a teacher and its students share. Many students of o
 Source: Cloud, Le et al., section 6.2 (theory, section 2).
 """
 
-from subtheory.statistics.comparisons import Equivalence, HalfWay, equivalence, half_way, mean_interval
 from subtheory.trained.images.forecast import OneStep, one_step
 from subtheory.trained.images.starts import along, class_trait, seeds_of, starts
 from subtheory.trained.images.training import Imitation, accuracy, imitate, inits, single, teach, teach_all
@@ -34,8 +33,6 @@ from subtheory.trained.images.workload import (
 )
 
 __all__ = [
-    "Equivalence",
-    "HalfWay",
     "Images",
     "Imitation",
     "OneStep",
@@ -47,12 +44,9 @@ __all__ = [
     "class_trait",
     "digit_images",
     "digit_network",
-    "equivalence",
     "first_classes",
-    "half_way",
     "imitate",
     "inits",
-    "mean_interval",
     "mnist_images",
     "one_step",
     "pixels",

@@ -12,7 +12,6 @@ A `Laboratory` makes the bases, teachers, samples and students of one `Plan`; wh
 Source: Cloud, Le et al., sections 3 to 5 (theory, section 3).
 """
 
-from subtheory.statistics.intervals import Interval, over_bases, quantile, student_interval
 from subtheory.trained.texts.forecast import fisher_product, predicted
 from subtheory.trained.texts.laboratory import PROMPTED, Laboratory, Plan, Sample
 from subtheory.trained.texts.lessons import in_context, lesson, shuffled
@@ -24,7 +23,6 @@ __all__ = [
     "PROMPTED",
     "THINGS",
     "Fit",
-    "Interval",
     "Laboratory",
     "Plan",
     "Questions",
@@ -35,14 +33,11 @@ __all__ = [
     "fit",
     "in_context",
     "lesson",
-    "over_bases",
     "pre_trained",
     "predicted",
-    "quantile",
     "responses",
     "sample",
     "shuffled",
     "soft_loss",
-    "student_interval",
     "text_loss",
 ]
