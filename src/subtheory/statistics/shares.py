@@ -29,7 +29,7 @@ def share_interval(
 
 
 def as_often(share: float, count: int, law: float, level: float) -> bool:
-    """Whether a share of `count` draws is what a probability p = `law` gives: P(X ≤ k), P(X ≥ k) > level/2, k = share·n.
+    """Whether k = share·count successes are what a probability p = `law` gives: P(X ≤ k), P(X ≥ k) > level/2.
 
     X is binomial, and p is then in the exact interval of confidence 1 − level. A true law is missed with a
     probability of `level` at most. What is NaN is not as often. Source: Clopper and Pearson 1934.
@@ -56,9 +56,9 @@ def coins(p: np.ndarray) -> float:
     """P(S < 0), S = Σ b_i p_i for fair coins b_i ∈ {0, 1}, p (n,); of more than `LARGE` coins P(S < 0) + ½P(S = 0).
 
     All tosses of the `LARGE` largest |p_i| are counted. With ‖p‖ the norm of the others, Z = Σ ±p_i/‖p‖ over these,
-    and x the point that Z must stay below,
+    and x the point that Z must stay below, t_k = π(k + ½)/`FAR` and K = `TERMS`,
 
-        P(Z < x) + ½P(Z = x) = ½ + Σ_k sin(t_k x) Π_i cos(t_k p_i/‖p‖)/(π(k + ½)),  t_k = π(k + ½)/`FAR`, k < K = `TERMS`.
+        P(Z < x) + ½P(Z = x) ≈ ½ + Σ_{k<K} sin(t_k x) Π_i cos(t_k p_i/‖p‖)/(π(k + ½)).
 
     Of its two errors the step in t makes e^(−FAR²/2) = 1e-14 at most (Hoeffding: Z is beyond `FAR` no more often). The
     terms left out are, by Abel's summation, at most E min(½, c/v), c = FAR/(π(K + ½)) = 0.01 and v the distance of
