@@ -19,7 +19,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
-from scipy.stats import binomtest, norm
+from scipy.stats import norm
 
 from subtheory.envelope import outgrown
 from subtheory.figure import COLOURS, MARKERS, WIDTH, style
@@ -30,7 +30,7 @@ from subtheory.networks import MLP, ConvNet, LinenNetwork, Transformer
 from subtheory.setting.preparation import stack
 from subtheory.setting.setting import Setting
 from subtheory.setting.student import Redrawn, Shared
-from subtheory.statistics import as_often, coins
+from subtheory.statistics import as_often, coins, share_interval
 from subtheory.study.finding import Finding, rate, shown
 from subtheory.study.options import counted
 from subtheory.theory.losses import SquaredError
@@ -259,8 +259,8 @@ def _spread(name: str, values: np.ndarray) -> Row:
 
 def _share(name: str, yes: np.ndarray) -> Row:
     """A share and its exact 95 % interval."""
-    ends = binomtest(int(yes.sum()), len(yes)).proportion_ci(0.95, "exact")
-    return {name: float(np.mean(yes)), f"{name}_low": float(ends.low), f"{name}_high": float(ends.high)}
+    low, high = share_interval(yes.sum(), len(yes))
+    return {name: float(np.mean(yes)), f"{name}_low": float(low), f"{name}_high": float(high)}
 
 
 def findings(tables: dict[str, list[Row]]) -> list[Finding]:

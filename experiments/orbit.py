@@ -16,7 +16,6 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter
-from scipy.stats import binomtest
 
 from subtheory.figure import WIDTH, mark, style
 from subtheory.init import GainRescaling, HeadPermutation, Permutation, ReluRescaling, SignFlip
@@ -30,6 +29,7 @@ from subtheory.numerics import ROUNDINGS, UNIT
 from subtheory.setting.preparation import path_keys, scales, stack, start
 from subtheory.setting.setting import Setting
 from subtheory.setting.student import Redrawn
+from subtheory.statistics import share_interval
 from subtheory.study.finding import Finding, rate, shown
 from subtheory.study.options import counted
 from subtheory.theory.losses import CrossEntropy, Loss, SquaredError
@@ -224,7 +224,7 @@ def _spread(name: str, values: np.ndarray) -> Row:
 
 def _share(name: str, yes: np.ndarray) -> Row:
     """A share and its exact 95 % interval."""
-    low, high = binomtest(int(yes.sum()), len(yes)).proportion_ci(0.95, "exact")
+    low, high = share_interval(yes.sum(), len(yes))
     return {name: float(np.mean(yes)), f"{name}_low": float(low), f"{name}_high": float(high)}
 
 
