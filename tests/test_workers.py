@@ -2,6 +2,7 @@
 
 import os
 import signal
+import time
 from pathlib import Path
 
 import numpy as np
@@ -30,9 +31,10 @@ def product(item):
 
 
 def killed_once(item):
-    """The process that comes here first is killed."""
+    """The worker that comes here first is killed."""
+    time.sleep(0.1)  # the parent is not done before the worker starts
     mark = Path(os.environ["SUBTHEORY_TEST_MARK"])
-    if item == (1, 2) and not mark.exists():
+    if os.getpid() != int(os.environ["SUBTHEORY_TEST_PARENT"]) and not mark.exists():
         mark.touch()
         os.kill(os.getpid(), signal.SIGKILL)
     return product(item)
@@ -40,6 +42,7 @@ def killed_once(item):
 
 def killed_always(item):
     """Every process but the first is killed."""
+    time.sleep(0.1)  # the first is not done before the others start
     with Path(os.environ["SUBTHEORY_TEST_MARK"]).open("a") as told:
         told.write(f"{os.getpid()}\n")
     if os.getpid() != int(os.environ["SUBTHEORY_TEST_PARENT"]):
@@ -48,13 +51,14 @@ def killed_always(item):
 
 
 def test_everything_is_done_once():
-    found = list(shared_out(GROUPS, product, 2, ready))
-    assert sorted(item for item, _ in found) == ALL
+    found = list(shared_out(GROUPS, product, 3, ready, (), [(7, 7)]))
+    assert sorted(item for item, _ in found) == [*ALL, (7, 7)]
     assert all(value == product(item) for item, value in found)
 
 
 def test_a_killed_worker_loses_nothing(monkeypatch, tmp_path):
     monkeypatch.setenv("SUBTHEORY_TEST_MARK", str(tmp_path / "mark"))
+    monkeypatch.setenv("SUBTHEORY_TEST_PARENT", str(os.getpid()))
     found = list(shared_out(GROUPS, killed_once, 2, ready))
     assert (tmp_path / "mark").exists()
     assert sorted(item for item, _ in found) == ALL
@@ -64,7 +68,7 @@ def test_a_killed_worker_loses_nothing(monkeypatch, tmp_path):
 def test_what_kills_every_worker_is_done_by_the_parent(monkeypatch, tmp_path):
     monkeypatch.setenv("SUBTHEORY_TEST_MARK", str(tmp_path / "mark"))
     monkeypatch.setenv("SUBTHEORY_TEST_PARENT", str(os.getpid()))
-    found = dict(shared_out(GROUPS, killed_always, 2, ready))
+    found = dict(shared_out(GROUPS, killed_always, 3, ready))
     assert found == {item: product(item) for item in ALL}
     others = {int(line) for line in (tmp_path / "mark").read_text().split()} - {os.getpid()}
     assert len(others) == 2 * LIVES

@@ -14,12 +14,14 @@ FLAGS = {
 }
 
 
-def prepare(device: str | None = None, cache: bool = True) -> None:
-    """Choose the device, set XLA's flags and the compilation cache.
+def prepare(device: str | None = None, cache: bool = True, processes: int = 1) -> None:
+    """Choose the device, set XLA's flags and the compilation cache; one of several processes has one core.
 
     Raises InputError on "device" where JAX finds no such hardware.
     """
     session.silence()
+    if processes > 1:
+        os.environ.setdefault("NPROC", "1")
     if device:
         os.environ["JAX_PLATFORMS"] = PLATFORMS[device]
     flag = FLAGS[device or "cpu"]

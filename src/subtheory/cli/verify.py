@@ -27,10 +27,11 @@ def main(options: Namespace) -> int:
     """Check the chosen claims on the chosen grid; print, write, and answer with the exit code."""
     seeds = count("seeds", options.seeds, 1, 10_000) if options.seeds is not None else SEEDS[_size(options)]
     eps = positive("eps", options.eps) if options.eps is not None else None
-    processes = count("processes", options.processes, 1, 256) if options.processes is not None else None
+    wanted = count("processes", options.processes, 1, 256) if options.processes is not None else None
+    processes = _processes(wanted, options.device)
     if options.out:
         writable(options.out)
-    environment.prepare(options.device, cache=not options.no_cache)
+    environment.prepare(options.device, not options.no_cache, processes)
 
     from subtheory.claims import CLAIMS
     from subtheory.cli.progress import progress
@@ -58,7 +59,7 @@ def main(options: Namespace) -> int:
         _chosen("without", [options.without], known)
 
     numbers = tuple(range(seeds))
-    how = How(_size(options), _processes(processes, options.device))
+    how = How(_size(options), processes)
     with progress("verify") as report:
         if options.without:
             found = verify_without(options.without, claims, settings, numbers, report, how)

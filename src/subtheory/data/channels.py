@@ -32,9 +32,13 @@ class Channel(ABC):
     def draw(self, key: Array, shape: tuple[int, ...], task: Task) -> Array:
         """A batch of inputs of the given shape, in `task.dtype`: as drawn, not rounded from a wider one."""
 
+    def fits(self, task: Task) -> bool:
+        """Whether a task has inputs of the channel's kind and shape."""
+        return self.reals == (np.dtype(task.dtype).kind == "f")
+
     def inputs(self, key: Array, n: int, task: Task) -> Array:
         """Draw n inputs, shape (n, *task.shape)."""
-        if self.reals != (np.dtype(task.dtype).kind == "f"):
+        if not Channel.fits(self, task):
             wanted = "real-valued" if self.reals else "token"
             raise InputError("channel", repr(self.name), f"needs a {wanted} task (not {task.name!r})")
         return self.draw(key, (n, *task.shape), task)
@@ -65,6 +69,9 @@ class Photographs(Channel):
     """Patches of two photographs, drawn with replacement, in [-1, 1]: real images without digits."""
 
     name = "photographs"
+
+    def fits(self, task: Task) -> bool:
+        return super().fits(task) and task.shape == photographs().shape[1:]
 
     def draw(self, key: Array, shape: tuple[int, ...], task: Task) -> Array:
         patches = photographs()
@@ -101,6 +108,9 @@ class NumberSequences(Channel):
 
     name = "number-sequences"
     reals = False
+
+    def fits(self, task: Task) -> bool:
+        return super().fits(task) and len(task.shape) == 1 and {*"0123456789,"} <= {*task.vocabulary}
 
     def draw(self, key: Array, shape: tuple[int, ...], task: Task) -> Array:
         n, length = shape

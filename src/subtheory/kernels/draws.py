@@ -12,7 +12,8 @@ import jax
 import numpy as np
 from jax import Array
 
-from subtheory.data.channels import Channel
+from subtheory.data.channels import CHANNELS, Channel, channels_of
+from subtheory.data.task import Task
 from subtheory.kernels.compiled import COMPILING, loop
 from subtheory.kernels.functions import shapes_of
 from subtheory.kernels.source import FromTask, Given, Source
@@ -42,13 +43,28 @@ class _Draw:
         return getattr(self.source, self.method)(*self.before, key, *self.after)
 
 
+@dataclass(frozen=True)
+class _Data:
+    """Inputs from some channels of a task, and its trait, as a function of the key that compares by value."""
+
+    source: FromTask
+    channels: tuple[Channel, ...]
+    examples: int
+    trait_examples: int
+    method = "data"
+
+    def __call__(self, key: Array) -> tuple[tuple[Array, ...], Trait]:
+        x = tuple(self.source.inputs(channel, key, self.examples) for channel in self.channels)
+        return x, self.source.trait(key, self.trait_examples)
+
+
 @partial(jax.jit, static_argnames="what", compiler_options=COMPILING)
-def _draw(count: Array, keys: Array, what: _Draw) -> Any:
+def _draw(count: Array, keys: Array, what: _Draw | _Data) -> Any:
     TRACES[f"draw {what.method}"] += 1
     return loop(what, count, (keys,))
 
 
-def drawn(what: _Draw, seeds: Seeds) -> Any:
+def drawn(what: _Draw | _Data, seeds: Seeds) -> Any:
     """what(key) for every seed, as NumPy with an axis for seeds in front."""
     found = []
     with float64():
@@ -74,8 +90,21 @@ def data(
         each = [source.inputs(channel, seed, examples) for seed in seeds]
         return np.stack(each), repeated(source.given_trait, len(seeds))
     task: Any = source
-    x = drawn(_Draw(task, "inputs", (channel,), (examples,)), seeds)
-    return x, drawn(_Draw(task, "trait", (), (trait_examples,)), seeds)
+    channels = siblings(channel or channels_of(task.task)[0], task.task)
+    x, trait = _of_task(task, channels, examples, trait_examples, seeds)
+    return x[channels.index(channel) if channel else 0], trait
+
+
+@lru_cache(maxsize=8)
+def _of_task(task: Any, channels: tuple[Channel, ...], examples: int, trait_examples: int, seeds: Seeds) -> Any:
+    return drawn(_Data(task, channels, examples, trait_examples), seeds)
+
+
+@lru_cache(maxsize=64)
+def siblings(channel: Channel, task: Task) -> tuple[Channel, ...]:
+    """The channels that share a program with this one: those built in that fit the task, or it alone."""
+    fit = tuple(each for each in CHANNELS.values() if each.fits(task))
+    return fit if channel in fit else (channel,)
 
 
 @lru_cache(maxsize=64)

@@ -39,7 +39,7 @@ class How:
     processes: int = 1
 
 
-CONTROL_RUNS = 16
+CONTROL_RUNS: dict[Size, int] = {"quick": 8, "default": 16, "full": 16}
 """Runs of a control, shared out among the networks (at least one each)."""
 
 
@@ -76,7 +76,7 @@ def jobs(claims: Iterable[Claim], grid: Sequence[Setting], size: Size = "default
             own = tuple(cover(own if size == "default" else one_of_each_kind(own), levels))
         found.append(Job(claim, own))
         for control in claim.controls:
-            found.append(Job(claim, control_settings(control, own), control))
+            found.append(Job(claim, control_settings(control, own, CONTROL_RUNS[size]), control))
     return found
 
 
@@ -96,14 +96,14 @@ def one_of_each_kind(settings: Iterable[Setting]) -> list[Setting]:
     return [setting for setting, place, path in own if first[place] == path]
 
 
-def control_settings(control: Control, own: Sequence[Setting]) -> tuple[Setting, ...]:
-    """The settings of a claim with the assumption broken: of every network some that can be broken, with all losses."""
+def control_settings(control: Control, own: Sequence[Setting], count: int) -> tuple[Setting, ...]:
+    """The settings of a claim with the assumption broken: `count` that can be, over all networks, with all losses."""
     if control.witnesses:
         return control.witnesses() if own else ()
     runs: dict[Hashable, dict[Setting, list[Setting]]] = {}
     for setting in own:
         runs.setdefault(setting.network, {}).setdefault(setting.but(loss=SquaredError()), []).append(setting)
-    share = max(1, CONTROL_RUNS // len(runs)) if runs else 0
+    share = max(1, count // len(runs)) if runs else 0
     found: list[Setting] = []
     for each in runs.values():
         several = list(each.values())
@@ -160,23 +160,23 @@ Task = tuple[Run, tuple[int, ...], tuple[Loss, ...]]
 
 def _measured(order: Sequence[Task], processes: int) -> Iterator[tuple[Task, dict[str, list[Any]]]]:
     theirs: dict[Hashable, list[Task]] = {}
+    mine: list[Task] = []
     for task in order:
-        if task[0][1].source is None:
-            theirs.setdefault(task[0][1].network, []).append(task)
-    alone = processes == 1 or sum(map(len, theirs.values())) <= FEW
-    if not alone:
-        # Transformers come last in the order of the networks and take longest: first they go.
-        groups = list(theirs.values())[::-1]
-        workers: dict[int, int] = {}
-        for task, (records, process, programs) in shared_out(
-            groups, _counted, processes, session.work, (session.wants_cache(),)
-        ):
+        own = task[0][1].source is not None
+        (mine if own else theirs.setdefault(task[0][1].network, [])).append(task)
+    if processes == 1 or sum(map(len, theirs.values())) <= FEW:
+        yield from ((task, measured(task)) for task in order)
+        return
+    # Transformers come last in the order of the networks and take longest: first they go.
+    groups = list(theirs.values())[::-1]
+    workers: dict[int, int] = {}
+    for task, (records, process, programs) in shared_out(
+        groups, _counted, processes, session.work, (session.wants_cache(),), mine
+    ):
+        if process != os.getpid():
             workers[process] = programs
-            session.Programs.others = sum(made for p, made in workers.items() if p != os.getpid())
-            yield task, records
-    for task in order:
-        if alone or task[0][1].source is not None:
-            yield task, measured(task)
+        session.Programs.others = sum(workers.values())
+        yield task, records
 
 
 def _counted(task: Task) -> tuple[dict[str, list[Any]], int, int]:

@@ -132,47 +132,55 @@ def shared_out(
     processes: int,
     setup: Callable[..., None],
     arguments: tuple[Any, ...] = (),
+    mine: Sequence[T] = (),
 ) -> Iterator[tuple[T, Any]]:
-    """(item, work(item)) for every item of every group, as they are done.
+    """(item, work(item)) for every item of every group and of `mine`, as they are done.
 
-    A group goes to one process, which compiles for it; one that has nothing left takes half of what another still has.
-    `work`, its items and results are pickled between processes, `setup(*arguments)` is called in each before anything
-    else. What a killed process was at is done again, by another one or in the end by this process.
+    This process is one of so many, and has `mine` for itself. A group goes to one process, which compiles for it; one
+    that has nothing left takes half of what another still has. `work`, its items and results are pickled between
+    processes, `setup(*arguments)` is called in each worker before anything else. What a killed process was at is done
+    again, by another one or in the end by this process.
     """
-    waiting, left = list(groups), []
-    workers = [_Worker(setup, arguments) for _ in range(processes)]
+    waiting, own = list(groups), list(mine)
+    workers = [_Worker(setup, arguments) for _ in range(processes - 1)]
     running: dict[Any, _Worker] = {}
     idle = list(workers)
     try:
-        while idle or running:
+        while True:
             while idle:
                 worker = idle.pop()
-                if not worker.queue:
-                    worker.queue = list(waiting.pop(0)) if waiting else _half(workers)
+                worker.queue = worker.queue or _next(waiting, [own, *(w.queue for w in workers)])
                 if worker.queue:
                     worker.submit(work)
                     running[worker.pipe] = worker
-            for pipe in wait(list(running)) if running else ():
+            own = own or _next(waiting, [w.queue for w in workers])
+            if own:
+                item = own.pop(0)
+                yield item, work(item)
+            elif not running:
+                return
+            for pipe in wait(list(running), timeout=0 if own else None) if running else ():
                 worker = running.pop(pipe)
                 results = worker.results()
                 if results is not None:
                     yield from zip(worker.now, results, strict=True)
                     worker.now = []
                 elif not worker.revive():
-                    left += worker.queue
+                    own += worker.queue
                     worker.queue = []
                     continue
                 idle.append(worker)
-        for item in [*left, *(item for group in waiting for item in group)]:
-            yield item, work(item)
     finally:
         for worker in workers:
             worker.stop()
 
 
-def _half(workers: Sequence[_Worker]) -> list[Any]:
-    """The second half of the longest queue, taken from it."""
-    richest = max(workers, key=lambda worker: len(worker.queue))
-    kept = (len(richest.queue) + 1) // 2
-    taken, richest.queue = richest.queue[kept:], richest.queue[:kept]
+def _next(waiting: list[Sequence[T]], queues: Sequence[list[T]]) -> list[T]:
+    """The next group, or the second half of the longest queue, taken from it if that is worth compiling for again."""
+    if waiting:
+        return list(waiting.pop(0))
+    longest = max(queues, key=len, default=[])
+    kept = (len(longest) + 1) // 2 if len(longest) >= 2 * CHUNK else len(longest)
+    taken = longest[kept:]
+    del longest[kept:]
     return taken
