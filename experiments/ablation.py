@@ -8,6 +8,7 @@ of another architecture that does not fit, is left out by name: table `skipped`.
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -27,7 +28,7 @@ from subtheory.setting.spread import ORTHOGONAL
 from subtheory.study.ablation import ELSEWHERE, SEEDS, SIZE, Row, ablate, fitting, known_paths, means, misfit, says
 from subtheory.study.experiment import Progress, Tables, kept
 from subtheory.study.finding import Finding, rate, shown
-from subtheory.study.options import counted
+from subtheory.study.options import at_least
 from subtheory.suggest import choose
 from subtheory.theory.losses import LOSSES
 from subtheory.verification.grid import OUTPUTS, SEEN
@@ -44,7 +45,6 @@ CAPTIONS = {
     "path, network and loss are drawn."
 }
 
-QUICK_SEEDS = 4
 EVERY = "all"
 """Name that stands for every path that fits the network."""
 KEY = ("path", "network", "loss")
@@ -91,32 +91,38 @@ class Job(NamedTuple):
         return {"path": self.name, "network": self.setting.network.name, "loss": self.setting.loss.name}
 
 
-def tables(
-    quick: bool = False,
-    progress: Progress | None = None,
-    *,
-    path: str = "noise",
-    network: str = "mlp",
-    loss: str = "squared-error",
-    channel: str | None = None,
-    outputs: str = "aux",
-    teacher: str = "gradient-descent",
-    amounts: str | None = None,
-    seeds: int | None = None,
-    eps: float = SIZE,
-) -> Tables:
-    """Means over seeds, all rows, and the paths that do not fit, if there are any.
-
-    `path`, `network` and `loss` are names separated by commas, `amounts` numbers; without, each path has its own.
+@dataclass(frozen=True)
+class Plan:
+    """Names of paths, networks and losses, separated by commas; amounts likewise, or each path's own. The rest is what
+    a setting has: `channel` the network's own if it is none, `eps` the relative size of the teacher's update.
     """
-    far = numbers(amounts) if amounts is not None else None
-    settings = [one.but(eps=(eps,)) for one in settings_of(network, loss, channel, outputs, teacher)]
-    jobs, skipped = planned(settings, names(path), far)
-    count, total, done = counted(seeds, QUICK_SEEDS if quick else SEEDS), sum(len(job.amounts) for job in jobs), 0
+
+    path: str = "noise"
+    network: str = "mlp"
+    loss: str = "squared-error"
+    channel: str | None = None
+    outputs: str = "aux"
+    teacher: str = "gradient-descent"
+    amounts: str | None = None
+    seeds: int = SEEDS
+    eps: float = SIZE
+
+    def __post_init__(self) -> None:
+        at_least(self, seeds=1)
+
+
+PLAN, QUICK = Plan(), Plan(seeds=4)
+
+
+def tables(plan: Plan = PLAN, progress: Progress | None = None) -> Tables:
+    """Means over seeds, all rows, and the paths that do not fit, if there are any."""
+    settings = [one.but(eps=(plan.eps,)) for one in settings_of(plan)]
+    jobs, skipped = planned(settings, names(plan.path), numbers(plan.amounts) if plan.amounts is not None else None)
+    total, done = sum(len(job.amounts) for job in jobs), 0
     averages, rows = list[Row](), list[Row]()
     for job in jobs:
         part = " ".join(job.key.values())
-        found = kept(part, partial(walked, job, count, eps, _onwards(progress, part, done, total)))
+        found = kept(part, partial(walked, job, plan.seeds, plan.eps, _onwards(progress, part, done, total)))
         averages += [job.key | mean for mean in means(found)]
         rows += [job.key | {"seed": row["seed"]} | row for row in found]
         done += len(job.amounts)
@@ -149,14 +155,14 @@ def numbers(text: str) -> tuple[float, ...]:
         raise InputError("amounts", repr(text), "must be numbers separated by commas") from None
 
 
-def settings_of(networks: str, losses: str, channel: str | None, outputs: str, teacher: str) -> list[Setting]:
+def settings_of(plan: Plan) -> list[Setting]:
     """One for every network and loss. Raises InputError, naming the option, for an unknown name or a misfit."""
-    nets = [choose("network", name, NETWORKS) for name in names(networks)]
+    nets = [choose("network", name, NETWORKS) for name in names(plan.network)]
     regular = {name: loss for name, loss in LOSSES.items() if loss.order == 1}
-    chosen = [choose("loss", name, regular) for name in names(losses)]
-    law: Channel | None = choose("channel", channel, CHANNELS) if channel else None
-    group = choose("outputs", outputs, {name: name for name in OUTPUTS})
-    mover = choose("teacher", teacher, {one.name: one for one in SEEN})
+    chosen = [choose("loss", name, regular) for name in names(plan.loss)]
+    law: Channel | None = choose("channel", plan.channel, CHANNELS) if plan.channel else None
+    group = choose("outputs", plan.outputs, {name: name for name in OUTPUTS})
+    mover = choose("teacher", plan.teacher, {one.name: one for one in SEEN})
     for net in nets:
         if law is not None and law not in channels_of(net.task):
             raise InputError("channel", repr(law.name), f"must have the inputs of {net.name}")

@@ -14,7 +14,8 @@ student whose hidden units are permuted starts as far from its teacher as a stra
 copy.
 """
 
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -32,7 +33,7 @@ from subtheory.numerics import float64
 from subtheory.statistics import equivalence, mean_interval
 from subtheory.study.experiment import Progress, kept
 from subtheory.study.finding import Finding
-from subtheory.study.options import counted
+from subtheory.study.options import at_least
 from subtheory.suggest import choose
 from subtheory.theory.losses import KL, LOSSES, Loss, SquaredError
 from subtheory.trained.images import (
@@ -69,24 +70,28 @@ CAPTIONS = {
 }
 
 SEED = 6
-SEEDS, QUICK_SEEDS, QUICK_ROWS = 20, 5, 8192
 MARGIN = 0.5
 """Of both equivalence tests, in units of chance: 0.05 for ten classes, as in `init_training`; set before any run."""
-STANDARD_ERRORS = 3.0
-"""By which students of auxiliary logits must exceed cross-model ones to count as having learned."""
 DECIDES, TELLS = 5, 20
 """Seeds from which on an effect is claimed, and chance: a spread of 0.055 then passes `MARGIN` in 39 of 40 runs."""
-SHAPES: dict[str, dict[str, Any]] = {
-    "digits": {
-        "task": DIGITS, "width": 64, "rows": 16_000, "chunk": 5,
-        "teacher": Schedule(rate=1e-3, batch=64, epochs=10), "student": Schedule(rate=3e-3, batch=128, epochs=5),
-    },
-    "mnist": {
-        "task": MNIST, "width": 256, "rows": 60_000, "chunk": 1,
-        "teacher": Schedule(rate=3e-4, batch=1024), "student": Schedule(rate=3e-4, batch=1024),
-    },
-}  # fmt: skip
-"""Workload of each data set; `chunk` seeds are trained at a time, and kept."""
+
+
+class Shape(NamedTuple):
+    """Workload of a data set; `chunk` seeds are trained at a time, and kept."""
+
+    task: Task
+    width: int
+    rows: int
+    chunk: int
+    teacher: Schedule
+    student: Schedule
+
+
+PAPERS = Schedule(rate=3e-4, batch=1024)
+SHAPES = {
+    "digits": Shape(DIGITS, 64, 16_000, 5, Schedule(rate=1e-3, batch=64, epochs=10), Schedule(rate=3e-3, batch=128)),
+    "mnist": Shape(MNIST, 256, 60_000, 1, PAPERS, PAPERS),
+}
 CHUNK_OF_AN_ACCELERATOR = 100
 
 UNTRAINED, TEACHER, BODY = "untrained", "teacher", "teacher's body, initial class head"
@@ -101,54 +106,74 @@ PAPER = {
 Row = dict[str, Any]
 
 
-def tables(
-    quick: bool = False, progress: Progress | None = None, *,
-    data: str = "digits", file: str | None = None, seeds: int | None = None, aux: int = 3, width: int | None = None,
-    depth: int = 2, activation: str = "relu", classes: int = 10, loss: str = "kl", optimizer: str = "adam",
-    epochs: int | None = None, rate: float | None = None, batch: int | None = None, rows: int | None = None,
-    noise: str = "uniform", relation: str | None = None, fresh: bool = False,
-) -> dict[str, list[Row]]:  # fmt: skip
-    """Bars, tests, seeds, and the digest of the data.
+@dataclass(frozen=True)
+class Plan:
+    """`data` is "digits", or "mnist" read from `file` (an npz, an IDX folder, or "fetch").
 
-    `data` is "digits", or "mnist" read from `file` (an npz, an IDX folder, or "fetch"). `optimizer`, `epochs`, `rate`,
-    `batch` and `rows` are the students'; the teacher's are the data's own. `noise` is a law of `data.noise_law`,
-    `relation` a path of `init.PATHS` with an amount, as in "linear:0.3", for one more bar, and `fresh` noise is never
-    seen twice.
+    `optimizer`, `epochs`, `rate`, `batch` and `rows` are the students'; what is none, and a teacher that is, is the
+    data's own. `noise` is a law of `data.noise_law`, `relation` a path of `init.PATHS` with an amount, as in
+    "linear:0.3", for one more bar, `fresh` noise is never seen twice, and `chunk` seeds are trained, and kept, at once.
     """
-    shape = choose("data", data, SHAPES)
-    if aux < 1:
-        raise InputError("aux", aux, "must be at least 1")
-    count = counted(seeds, QUICK_SEEDS if quick else SEEDS, least=2)  # an interval and a stranger need two
-    images, origin = _images(data, file, classes)
-    own = shape["student"]
-    student = Schedule(
-        optimizer=optimizer, rate=own.rate if rate is None else rate, batch=own.batch if batch is None else batch,
-        epochs=own.epochs if epochs is None else epochs,
-    )  # fmt: skip
-    wanted = (QUICK_ROWS if quick else shape["rows"]) if rows is None else rows
-    if fresh:
-        wanted, student = wanted * student.epochs, Schedule(student.optimizer, student.rate, student.batch, 1)
-    task: Task = shape["task"]
-    network = digit_network(
-        shape["width"] if width is None else width, aux, activation, depth=depth, task=task, classes=classes
-    )
-    workload = Workload(network, shape["teacher"], student, wanted, _loss(loss), channel=noise_law(noise))
-    paths = {PERMUTED: (PATHS["permutation"], 1.0), **_relation(relation)}
-    chunk = CHUNK_OF_AN_ACCELERATOR if jax.default_backend() != "cpu" else shape["chunk"]
+
+    data: str = "digits"
+    file: str | None = None
+    seeds: int = 20
+    aux: int = 3
+    width: int | None = None
+    depth: int = 2
+    activation: str = "relu"
+    classes: int = 10
+    loss: str = "kl"
+    optimizer: str = "adam"
+    epochs: int | None = None
+    rate: float | None = None
+    batch: int | None = None
+    rows: int | None = None
+    noise: str = "uniform"
+    relation: str | None = None
+    fresh: bool = False
+    chunk: int | None = None
+    teacher: Schedule | None = None
+
+    def __post_init__(self) -> None:
+        # An interval and a stranger need two.
+        at_least(self, seeds=2, aux=1, width=1, depth=1, classes=2, epochs=1, batch=1, rows=1, chunk=1)
+
+
+PLAN, QUICK = Plan(), Plan(seeds=5, rows=8192)
+
+
+def tables(plan: Plan = PLAN, progress: Progress | None = None) -> dict[str, list[Row]]:
+    """Bars, seeds, and the digest of the data."""
+    own = choose("data", plan.data, SHAPES)
+    images, origin = _images(plan)
+    workload, shipped = workload_of(plan, own), workload_of(Plan(plan.data), own)
+    paths = {PERMUTED: (PATHS["permutation"], 1.0), **_relation(plan.relation)}
+    chunk = plan.chunk or (CHUNK_OF_AN_ACCELERATOR if jax.default_backend() != "cpu" else own.chunk)
     found: list[Row] = []
-    for first in range(0, count, chunk):
-        which = range(first, min(first + chunk, count))
-        name = f"{origin['digest'][:16]}, seeds {which[0]} to {which[-1]} of {count}"
-        found += kept(name, lambda which=which: seed_rows(workload, images, which, count, paths))
+    for first in range(0, plan.seeds, chunk):
+        which = range(first, min(first + chunk, plan.seeds))
+        name = f"{origin['digest'][:16]}, seeds {which[0]} to {which[-1]} of {plan.seeds}"
+        found += kept(name, lambda which=which: seed_rows(workload, images, which, plan.seeds, paths))
         if progress:
-            progress(which[-1] + 1, count, f"seed {which[-1]}")
-    shipped = Workload(digit_network(shape["width"], task=task), shape["teacher"], own, shape["rows"])
-    usual = vars(workload) == vars(shipped) | {"rows": wanted} and 2 * wanted >= shape["rows"]
-    paper = PAPER if usual and wanted == shape["rows"] and origin["digest"] == mnist_data.DIGEST else {}
-    return {
-        "aux_logits": bar_rows(found, paper), "tests": test_rows(found, 1 / classes, paper), "seeds": found,
-        "data": [{**origin, "chance": 1 / classes, "steps": student.steps(wanted), "usual": usual}],
-    }  # fmt: skip
+            progress(which[-1] + 1, plan.seeds, f"seed {which[-1]}")
+    usual = vars(workload) == vars(shipped) | {"rows": workload.rows} and 2 * workload.rows >= own.rows
+    paper = PAPER if usual and workload.rows == own.rows and origin["digest"] == mnist_data.DIGEST else {}
+    about = {**origin, "chance": 1 / plan.classes, "steps": workload.student.steps(workload.rows), "usual": usual}
+    return {"aux_logits": bar_rows(found, paper), "seeds": found, "data": [about]}
+
+
+def workload_of(plan: Plan, own: Shape) -> Workload:
+    """Who is trained on what. Raises InputError, naming the option, for what is unusable."""
+    given = {name: value for name in ("rate", "batch", "epochs") if (value := getattr(plan, name)) is not None}
+    student, rows = replace(own.student, optimizer=plan.optimizer, **given), plan.rows or own.rows
+    if plan.fresh:
+        rows, student = rows * student.epochs, replace(student, epochs=1)
+    network = digit_network(
+        plan.width or own.width, plan.aux, plan.activation, depth=plan.depth, task=own.task, classes=plan.classes
+    )
+    law = noise_law(plan.noise)
+    return Workload(network, plan.teacher or own.teacher, student, rows, _loss(plan.loss), channel=law)
 
 
 def seed_rows(
@@ -211,51 +236,6 @@ def bar_rows(rows: list[Row], paper: dict[str, tuple[float, float]]) -> list[Row
     return found
 
 
-def test_rows(rows: list[Row], chance: float, paper: dict[str, tuple[float, float]]) -> list[Row]:
-    """What is expected of the bars, each beside a control that must come out the other way."""
-    of, margin = _by_model(rows), MARGIN * chance
-    at = np.full(len(of[AUX]), chance)
-    found = []
-    for name, a, b, expected in (
-        (f"{CROSS_AUX} = chance", of[CROSS_AUX], at, True),
-        (f"{AUX} = chance", of[AUX], at, False),
-        (f"{PERMUTED} = {AUX}", of[PERMUTED], of[AUX], True),
-        (f"{CROSS_AUX} = {AUX}", of[CROSS_AUX], of[AUX], False),
-    ):
-        result = equivalence(a, b, margin)
-        found.append(
-            {
-                "test": name, "kind": "two one-sided t tests", "difference": result.difference, "low": result.low,
-                "high": result.high, "margin": margin, "p": result.p, "holds": result.equivalent, "expected": expected,
-            }
-        )  # fmt: skip
-    for name, a, b, expected in (
-        (f"{AUX} above {CROSS_AUX}", of[AUX], of[CROSS_AUX], True),
-        (f"{CROSS_AUX} above {UNTRAINED}", of[CROSS_AUX], of[UNTRAINED], False),
-    ):
-        mean, low, high = (float(end) for end in mean_interval(a - b))
-        error = float(np.std(a - b, ddof=1) / len(a) ** 0.5)
-        found.append(
-            {
-                "test": name, "kind": f"above by {STANDARD_ERRORS:g} standard errors", "difference": mean, "low": low,
-                "high": high, "margin": STANDARD_ERRORS * error, "p": float("nan"),
-                "holds": mean > STANDARD_ERRORS * error, "expected": expected,
-            }
-        )  # fmt: skip
-    return found + [_compared(name, of[name], *paper[name]) for name in paper]
-
-
-def _compared(name: str, values: np.ndarray, published: float, half: float) -> Row:
-    """Whether the 95 % interval of ours − the paper's holds 0; its error adds the paper's own."""
-    mean, low, _ = (float(end) for end in mean_interval(values))
-    width = float(np.hypot(mean - low, half))
-    off = mean - published
-    return {
-        "test": f"{name} = the paper's", "kind": "interval of the difference", "difference": off, "low": off - width,
-        "high": off + width, "margin": float("nan"), "p": float("nan"), "holds": abs(off) <= width, "expected": True,
-    }  # fmt: skip
-
-
 def findings(tables: dict[str, list[Row]]) -> list[Finding]:
     """Ends of one-sided 99 % intervals of differences, and of two one-sided tests of 5 %; each at its own level.
 
@@ -304,22 +284,22 @@ def _by_model(rows: list[Row]) -> dict[str, np.ndarray]:
     }
 
 
-def _images(data: str, file: str | None, classes: int) -> tuple[Images, Row]:
+def _images(plan: Plan) -> tuple[Images, Row]:
     """The images of the first classes, and where they are from."""
-    if data == "digits":
-        if file is not None:
-            raise InputError("file", file, "must be left out for the built-in digits")
+    if plan.data == "digits":
+        if plan.file is not None:
+            raise InputError("file", plan.file, "must be left out for the built-in digits")
         images = digit_images()
         digest, known = mnist_data.digest(tuple(map(np.asarray, digits()))), "built in"
     else:
-        if file is None:
+        if plan.file is None:
             raise InputError("file", "none", 'must be an npz archive, a folder of IDX files, or "fetch"')
-        images = mnist_images(file)
+        images = mnist_images(plan.file)
         digest = mnist_data.digest((images.x, images.labels, images.test_x, images.test_labels))
         known = "MNIST" if digest == mnist_data.DIGEST else "another data set: not MNIST"
-    images = first_classes(images, classes)
+    images = first_classes(images, plan.classes)
     return images, {
-        "data": data, "known_as": known, "images": len(images.x), "held_out": len(images.test_x), "digest": digest,
+        "data": plan.data, "known_as": known, "images": len(images.x), "held_out": len(images.test_x), "digest": digest,
     }  # fmt: skip
 
 

@@ -9,6 +9,7 @@ an init of its own has D(0) ≠ 0, so its |D|/(εq) grows like 1/ε. How large t
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -16,23 +17,36 @@ from matplotlib.figure import Figure
 
 from subtheory.envelope import SHARP, envelope, fine
 from subtheory.networks import NETWORKS
+from subtheory.networks.linen import LinenNetwork
 from subtheory.numerics import LADDER_RATIO, extrapolation_constant
 from subtheory.study import ladder
 from subtheory.study.finding import Finding, farthest, rate
 from subtheory.study.ladder import INITS, NAME, Row
-from subtheory.study.options import counted
-from subtheory.verification.grid import QUICK
+from subtheory.study.options import at_least
+from subtheory.verification import grid
 from subtheory.verification.plan import Progress
 
 QUESTION, EXPECTED = ladder.QUESTION, ladder.EXPECTED
 COMMAND = "subtheory run eps_ladder"
-SEEDS, QUICK_SEEDS = 8, 2
 
 
-def tables(quick: bool = False, progress: Progress | None = None, *, seeds: int | None = None) -> dict[str, list[Row]]:
+@dataclass(frozen=True)
+class Plan:
+    """Networks, and seeds of each."""
+
+    networks: tuple[LinenNetwork, ...] = tuple(NETWORKS.values())
+    seeds: int = 8
+
+    def __post_init__(self) -> None:
+        at_least(self, seeds=1)
+
+
+PLAN, QUICK = Plan(), Plan(tuple(NETWORKS[name] for name in grid.QUICK), seeds=2)
+
+
+def tables(plan: Plan = PLAN, progress: Progress | None = None) -> dict[str, list[Row]]:
     """One row per network, init and relative size of the teacher's update; and the runs behind them."""
-    networks = [network for name, network in NETWORKS.items() if not quick or name in QUICK]
-    runs = ladder.measured(networks, range(counted(seeds, QUICK_SEEDS if quick else SEEDS)), progress)
+    runs = ladder.measured(plan.networks, range(plan.seeds), progress)
     return {NAME: ladder.medians(runs), "runs": runs}
 
 

@@ -11,7 +11,7 @@ inputs an epoch: a random body transfers if m is large, a random auxiliary head 
 chance.
 """
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import product
 from typing import Any
 
@@ -25,7 +25,7 @@ from subtheory.init import ShareParts
 from subtheory.statistics import as_often, mean_interval
 from subtheory.study.experiment import Progress
 from subtheory.study.finding import Finding, rate, shown
-from subtheory.study.options import counted
+from subtheory.study.options import at_least
 from subtheory.theory.losses import KL, Loss, SquaredError
 from subtheory.trained.images import (
     Images,
@@ -50,10 +50,6 @@ EXPECTED = (
 )
 
 LOSSES: dict[str, Loss] = {"kl": KL(temperature=1.0), "mse": SquaredError()}
-LOGITS = (3, 10, 40)
-"""m, numbers of auxiliary logits; the hidden layer that they read has `WIDTH_HIDDEN` units."""
-WIDTH_HIDDEN = 64
-SEEDS, QUICK_SEEDS = 20, 3
 CHANCE = 0.1
 PARTS = ("aux", "body", "class")
 CELLS = tuple(product((True, False), repeat=3))
@@ -62,22 +58,37 @@ ALL = CELLS[0]
 LEVEL, MOST = 0.01, 0.9
 """Chance that a true statistical finding is missed; the share of single students that makes a rule."""
 SEED = 5
-WORKLOAD = Workload()
-QUICK = replace(WORKLOAD, rows=2048, teacher=replace(WORKLOAD.teacher, epochs=4))
 
 Row = dict[str, Any]
 
 
-def tables(quick: bool = False, progress: Progress | None = None, *, seeds: int | None = None) -> dict[str, list[Row]]:
+@dataclass(frozen=True)
+class Plan:
+    """Who is trained, with each number m of auxiliary logits and each loss; the hidden layer they read has `width`."""
+
+    workload: Workload = Workload()
+    logits: tuple[int, ...] = (3, 10, 40)
+    losses: tuple[str, ...] = tuple(LOSSES)
+    width: int = 64
+    seeds: int = 20
+
+    def __post_init__(self) -> None:
+        at_least(self, width=1, seeds=2)
+
+
+PLAN = Plan()
+QUICK = Plan(Workload(rows=2048, teacher=replace(PLAN.workload.teacher, epochs=4)), (3,), ("kl",), seeds=3)
+
+
+def tables(plan: Plan = PLAN, progress: Progress | None = None) -> dict[str, list[Row]]:
     """Eight rows for each loss and m, each cell's seeds, and what each setting says about the parts."""
     images = digit_images()
-    settings = [(m, name) for m in LOGITS for name in LOSSES][: 1 if quick else None]
-    keys = jax.random.split(jax.random.key(SEED), counted(seeds, QUICK_SEEDS if quick else SEEDS, least=2))
+    settings = [(m, name) for m in plan.logits for name in plan.losses]
+    keys = jax.random.split(jax.random.key(SEED), plan.seeds)
     cells: list[Row] = []
     each: list[Row] = []
     for i, (m, name) in enumerate(settings):
-        base = QUICK if quick else WORKLOAD
-        workload = replace(base, network=digit_network(WIDTH_HIDDEN, m), loss=LOSSES[name])
+        workload = replace(plan.workload, network=digit_network(plan.width, m), loss=LOSSES[name])
         found = measured(workload, images, keys)
         cells += cell_rows(m, name, found)
         each += seed_rows(m, name, found)

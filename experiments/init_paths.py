@@ -9,7 +9,7 @@ curve: ratios of means over pairs of inits, against a recursion of kernels that 
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -37,7 +37,7 @@ from subtheory.setting.student import Along
 from subtheory.statistics import half_width, ratios
 from subtheory.study.ablation import Progress, crossed, error_of, fitting, shared
 from subtheory.study.finding import Finding, shown
-from subtheory.study.options import counted
+from subtheory.study.options import at_least
 from subtheory.theory.losses import KL, Loss, SquaredError
 from subtheory.theory.mean_field import MEASURES, transfer_curve
 from subtheory.theory.network import Params
@@ -46,21 +46,15 @@ from subtheory.theory.trait import TargetTrait
 QUESTION = "How much of a trait still crosses as the student's init leaves the teacher's, along every path?"
 COMMAND = "subtheory run init_paths"
 EXPECTED = (
-    "Alignment and trait change beyond the control lie on the cross-kernel's prediction along every path, off by O(ε), "
-    "constant 1 ± 1e-3 (trait: but for large rescalings); permutations leave the trait change at 1; mean field fits."
+    "Alignment and trait change beyond the control lie on the cross-kernel's prediction along every path, off by O(ε) "
+    "(trait: but for large rescalings); permutations leave the trait change at 1; the mean-field curve fits."
 )
 
-NETWORKS: tuple[LinenNetwork, ...] = (MLP(width=12), ConvNet(channels=(2, 4), activation="relu"), Transformer(width=8))
-"""Tanh, ReLU, gelu: between them, every path of `PATHS` fits."""
-LOSSES: tuple[Loss, ...] = (SquaredError(), KL())
-"""The first is drawn."""
-SEEDS, QUICK_SEEDS = 20, 4
 EXAMPLES = {"transformer": 4}  # inputs of the channel, otherwise 8: null(G) needs all outputs at all positions
 SIZES = (4e-3, 1e-3, 1e-5)
 """Relative sizes of the teacher's update: two that must differ by their ratio, one for the constant."""
 SHOWN = 1  # the size that is drawn
 KINDS = ("added_", "predicted_", "")  # beyond the control; as predicted; raw
-COARSE_FRACTIONS = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
 BAND = (10, 90)
 """Percentiles over seeds."""
 CAPTION = "Over the shared init's: markers measured beyond the control, lines predicted, bands 10 to 90 % of seeds"
@@ -74,10 +68,8 @@ GROUPS: dict[str, tuple[str, ...]] = {
     ),
     "made by training": ("fork", "behaviour-matched", "behaviour-matched-on-trait"),
 }  # fmt: skip
-QUICK_PATHS = tuple(paths[0] for paths in GROUPS.values())
 
-WIDTHS, QUICK_WIDTHS = (32, 128, 512), (16, 64)
-INITS, QUICK_INITS, AT_ONCE = 256, 24, 16
+AT_ONCE = 16  # pairs of inits
 RHOS, BETWEEN = (1.0, 0.9, 0.7, 0.5, 0.3, 0.1), (0.8, 0.6, 0.4, 0.2, 0.0)
 """Where inits are drawn, the shared one first, and where the curve alone is."""
 TINY = 1e-7  # ε of the mean-field set-up: a limit, with 1e-9 of rounding
@@ -88,12 +80,6 @@ AUX = np.array([0.0, 0.0, 1.0, 1.0])
 TRAIT = TargetTrait(TRAIT_X, DATA.normal(size=(3, 4)), 1 - AUX)
 TASK = Task("points", (6,), "float64", (("class", (0, 1)), ("aux", (2, 3)), ("all", (0, 1, 2, 3))), lambda key, n: None)
 
-CONSTANT = 1e-3
-"""How far from 1 a leading constant may be, at the finest size."""
-ORDER = 0.1
-"""How far from 1 the exponent of the error may be: the next term is 4·SIZES[0] of it, times a constant of order 1."""
-APART = 0.1
-"""Least rms of raw − predicted over that of predicted, along a path that changes the function: the control."""
 LEVEL = 1e-3
 """Chance that some mean is off a mean-field curve that is right."""
 TURNS, ANOTHER = ("permutation", "head-permutation", "sign-flip"), GROUPS["towards another init"]
@@ -102,24 +88,46 @@ TURNS, ANOTHER = ("permutation", "head-permutation", "sign-flip"), GROUPS["towar
 Row = dict[str, Any]
 
 
-def tables(quick: bool = False, progress: Progress | None = None, *, seeds: int | None = None) -> dict[str, list[Row]]:
-    """Means and bands at every amount, errors and constants of every path, the mean-field points, and the summary."""
-    each = tuple(range(counted(seeds, QUICK_SEEDS if quick else SEEDS, least=2)))
-    networks = NETWORKS[: 1 if quick else None]
-    jobs = [(network, name, path) for network in networks for name, path in walked(network, quick)]
-    widths = QUICK_WIDTHS if quick else WIDTHS
-    total, points, errors = len(jobs) + len(widths), [], []
+@dataclass(frozen=True)
+class Plan:
+    """Paths from every network that they fit, losses, of which the first is drawn, and seeds; `fractions` are amounts
+    of a path that ends at 1. Below, widths and pairs of inits of the mean-field curve, and where it is drawn alone.
+    """
+
+    networks: tuple[LinenNetwork, ...] = (MLP(12), ConvNet(channels=(2, 4), activation="relu"), Transformer(width=8))
+    paths: tuple[str, ...] = tuple(name for paths in GROUPS.values() for name in paths)
+    losses: tuple[Loss, ...] = (SquaredError(), KL())
+    seeds: int = 20
+    fractions: tuple[float, ...] = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
+    widths: tuple[int, ...] = (32, 128, 512)
+    inits: int = 256
+    between: tuple[float, ...] = BETWEEN
+
+    def __post_init__(self) -> None:
+        at_least(self, seeds=2, inits=2)
+
+
+PLAN = Plan()
+QUICK = Plan(
+    PLAN.networks[:1], tuple(paths[0] for paths in GROUPS.values()), seeds=4, widths=(16, 64), inits=24, between=()
+)
+
+
+def tables(plan: Plan = PLAN, progress: Progress | None = None) -> dict[str, list[Row]]:
+    """Means and bands at every amount, errors and constants of every path, and the mean-field points."""
+    jobs = [(network, name, path) for network in plan.networks for name, path in walked(network, plan.paths)]
+    total, points, errors = len(jobs) + len(plan.widths), [], []
     for i, (network, name, path) in enumerate(jobs):
-        drawn, checked = path_rows(network, name, path, each)
+        drawn, checked = path_rows(plan, network, name, path)
         points, errors = points + drawn, errors + checked
         if progress:
             progress(i + 1, total, f"{network.name} {name}")
     curves: list[Row] = []
-    for i, width in enumerate(widths):
-        curves += width_rows(width, QUICK_INITS if quick else INITS, () if quick else BETWEEN)
+    for i, width in enumerate(plan.widths):
+        curves += width_rows(width, plan.inits, plan.between)
         if progress:
             progress(len(jobs) + i + 1, total, f"mean field, width {width}")
-    return {"init_paths": points, "errors": errors, "mean_field": curves, "summary": summary_rows(errors)}
+    return {"init_paths": points, "errors": errors, "mean_field": curves}
 
 
 def setting_of(network: LinenNetwork) -> Setting:
@@ -128,21 +136,20 @@ def setting_of(network: LinenNetwork) -> Setting:
     return Setting(network, outputs="aux", eps=SIZES, examples=examples, trait_examples=16)
 
 
-def walked(network: LinenNetwork, quick: bool) -> list[tuple[str, Path]]:
-    """The paths that fit, in the order of `GROUPS`."""
-    names = QUICK_PATHS if quick else [name for paths in GROUPS.values() for name in paths]
+def walked(network: LinenNetwork, names: Sequence[str]) -> list[tuple[str, Path]]:
+    """Those of some paths that fit."""
     return list(fitting(setting_of(network), names).items())
 
 
-def path_rows(network: LinenNetwork, name: str, path: Path, seeds: Sequence[int]) -> tuple[list[Row], list[Row]]:
+def path_rows(plan: Plan, network: LinenNetwork, name: str, path: Path) -> tuple[list[Row], list[Row]]:
     """One row an amount and loss, and one row a loss, of one path on one network."""
-    setting = setting_of(network)
-    amounts = COARSE_FRACTIONS if path.amounts == FRACTIONS else path.amounts
+    setting, seeds = setting_of(network), tuple(range(plan.seeds))
+    amounts = plan.fractions if path.amounts == FRACTIONS else path.amounts
     settings = [shared(path, setting), *(setting.but(init=Along(path, amount)) for amount in amounts)]
-    found = [TwoInits().records(one, seeds, LOSSES) for one in settings]
-    far = [distances(stack(one, tuple(seeds))) for one in settings[1:]]
+    found = [TwoInits().records(one, seeds, plan.losses) for one in settings]
+    far = [distances(stack(one, seeds)) for one in settings[1:]]
     points, errors = [], []
-    for loss in LOSSES:
+    for loss in plan.losses:
         base, *along = (at[loss.name] for at in found)
         about = {"network": network.name, "loss": loss.name, "path": name}
         for amount, away, crossings in zip(amounts, far, along, strict=True):
@@ -242,7 +249,7 @@ def added_steps(network: LinenNetwork, keys: Array, rhos: Sequence[float] = RHOS
     y, found = labels(s, np.pad(eps, ((0, 0), (0, 1)))), []
     for rho in rhos:
         s = replace(s, student=path(start, 1 - rho, range(len(keys))))
-        r = pull(s, LOSSES[0], f.values(s.student, x)[:, None], y)
+        r = pull(s, SquaredError(), f.values(s.student, x)[:, None], y)
         added = moved(s, r[:, :1] - r[:, 1:])[:, 0] / TINY
         found.append([inner(added, delta), inner(added, -trait.gradient(f, s.student))])
     return np.moveaxis(np.array(found), -1, 0)
@@ -292,28 +299,12 @@ def unscaled(rows: list[Row]) -> list[Row]:
     return [row for row in rows if not row["path"].endswith("rescaling")]
 
 
-def summary_rows(errors: list[Row]) -> list[Row]:
-    """The numbers of every network and loss that are farthest from 1, and the control."""
-    values: list[tuple[str, float, str]] = []
-    for here in dict.fromkeys((row["network"], row["loss"]) for row in errors):
-        own = [row for row in errors if (row["network"], row["loss"]) == here]
-        for what, name, wanted in (
-            ("exponent of the error", "order", ORDER), ("leading constant", "constant", CONSTANT),
-            ("trait constant", "trait_constant", CONSTANT),
-        ):  # fmt: skip
-            worst = max((r[name] for r in (unscaled(own) if name[0] == "t" else own)), key=lambda v: abs(v - 1))
-            values.append((f"farthest {what}, {', '.join(here)}", worst, f"1 ± {wanted:g}"))
-    apart = [row["raw_scatter"] > APART for row in errors if row["path"] not in GROUPS["symmetries"]]
-    values.append((f"control: share of paths that move f_S whose raw scatter is above {APART:g}", np.mean(apart), "1"))
-    return [{"quantity": name, "value": float(value), "expected": wanted} for name, value, wanted in values]
-
-
 # Figure -------------------------------------------------------------------------------------------
 
 
 def figure(tables: dict[str, list[Row]]) -> Figure:
     """Groups of paths by networks, alignment over trait change; the mean-field curve at each width below."""
-    rows = [row for row in tables["init_paths"] if row["loss"] == LOSSES[0].name]
+    rows = [row for row in tables["init_paths"] if row["loss"] == tables["init_paths"][0]["loss"]]
     networks = list(dict.fromkeys(row["network"] for row in rows))
     here = {row["path"] for row in rows}
     groups = {group: own for group, names in GROUPS.items() if (own := [name for name in names if name in here])}

@@ -11,7 +11,7 @@ moves the init as far as an independent draw and must change nothing, because Ad
 one-sided tests with `MARGIN` say whether it does.
 """
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import jax
@@ -27,7 +27,7 @@ from subtheory.numerics import float64
 from subtheory.statistics import equivalence, half_way, mean_interval
 from subtheory.study.experiment import Progress
 from subtheory.study.finding import Finding
-from subtheory.study.options import counted
+from subtheory.study.options import at_least
 from subtheory.trained.images import (
     Images,
     Workload,
@@ -50,14 +50,7 @@ EXPECTED = (
     "units change nothing within 0.05, a re-drawn init does"
 )
 
-WORKLOAD, QUICK_ROWS = Workload(), 8192
-SEEDS, QUICK_SEEDS = 10, 5
-PAIRS, QUICK_PAIRS = 40, 4
-"""Seeds of the permutation test."""
-PRECISE = 4
-"""Of them in float64 too, where rounding cannot part the two."""
-CHANCE = 0.1
-"""Ten classes."""
+CHANCE = 0.1  # of ten classes
 MARGIN = 0.05
 """Of the permutation test, set before it was run: half of chance, and less than the spread of one condition's seeds."""
 SEED = 3
@@ -65,8 +58,7 @@ LINE, NOISE, STRETCH = (0.15, 0.3, 0.5, 0.75, 1.0), (0.1, 0.2, 0.4, 0.8, 1.5), (
 """Amounts beyond 0 of a path that ends at 1, of noise relative to θ0, and of log factors."""
 ROOTED = ("correlated", "partial-reinit")
 """Their distance grows like the root of the amount, which is squared to even it out."""
-MATCHED = (0.0, 0.5, 1.0)
-"""Of paths that do not begin at the shared init."""
+MATCHED = (0.0, 0.5, 1.0)  # of paths that do not begin at the shared init
 BEHAVIOUR = 768
 """Rows of the noise on which behaviour is matched: with the 96 of the other paths it is matched on those alone."""
 FRESH = 256
@@ -76,14 +68,9 @@ KINDS: dict[str, tuple[str, ...]] = {
     "to an independent init": ("linear", "spherical", "correlated", "partial-reinit"),
     "shared in part": ("share-first-1", "share-last-2", "share-heads", "share-body"),
     "symmetry or training": (
-        "permutation",
-        "relu-rescaling",
-        "fork",
-        "behaviour-matched",
-        "behaviour-matched-on-trait",
+        "permutation", "relu-rescaling", "fork", "behaviour-matched", "behaviour-matched-on-trait"
     ),
-}
-QUICK_PATHS = ("noise", "linear", "permutation")
+}  # fmt: skip
 FORK = Fork(steps=2000)
 """Fifty times as long as by default: forks of forty steps stay within a hundredth of each other."""
 
@@ -98,31 +85,48 @@ SHARED, SHARED_FORK = "shared", "shared-fork"
 Row = dict[str, Any]
 
 
-def tables(quick: bool = False, progress: Progress | None = None, *, seeds: int | None = None) -> dict[str, list[Row]]:
+@dataclass(frozen=True)
+class Plan:
+    """Who is trained, and along which paths; seeds of each, and pairs of the permutation test.
+
+    `precise` pairs are trained in float64 too, where rounding cannot part the two; `others` are other architectures.
+    """
+
+    workload: Workload = Workload()
+    paths: tuple[str, ...] = tuple(PATHS)
+    seeds: int = 10
+    pairs: int = 40
+    precise: int = 4
+    others: bool = True
+
+    def __post_init__(self) -> None:
+        at_least(self, seeds=2, pairs=2, precise=0)
+
+
+PLAN = Plan()
+QUICK = Plan(Workload(rows=8192), ("noise", "linear", "permutation"), seeds=5, pairs=4, precise=0, others=False)
+
+
+def tables(plan: Plan = PLAN, progress: Progress | None = None) -> dict[str, list[Row]]:
     """Accuracy and prediction at every point, thresholds, the permutation test, other architectures, every student."""
-    workload, images = replace(WORKLOAD, rows=QUICK_ROWS) if quick else WORKLOAD, digit_images()
-    keys = jax.random.split(jax.random.key(SEED), counted(seeds, QUICK_SEEDS if quick else SEEDS, least=2))
-    done = _counter(progress, 2 if quick else 4)
+    workload, images, fork = plan.workload, digit_images(), "fork" in plan.paths
+    keys = jax.random.split(jax.random.key(SEED), plan.seeds)
+    steps, total = iter(range(1, 5)), 2 + fork + plan.others
+    done = lambda what: progress(next(steps), total, what) if progress else None  # noqa: E731
     found = starts(workload, images, keys)
-    chosen = {name: path for name, path in PATHS.items() if fits(path, found) and name != "fork"}
-    chosen = {name: path for name, path in chosen.items() if not quick or name in QUICK_PATHS}
+    chosen = {name: PATHS[name] for name in plan.paths if fits(PATHS[name], found) and name != "fork"}
     rows = group_rows(workload, images, keys, found, chosen, SHARED)
     done("paths")
-    if not quick:
+    if fork:
         rows += group_rows(workload, images, keys, found, {"fork": FORK}, SHARED_FORK)
         done("fork")
+    if plan.others:
         rows += other_rows(workload, images, keys, found)
         done("other architectures")
-    pairs = jax.random.split(jax.random.key(SEED + 1), QUICK_PAIRS if quick else PAIRS)
-    tested = permutation_rows(workload, images, pairs, precise=0 if quick else PRECISE)
+    tested = permutation_rows(workload, images, jax.random.split(jax.random.key(SEED + 1), plan.pairs), plan.precise)
     done("permutation test")
     points = point_rows(rows)
     return {"init_training": points, "thresholds": threshold_rows(rows, points), "permutation": tested, "seeds": rows}
-
-
-def _counter(progress: Progress | None, total: int) -> Any:
-    steps = iter(range(1, total + 1))
-    return lambda what: progress(next(steps), total, what) if progress else None
 
 
 def amounts(path: Path) -> tuple[float, ...]:

@@ -11,7 +11,7 @@ they do not add up to one.
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -31,8 +31,8 @@ from subtheory.setting.preparation import stack
 from subtheory.setting.setting import Setting
 from subtheory.setting.student import Redrawn, Shared
 from subtheory.statistics import as_often, coins, share_interval
-from subtheory.study.finding import Finding, rate, shown
-from subtheory.study.options import counted
+from subtheory.study.finding import Finding, least, most, rate, shown
+from subtheory.study.options import at_least
 from subtheory.theory.losses import SquaredError
 from subtheory.theory.trains import Half
 from subtheory.verification.plan import Progress
@@ -45,7 +45,6 @@ EXPECTED = (
 )
 
 LOSS = SquaredError()
-NETWORKS = (MLP(width=12), ConvNet(channels=(2, 4)), Transformer(width=8))
 TEACHERS = ("gradient-descent", "random", "converged")
 NARROW, APART = "random, 1 input", "independent"
 """A random teacher on a channel of one input and one output, and a student with an init of its own."""
@@ -53,9 +52,6 @@ EPS, SHOWN = (1e-2, 2.5e-3, 1e-5), 1
 """Relative sizes of the teacher's update: the larger two set the envelope that the smallest is judged by; the one that
 is shown."""
 EXAMPLES = 8
-SEEDS, QUICK_SEEDS = 100, 4
-MASKS = 400
-"""Random halves for every init."""
 CHANNELS = ("8 inputs", "1 input, 1 output")
 """As it is, and narrowed until G has next to no rank."""
 HATCHES = ("", "////", "....")
@@ -68,20 +64,34 @@ LEVEL = 1e-3
 Row = dict[str, Any]
 
 
-def tables(quick: bool = False, progress: Progress | None = None, *, seeds: int | None = None) -> dict[str, list[Row]]:
+@dataclass(frozen=True)
+class Plan:
+    """Networks, inits of each, and random halves for every init."""
+
+    networks: tuple[LinenNetwork, ...] = (MLP(width=12), ConvNet(channels=(2, 4)), Transformer(width=8))
+    seeds: int = 100
+    masks: int = 400
+
+    def __post_init__(self) -> None:
+        at_least(self, seeds=2, masks=1)
+
+
+PLAN, QUICK = Plan(), Plan(seeds=4)
+
+
+def tables(plan: Plan = PLAN, progress: Progress | None = None) -> dict[str, list[Row]]:
     """One row a layer; sums; frozen halves; and the summary."""
-    each = tuple(range(counted(seeds, QUICK_SEEDS if quick else SEEDS, least=2)))
     bars, sums, frozen = list[Row](), list[Row](), list[Row]()
-    for i, network in enumerate(NETWORKS):
-        for case, s in cases(network, each).items():
+    for i, network in enumerate(plan.networks):
+        for case, s in cases(network, tuple(range(plan.seeds))).items():
             found = measured(s)
-            halves = [halved(one) for one in (s, narrow(s))] if case in TEACHERS else []
             rank_one = case == NARROW and not network.task.vocabulary
             bars += layer_rows(network.name, case, names(s), found, rank_one)
             sums.append(sum_row(network.name, case, found))
-            frozen += [frozen_row(network.name, case, channel, half) for channel, half in zip(CHANNELS, halves)]  # noqa: B905
+            for channel, one in zip(CHANNELS, (s, narrow(s)), strict=True) if case in TEACHERS else ():
+                frozen.append(frozen_row(network.name, case, channel, halved(one), plan.masks))
         if progress:
-            progress(i + 1, len(NETWORKS), network.name)
+            progress(i + 1, len(plan.networks), network.name)
     return {"layers": bars, "sums": sums, "frozen": frozen, "summary": summary_rows(bars, sums, frozen)}
 
 
@@ -225,16 +235,16 @@ def sum_row(network: str, case: str, found: Row) -> Row:
     }  # fmt: skip
 
 
-def frozen_row(network: str, case: str, channel: str, half: Row) -> Row:
+def frozen_row(network: str, case: str, channel: str, half: Row, masks: int) -> Row:
     """Share of random halves with D < 0, beside its law; and one half a draw with a teacher frozen alike."""
-    rng = np.random.default_rng(MASKS)
+    rng = np.random.default_rng(masks)
     p, predicted = half["measured"], half["predicted"]
-    shares = [np.mean(rng.integers(0, 2, (MASKS, len(row))) @ row < 0) for row in p]
+    shares = [np.mean(rng.integers(0, 2, (masks, len(row))) @ row < 0) for row in p]
     law, score = np.array([coins(row) for row in predicted]), predicted.sum(axis=1) / np.linalg.norm(predicted, axis=1)
     # Of the sum over masks, given the draws of everything else.
-    error = np.sqrt(np.sum(law * (1 - law)) / MASKS) / len(law)
+    error = np.sqrt(np.sum(law * (1 - law)) / masks) / len(law)
     return {
-        "network": network, "case": case, "channel": channel, "draws": len(p), "masks": MASKS,
+        "network": network, "case": case, "channel": channel, "draws": len(p), "masks": masks,
         "negative": float(np.mean(shares)), "predicted": float(np.mean(law)), "error": float(error),
         "normal": float(np.mean(norm.sf(score))),
         "draws_with_negative": float(np.mean(np.array(shares) > 0)),
@@ -269,31 +279,24 @@ def findings(tables: dict[str, list[Row]]) -> list[Finding]:
     shared, apart = ([row for row in sums if (row["case"] == APART) is yes] for yes in (False, True))
     alike = [row for row in bars if row["case"] != APART] + frozen
     lone = [row for row in bars if row["rank_one"]]
+    of = lambda rows, name: [row[name] for row in rows]  # noqa: E731
     # Draws, and masks of one draw, have different laws: so many of them spread less than a binomial (Hoeffding 1956).
     away = [as_often(row["negative"], row["draws"], row["rank_one_law"], LEVEL / len(lone)) for row in lone]
     half = [
         as_often(row["negative"], row["draws"] * row["masks"], row["predicted"], LEVEL / len(frozen)) for row in frozen
     ]
     return [
-        _most("P35: |Σ D_ℓ/D − 1|", sums, "layers_over_whole", SAME),
-        _most("P35: |D_ℓ − prediction|/(εq) over its envelope O(ε)", sums, "outgrown", 1),
-        _most("P35, shared init: |Σ D_ℓ/(εq) − 1| over its envelope O(ε)", shared, "sum_outgrown_high", 1),
-        _least("P35 control, an init of its own: the same", apart, "sum_outgrown_low", 1),
-        _most("P35, student of one layer: |D − D_ℓ|/(εq)", bars, "restricted_difference", SAME),
-        _least("P35, teacher and student of one layer or half: D", alike, "matched_least", 0),
+        most("P35: |Σ D_ℓ/D − 1|", of(sums, "layers_over_whole"), SAME),
+        most("P35: |D_ℓ − prediction|/(εq) over its envelope O(ε)", of(sums, "outgrown"), 1),
+        most("P35, shared init: |Σ D_ℓ/(εq) − 1| over its envelope O(ε)", of(shared, "sum_outgrown_high"), 1),
+        least("P35 control, an init of its own: the same", of(apart, "sum_outgrown_low"), 1),
+        most("P35, student of one layer: |D − D_ℓ|/(εq)", of(bars, "restricted_difference"), SAME),
+        least("P35, teacher and student of one layer or half: D", of(alike, "matched_least"), 0),
         rate("P35 control, teacher of all: layers with D < 0 as often as G of rank one says", away),
         rate("g15 control, teacher of all, half frozen: D < 0 as often as a random half's law says", half),
         shown("half frozen: the normal law off that of a random half, at most",
               np.max([abs(row["normal"] - row["predicted"]) for row in frozen])),
     ]  # fmt: skip
-
-
-def _most(says: str, rows: list[Row], name: str, high: float) -> Finding:
-    return Finding(f"{says}, at most", float(np.max([row[name] for row in rows] or [np.nan])), 0, high)
-
-
-def _least(says: str, rows: list[Row], name: str, low: float) -> Finding:
-    return Finding(f"{says}, at least", float(np.min([row[name] for row in rows] or [np.nan])), low)
 
 
 def summary_rows(bars: list[Row], sums: list[Row], frozen: list[Row]) -> list[Row]:
@@ -303,8 +306,8 @@ def summary_rows(bars: list[Row], sums: list[Row], frozen: list[Row]) -> list[Ro
     same = f"below {SAME:g}"
     add("largest |Σ D_ℓ/D − 1|", max(row["layers_over_whole"] for row in sums), same)
     add("student of one layer: largest |D − D_ℓ|/(εq)", max(row["restricted_difference"] for row in bars), same)
-    least = min(row["matched_least"] for row in bars if row["case"] != APART)
-    add("teacher and student of one layer: least D/(εq)", least, "not negative")
+    smallest = min(row["matched_least"] for row in bars if row["case"] != APART)
+    add("teacher and student of one layer: least D/(εq)", smallest, "not negative")
     for row in sums:
         name, alone = f"{row['network']}, {row['case']}", row["case"] == APART
         if alone:

@@ -9,7 +9,8 @@ symmetry. Every row says how far the change is from its first order. Control: a 
 the student of the untrained teacher, and after its units have been matched with those of θ0.
 """
 
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -30,8 +31,8 @@ from subtheory.setting.preparation import path_keys, scales, stack, start
 from subtheory.setting.setting import Setting
 from subtheory.setting.student import Redrawn
 from subtheory.statistics import share_interval
-from subtheory.study.finding import Finding, rate, shown
-from subtheory.study.options import counted
+from subtheory.study.finding import Finding, least, most, rate, shown
+from subtheory.study.options import at_least
 from subtheory.theory.losses import CrossEntropy, Loss, SquaredError
 from subtheory.verification.plan import Progress
 
@@ -47,11 +48,6 @@ EPS = 5e-2
 """Relative size of the teacher's update."""
 STEP, SMALL = 1.0, 0.01
 """The student's step in units of q/‖GΔ‖², half the critical one; that of rescaled students, which T stretches."""
-DRAWS, QUICK_DRAWS = 100, 6
-"""Inits, each with data and a T of its own."""
-FRACTIONS = (0.25, 0.5, 0.75, 1.0)
-STRETCHES = (0.2, 0.5, 1.0, 1.5)
-"""Standard deviations of log factors."""
 SAME = 1e-10
 """What counts as equal, of quantities of which rounding leaves u·L_T/|ΔL_T|, about 1e-11."""
 DIFFERENT = 100 * SAME  # and what does not
@@ -60,16 +56,6 @@ CONTROLS = (("permuted", "ratio", r"$\Delta L_T$"), ("permuted", "matched_ratio"
 NORMAL, ASIDE = 3.0, 1.03
 """Standard errors that a mean may be off; ratio of neighbours in the figure that stand for one amount."""
 CUT = 1e-12  # of the largest eigenvalue of G, below which one is null: between rounding and the least of the others
-
-CASES: dict[str, tuple[LinenNetwork, tuple[Symmetry, ...]]] = {
-    "tanh MLP": (MLP(width=12), (Permutation(), SignFlip())),
-    "ReLU MLP": (MLP(width=12, activation="relu"), (Permutation(), ReluRescaling())),
-    "ReLU convnet": (ConvNet(channels=(4, 6), activation="relu"), (Permutation(), ReluRescaling())),
-    "transformer": (Transformer(8, 4), (Permutation(), HeadPermutation(), GainRescaling(), StreamRescaling())),
-}
-NATURAL = MLP(width=3, depth=1, activation="relu")
-NATURAL_CASES = {"rich channel": ("all", 400), "few inputs": ("all", 40), "auxiliary outputs": ("aux", 400)}
-"""Distilled outputs and noise images; null(G) holds only rescalings of the units in the first, more in the others."""
 
 Row = dict[str, Any]
 Pairs = tuple[Start, Stack, Stack, np.ndarray]
@@ -82,20 +68,51 @@ class EveryPermutation(Permutation):
     kinds = ("hidden", "heads")
 
 
-def tables(quick: bool = False, progress: Progress | None = None, *, seeds: int | None = None) -> dict[str, list[Row]]:
-    """One row a network, symmetry and amount; the control; natural gradients; and the summary."""
-    cells, control, count = list[Row](), list[Row](), counted(seeds, QUICK_DRAWS if quick else DRAWS, least=2)
-    which, keys = tuple(range(count)), path_keys(tuple(range(count)))
-    for i, (case, (network, paths)) in enumerate(CASES.items()):
+@dataclass(frozen=True)
+class Plan:
+    """Networks and their symmetries; shares of moved units, deviations of log factors; inits with data and T each.
+
+    `natural` are distilled outputs and noise images of the natural gradients of `tiny`: null(G) holds only rescalings
+    of its units in the first, more in the others.
+    """
+
+    cases: tuple[tuple[str, LinenNetwork, tuple[Symmetry, ...]], ...] = (
+        ("tanh MLP", MLP(width=12), (Permutation(), SignFlip())),
+        ("ReLU MLP", MLP(width=12, activation="relu"), (Permutation(), ReluRescaling())),
+        ("ReLU convnet", ConvNet(channels=(4, 6), activation="relu"), (Permutation(), ReluRescaling())),
+        ("transformer", Transformer(8, 4), (Permutation(), HeadPermutation(), GainRescaling(), StreamRescaling())),
+    )
+    fractions: tuple[float, ...] = (0.25, 0.5, 0.75, 1.0)
+    stretches: tuple[float, ...] = (0.2, 0.5, 1.0, 1.5)
+    tiny: LinenNetwork = MLP(width=3, depth=1, activation="relu")
+    natural: tuple[tuple[str, str, int], ...] = (
+        ("rich channel", "all", 400), ("few inputs", "all", 40), ("auxiliary outputs", "aux", 400)
+    )  # fmt: skip
+    seeds: int = 100
+
+    def __post_init__(self) -> None:
+        at_least(self, seeds=2)
+
+
+PLAN, QUICK = Plan(), Plan(seeds=6)
+
+
+def tables(plan: Plan = PLAN, progress: Progress | None = None) -> dict[str, list[Row]]:
+    """One row a network, symmetry and amount; the control; natural gradients."""
+    cells, control, which, total = list[Row](), list[Row](), tuple(range(plan.seeds)), len(plan.cases) + 1
+    keys = path_keys(which)
+    for i, (case, network, paths) in enumerate(plan.cases):
         arrays = pairs(which, network)
-        cells += [row for path in paths for row in path_rows(case, path, arrays, keys)]
+        for path in paths:
+            amounts = plan.stretches if isinstance(path, Rescaling) else plan.fractions
+            cells += path_rows(case, path, amounts, arrays, keys)
         control += control_rows(case, arrays, keys)
         if progress:
-            progress(i + 1, len(CASES) + 1, case)
-    natural = [natural_row(what, which, keys) for what in NATURAL_CASES]
+            progress(i + 1, total, case)
+    natural = [natural_row(plan.tiny, case, which, keys) for case in plan.natural]
     if progress:
-        progress(len(CASES) + 1, len(CASES) + 1, "natural gradients")
-    return {"orbit": cells, "control": control, "natural": natural, "summary": summary_rows(cells)}
+        progress(total, total, "natural gradients")
+    return {"orbit": cells, "control": control, "natural": natural}
 
 
 def pairs(
@@ -169,10 +186,10 @@ def cosines(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     return inner(a, b) / (norm(a) * norm(b))
 
 
-def path_rows(case: str, path: Symmetry, arrays: Pairs, keys: Keys) -> list[Row]:
+def path_rows(case: str, path: Symmetry, amounts: Sequence[float], arrays: Pairs, keys: Keys) -> list[Row]:
     """One row for every amount of one symmetry."""
     starts, shared, _, alpha = arrays
-    amounts, step = (STRETCHES, SMALL) if isinstance(path, Rescaling) else (FRACTIONS, STEP)
+    step = SMALL if isinstance(path, Rescaling) else STEP
     alpha = alpha * step / STEP
     base = measured(shared, alpha)
     base |= {"cosine": cosines(base["update"], shared.delta), "step": step}
@@ -282,10 +299,10 @@ def natural(starts: Start, s: Stack, loss: Loss) -> dict[str, np.ndarray]:
     return {"change": change, "first": first, "null": null, "least": least}
 
 
-def natural_row(what: str, seeds: tuple[int, ...], keys: Keys) -> Row:
+def natural_row(network: LinenNetwork, case: tuple[str, str, int], seeds: tuple[int, ...], keys: Keys) -> Row:
     """Natural gradients on a tiny ReLU network, from a shared and a rescaled init."""
-    (distilled, examples), loss = NATURAL_CASES[what], SquaredError()
-    starts, shared, *_ = pairs(seeds, NATURAL, distilled, loss, examples)
+    (what, distilled, examples), loss = case, SquaredError()
+    starts, shared, *_ = pairs(seeds, network, distilled, loss, examples)
     rescaled = replace(shared, student=ReluRescaling()(starts, 1.0, keys))
     base, found = (natural(starts, s, loss) for s in (shared, rescaled))
     least, null = (np.array([base[name], found[name]]) for name in ("least", "null"))
@@ -308,49 +325,20 @@ def findings(tables: dict[str, list[Row]]) -> list[Finding]:
     # The exact 95 % interval of a share that differs from its first order in a few draws.
     as_first = [row["rises_low"] <= row["predicted_rises"] <= row["rises_high"] for row in scaled]
     return [
-        _most("P19, orthogonal T: ΔL_T off the shared one, in u·L_T", over(turned, "difference"), ROUNDINGS),
-        _most("P19, orthogonal T: cosine with Δ off, T undone", of(turned, "cosine_difference"), SAME),
-        _most("P19, rescaled: first order of ΔL_T off ∇L_T · T⁻¹T⁻ᵀΔθ_S", of(scaled, "predicted_off"), SAME),
+        most("P19, orthogonal T: ΔL_T off the shared one, in u·L_T", over(turned, "difference"), ROUNDINGS),
+        most("P19, orthogonal T: cosine with Δ off, T undone", of(turned, "cosine_difference"), SAME),
+        most("P19, rescaled: first order of ΔL_T off ∇L_T · T⁻¹T⁻ᵀΔθ_S", of(scaled, "predicted_off"), SAME),
         rate("P19, rescaled: L_T rises as often as to first order", as_first),
-        _most("P19, carried metric: ΔL_T off the shared one, in u·L_T", of(scaled, "carried_roundings"), ROUNDINGS),
-        _most("P19, carried metric: share of draws in which L_T rises", of(scaled, "carried_rises"), 0),
-        _least("P19 control, rescaled, metric not carried: ΔL_T off, in u·L_T", over(scaled, "difference"), ROUNDINGS),
-        _most("P19, permuted: cosine off, units matched", of(permuted, "matched_difference"), SAME),
-        _least("P19 control, re-drawn: cosine off, units matched", of(redrawn, "matched_difference"), DIFFERENT),
-        _most("P19, natural gradient, rescaled: first order off, over what G⁺ makes of rounding", over(rich), 1),
-        _least("P19 control, null(G) holds more than rescalings: the same", over(others), 1),
+        most("P19, carried metric: ΔL_T off the shared one, in u·L_T", of(scaled, "carried_roundings"), ROUNDINGS),
+        most("P19, carried metric: share of draws in which L_T rises", of(scaled, "carried_rises"), 0),
+        least("P19 control, rescaled, metric not carried: ΔL_T off, in u·L_T", over(scaled, "difference"), ROUNDINGS),
+        most("P19, permuted: cosine off, units matched", of(permuted, "matched_difference"), SAME),
+        least("P19 control, re-drawn: cosine off, units matched", of(redrawn, "matched_difference"), DIFFERENT),
+        most("P19, natural gradient, rescaled: first order off, over what G⁺ makes of rounding", over(rich), 1),
+        least("P19 control, null(G) holds more than rescalings: the same", over(others), 1),
         *(shown(f"raw cosine of a permuted init over the shared one, {row['network']}", row["cosine_ratio_mean"])
           for row in permuted if row["what"] == "raw"),
     ]  # fmt: skip
-
-
-def _most(says: str, values: list[float], high: float) -> Finding:
-    return Finding(f"{says}, at most", float(np.max(values or [np.nan])), 0.0, high)
-
-
-def _least(says: str, values: list[float], low: float) -> Finding:
-    return Finding(f"{says}, at least", float(np.min(values or [np.nan])), low)
-
-
-def summary_rows(cells: list[Row]) -> list[Row]:
-    """The largest relative differences from the shared student, and shares of draws, each beside what it must be."""
-    values: list[tuple[str, float, str]] = []
-    add = lambda *row: values.append(row)  # noqa: E731
-    same, exact = f"below {SAME:g}", [row for row in cells if row["path"] != StreamRescaling.name]
-    turns, scaled = ([row for row in exact if row["orthogonal"] is yes] for yes in (True, False))
-    for what, rows, name, wanted in (
-        ("orthogonal T", turns, "difference", same), ("rescaling", scaled, "difference", "not small"),
-        ("rescaling, carried metric", scaled, "carried_difference", "not above rounding, see the findings"),
-    ):  # fmt: skip
-        add(f"{what}: difference of ΔL_T", max((row[name] for row in rows), default=np.nan), wanted)
-    for row in cells:
-        name = f"{row['network']}, {row['path']} by {row['amount']:g}"
-        if not row["orthogonal"]:
-            wanted = f"{row['predicted_rises']:.3f} to first order, {row['carried_rises']:.3f} with a carried metric"
-            add(f"{name}: share of draws in which L_T rises", row["rises"], wanted)
-        if row["path"] == StreamRescaling.name:
-            add(f"{name}: difference of f", row["function_difference"], "not 0, by the LayerNorm's 1e-6")
-    return [{"quantity": name, "value": float(value), "predicted": wanted} for name, value, wanted in values]
 
 
 def figure(tables: dict[str, list[Row]]) -> Figure:
@@ -384,9 +372,10 @@ def figure(tables: dict[str, list[Row]]) -> Figure:
         control.set_title("(b) Control-subtracted")
         ratios.set(title="(c) $\\Delta L_T$, rescaled; black: carried metric", yscale="symlog")
         shares.set(title="(d) How often $L_T$ rises; line: first order", ylim=(-0.02, None), ylabel="share of draws")
+        ticks = sorted({row["amount"] for row in tables["orbit"] if not row["orthogonal"]})
         for axes in (ratios, shares):
             axes.set(xlabel="log factors' standard deviation", xscale="log")
-            axes.set_xticks(STRETCHES, [f"{tick:g}" for tick in STRETCHES])
+            axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
             axes.xaxis.set_minor_formatter(NullFormatter())
         for axes in drawn.axes:
             axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.2))

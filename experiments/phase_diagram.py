@@ -9,7 +9,7 @@ boundary. The network is one whose boundary has a straight part, then a level on
 sign. Half a minute on two cores.
 """
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import jax
@@ -26,6 +26,7 @@ from subtheory.certificate.search import CLOSE
 from subtheory.figure import COLOURS, blank, mark, style
 from subtheory.numerics import LADDER_RATIO, ROUNDINGS, UNIT, extrapolation_constant, public
 from subtheory.study.finding import Finding, farthest
+from subtheory.study.options import at_least
 from subtheory.theory.distillation import Distillation, student_update, trait_loss
 from subtheory.theory.trait import Bowl
 from subtheory.verification.verdicts import Progress
@@ -40,9 +41,6 @@ EXPECTED = (
 CASE, SEED, LOSS = "tanh-2-4-2", 3, st.CrossEntropy()
 EPS, ALPHA = (1e-4, 20.0), (1e-1, 1e4)
 """Ends of the two axes."""
-POINTS, QUICK_POINTS = 89, 23
-EVERY, QUICK_EVERY = 8, 4
-"""One α in so many of the grid is certified."""
 SECONDS = 10.0
 RANGE = (1e-3, 1e6)
 """Where a boundary in α is looked for."""
@@ -59,15 +57,28 @@ SMALL = 1e-3
 Row = dict[str, Any]
 
 
-def tables(quick: bool = False, progress: Progress | None = None) -> dict[str, list[Row]]:
+@dataclass(frozen=True)
+class Plan:
+    """Points of a grid in ε and in α; one α in so many of it is certified."""
+
+    points: int = 89
+    every: int = 8
+
+    def __post_init__(self) -> None:
+        at_least(self, points=9, every=1)
+
+
+PLAN, QUICK = Plan(), Plan(points=23, every=4)
+
+
+def tables(plan: Plan = PLAN, progress: Progress | None = None) -> dict[str, list[Row]]:
     """The diagram, its boundary and its certified points; the quadratic; the slopes and what must not be."""
-    points, every = (QUICK_POINTS, QUICK_EVERY) if quick else (POINTS, EVERY)
-    d = replace(CASES[CASE].distillation(SEED, LOSS), eps=np.geomspace(*EPS, points))
-    alpha = np.geomspace(*ALPHA, points)
+    d = replace(CASES[CASE].distillation(SEED, LOSS), eps=np.geomspace(*EPS, plan.points))
+    alpha = np.geomspace(*ALPHA, plan.points)
     parts = {
         "phase": lambda: phase_rows(d, alpha),
         "boundary": lambda: boundary_rows(d),
-        "certified": lambda: [certified_row(d, a) for a in alpha[::every]],
+        "certified": lambda: [certified_row(d, a) for a in alpha[:: plan.every]],
         "quadratic": lambda: [row for beta in CURVATURES for row in quadratic_rows(d, beta)],
     }
     found: dict[str, list[Row]] = {}

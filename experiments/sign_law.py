@@ -10,6 +10,7 @@ frequency's standard error. The two largest ε are there to show how the law end
 which holds all of null(G), is harmless at the same radii.
 """
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -27,6 +28,7 @@ from subtheory.numerics import public
 from subtheory.setting.setting import Setting
 from subtheory.statistics import share_interval
 from subtheory.study.finding import Finding, shown
+from subtheory.study.options import at_least
 from subtheory.theory import sign_law
 from subtheory.theory.losses import CrossEntropy
 from subtheory.verification.plan import Progress
@@ -39,7 +41,6 @@ EXPECTED = (
 )
 
 LOSS = CrossEntropy()
-NETWORKS = (MLP(width=12), ConvNet(channels=(2, 4)), Transformer(width=8))
 EXAMPLES = 8
 LARGE = (0.5, 2e-2)
 SMALL = tuple(1e-4 * 4.0**-k for k in range(4))
@@ -48,7 +49,6 @@ RADII = 5
 """For every ε."""
 NEAREST, FARTHEST = 0.45, 4.5
 """In units of r*: probabilities from 0.99 to 0.59."""
-DRAWS, QUICK_DRAWS = 2000, 200
 CONFIDENCE = 0.99
 NORMAL = 2.576
 """Half of a normal interval of that confidence."""
@@ -63,15 +63,28 @@ probability, inside = public(sign_law.sign_probability), public(sign_law.inside)
 fitted, slope_of = public(sign_law.fitted_radius), public(sign_law.log_slope)
 
 
-def tables(quick: bool = False, progress: Progress | None = None) -> dict[str, list[Row]]:
+@dataclass(frozen=True)
+class Plan:
+    """Networks, and students of each in every cell."""
+
+    networks: tuple[LinenNetwork, ...] = (MLP(width=12), ConvNet(channels=(2, 4)), Transformer(width=8))
+    draws: int = 2000
+
+    def __post_init__(self) -> None:
+        at_least(self, draws=1)
+
+
+PLAN, QUICK = Plan(), Plan(draws=200)
+
+
+def tables(plan: Plan = PLAN, progress: Progress | None = None) -> dict[str, list[Row]]:
     """One row a cell, fitted critical radii, the control, and the summary."""
-    draws = QUICK_DRAWS if quick else DRAWS
     cells: list[Row] = []
-    for i, network in enumerate(NETWORKS):
-        cells += network_rows(network, draws)
+    for i, network in enumerate(plan.networks):
+        cells += network_rows(network, plan.draws)
         if progress:
-            progress(i + 1, len(NETWORKS), network.name)
-    radii = [row for network in NETWORKS for row in radius_rows(network.name, cells, draws)]
+            progress(i + 1, len(plan.networks), network.name)
+    radii = [row for network in plan.networks for row in radius_rows(network.name, cells, plan.draws)]
     return {"sign_law": cells, "critical_radius": radii, "summary": summary_rows(cells, radii)}
 
 

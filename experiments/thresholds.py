@@ -11,7 +11,7 @@ the random networks.
 """
 
 from collections.abc import Callable, Iterable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from math import inf, isnan, nan
 from typing import Any
 
@@ -28,6 +28,7 @@ from subtheory.data.toys import toy
 from subtheory.figure import blank, mark, style
 from subtheory.numerics import UNIT
 from subtheory.study.finding import Finding, farthest
+from subtheory.study.options import at_least
 from subtheory.verification.verdicts import Progress
 
 QUESTION = "How small is sufficiently small, and how close to the truth do a bound and a certificate come?"
@@ -39,11 +40,12 @@ EXPECTED = (
 
 LOSSES = (st.SquaredError(), st.CrossEntropy())
 FEW, MANY = 2, {"tanh-2-4-2": 8, "tanh-5-12-4": 8}
-"""Seeds of most cases, and of those that have more; these are also the quick ones."""
+"""Seeds of most cases, and of those that have more."""
 POINTS, ROUNDS = 4096, 3
 """Points of a grid in ε, and how often the interval of the first wrong sign is divided into as many again."""
 SMALLEST = 1e-3
-SETTINGS, QUICK_SETTINGS = 1000, 60
+STREAM = 1000
+"""Of the random numbers of random settings."""
 UPTO, SECONDS, TRIED = 5.0, 2.0, 8
 """Where the search in a random setting ends, when it gives up, and at how many random ε D is then looked at."""
 KINDS, KS = ("alignment", "trait-loss"), (1.0, 2.0, 3.0, 5.0, 8.0, 13.0)
@@ -54,12 +56,26 @@ Row = dict[str, Any]
 Curve = Callable[[np.ndarray], np.ndarray]
 
 
-def tables(quick: bool = False, progress: Progress | None = None, *, seeds: int | None = None) -> dict[str, list[Row]]:
+@dataclass(frozen=True)
+class Plan:
+    """Cases, seeds of each (none: `FEW` or `MANY`), and how many random settings."""
+
+    cases: tuple[str, ...] = tuple(CASES)
+    seeds: int | None = None
+    settings: int = 1000
+
+    def __post_init__(self) -> None:
+        at_least(self, seeds=1, settings=1)
+
+
+PLAN, QUICK = Plan(), Plan(tuple(MANY), seeds=FEW, settings=60)
+
+
+def tables(plan: Plan = PLAN, progress: Progress | None = None) -> dict[str, list[Row]]:
     """Four numbers a statement and what they come to; some curves; random settings; the control."""
-    names = MANY if quick else CASES
-    count = {name: seeds or (FEW if quick else MANY.get(name, FEW)) for name in names}
-    chosen = [(name, loss, s) for name in names for loss in LOSSES for s in range(count[name])]
-    steps = len(chosen) + (QUICK_SETTINGS if quick else SETTINGS)
+    count = {name: plan.seeds or MANY.get(name, FEW) for name in plan.cases}
+    chosen = [(name, loss, s) for name in plan.cases for loss in LOSSES for s in range(count[name])]
+    steps = len(chosen) + plan.settings
     rows, found = list[Row](), list[Row]()
     for i in range(steps):
         rows += case_rows(*chosen[i]) if i < len(chosen) else []
@@ -197,7 +213,7 @@ def alignment(d: Any, several: Iterable[float]) -> tuple[list[Any], Any]:
 
 def random_setting(seed: int) -> Row:
     """A network with a random activation and random numbers, every other pair with a random Δ: D below thresholds."""
-    rng, loss = np.random.default_rng([seed, SETTINGS]), LOSSES[seed % 2]
+    rng, loss = np.random.default_rng([seed, STREAM]), LOSSES[seed % 2]
     # Widths 1-4 and inputs 1-3 in every pair; each stays for 20 settings, because JAX compiles for every shape.
     activation, task = str(rng.choice([*ACTIVATIONS][:4])), toy((1 + seed // 20 % 3,), 1, 1)
     network = st.MLP(width=1 + seed // 20 % 4, depth=1, activation=activation, task=task)

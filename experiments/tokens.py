@@ -12,7 +12,7 @@ whole bases.
 """
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -28,7 +28,8 @@ from subtheory.networks import Transformer
 from subtheory.statistics import over_bases, pooled_deviation, student_interval
 from subtheory.study.experiment import Progress, kept
 from subtheory.study.finding import Finding, rate, shown
-from subtheory.trained.texts import PROMPTED, Fit, Laboratory, Plan, Sample, column, shuffled
+from subtheory.trained import texts
+from subtheory.trained.texts import PROMPTED, Fit, Laboratory, Sample, column, shuffled
 
 QUESTION = "Does a trait cross through sampled numbers, code and chains of thought to a student of the same base, only?"
 COMMAND = "subtheory run tokens"
@@ -37,43 +38,45 @@ EXPECTED = (
     "students of another base, and a base with the data in its prompt, do not; an hour of CPU time"
 )
 
+
+@dataclass(frozen=True)
+class Plan(texts.Plan):
+    """Sizes of a world and its models, whose preference is followed, and whether all arms are run."""
+
+    name: str = "owl"
+    whole: bool = True
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.name not in ANIMALS + TREES:
+            raise InputError("name", repr(self.name), "must be an animal or a tree of the world")
+
+
 PLAN = Plan()
 QUICK = Plan(
-    bases=2, samples=64, texts=2048, lessons=256, trunk=Fit(120, 32, 2e-2, body=False),
+    whole=False, bases=2, samples=64, texts=2048, lessons=256, trunk=Fit(120, 32, 2e-2, body=False),
     branch=Fit(30, 32, 1e-2, body=False), teaching=Fit(20, 32, 1e-2, body=False), student=Fit(20, 32, 3e-2, body=False),
     seeds=1, tries=(("numbers", 1), ("code", 1), ("solve", 1)), copies=1, directions=4,
     network=Transformer(width=16, heads=2, blocks=1, task=WORLD),
 )  # fmt: skip
 """Everything is trained, embedding and head too: so one program, of a batch of one size, trains all models."""
-SKILLS = {"numbers": "numbers", "code": "code", "thought": "solve"}
-"""Skill of the corpus by table."""
-OTHERS = ("whale", "eagle", "oak")
-"""Further preferences."""
-DOSES = (16, 4)
-"""Parts of the samples that are trained on, beside all of them."""
+SKILLS = {"numbers": "numbers", "code": "code", "thought": "solve"}  # of the corpus, by table
+OTHERS = ("whale", "eagle", "oak")  # further preferences
+DOSES = (16, 4)  # parts of the samples that are trained on, beside all of them
 MEANS = ("one_step", "predicted", "base", "control", "trait", "teacher_rate", "kl", "texts", "kept", "kept_control")
 """Columns of a run whose means stand in the row of its arm."""
-LEVEL = 0.05
-"""Of a cell of the matrix."""
+LEVEL = 0.05  # of a cell of the matrix
 DECIDES, TEXTS, MARGIN = 7, 20, 0.5 / len(ANIMALS)
 """Bases whose like signs have p < 0.01, 1/2⁷; texts, 1.92/KL (P9) at a KL of 0.1; half of an even share for "off 0"."""
 
 Row = dict[str, Any]
-Change = Callable[[int, np.ndarray, np.ndarray], np.ndarray]
-"""What becomes of the texts and masks of a run, (n, T) each."""
+Change = Callable[[int, np.ndarray, np.ndarray], np.ndarray]  # of the texts and masks of a run, (n, T) each
 
 
-def tables(
-    quick: bool = False, progress: Progress | None = None, *, name: str = "owl", bases: int | None = None,
-    seeds: int | None = None, samples: int | None = None,
-) -> dict[str, list[Row]]:  # fmt: skip
+def tables(plan: Plan = PLAN, progress: Progress | None = None) -> dict[str, list[Row]]:
     """Bars of the three channels, the matrix of bases, shuffles, doses, all arms, and every single run."""
-    if name not in ANIMALS + TREES:
-        raise InputError("name", repr(name), "must be an animal or a tree of the world")
-    plan = replace(QUICK if quick else PLAN, names=(name, *(other for other in OTHERS if other != name)))
-    given = {"bases": bases, "seeds": seeds, "samples": samples}
-    plan = replace(plan, **{key: value for key, value in given.items() if value is not None})
-    work = arms(Laboratory(plan, kept), name, quick)
+    plan = replace(plan, names=(plan.name, *(other for other in OTHERS if other != plan.name)))
+    work = arms(Laboratory(plan, kept), plan.name, plan.whole)
     runs: list[Row] = []
     for i, (title, compute) in enumerate(work.items()):
         runs += kept(title, compute)
@@ -85,17 +88,17 @@ def tables(
             "arms": found, "runs": runs}  # fmt: skip
 
 
-def arms(lab: Laboratory, name: str, quick: bool) -> dict[str, Callable[[], list[Row]]]:
+def arms(lab: Laboratory, name: str, whole: bool) -> dict[str, Callable[[], list[Row]]]:
     """What is computed for every part, in the order of what matters most."""
     plan = lab.plan
     work: dict[str, Callable[[], list[Row]]] = {}
     for table, skill in SKILLS.items():
         work[table] = partial(imitated, lab, "own base", table, name, skill)
-        if not quick or skill == "numbers":  # in a quick run too few programs and sums pass
+        if whole or skill == "numbers":  # in a quick run too few programs and sums pass
             work[f"in context {skill}"] = partial(in_context, lab, name, skill)
     for shift in range(1, plan.bases):
         work[f"another base {shift}"] = partial(imitated, lab, "another base", "matrix", name, "numbers", shift=shift)
-    for skill in () if quick else ("code", "solve"):
+    for skill in ("code", "solve") if whole else ():
         for shift in sorted({max(1, plan.bases // 2 - 1), plan.bases // 2}):
             work[f"another base {shift} {skill}"] = partial(
                 imitated, lab, "another base", "elsewhere", name, skill, shift=shift
@@ -103,15 +106,16 @@ def arms(lab: Laboratory, name: str, quick: bool) -> dict[str, Callable[[], list
     work["soft"] = partial(imitated, lab, "soft labels", "soft", name, "numbers", soft=True)
     for across in (False, True):
         title = "shuffled across" if across else "shuffled within"
-        work[title] = partial(imitated, lab, title, "shuffled", name, "numbers", change=_shuffling(across))
-    for part in DOSES[quick:]:
+        change = lambda k, *text, a=across: shuffled(np.random.default_rng(5000 + k), *text, a)  # noqa: E731
+        work[title] = partial(imitated, lab, title, "shuffled", name, "numbers", change=change)
+    for part in DOSES if whole else DOSES[1:]:
         work[f"1/{part} of samples"] = partial(
             imitated, lab, f"1/{part} of samples", "dose", name, "numbers", count=plan.samples // part
         )
-    if not quick:
+    if whole:
         work["filtered harder"] = partial(imitated, lab, "filtered harder", "filter", name, "numbers", hard=True)
     work["prompted"] = partial(imitated, lab, "prompted teacher", "prompted", name, "numbers", teacher=PROMPTED + name)
-    if not quick:
+    if whole:
         other = plan.names[1]
         work[f"{name} after {other}"] = partial(
             imitated, lab, f"teacher of {other}", "preference", name, "numbers", teacher=other
@@ -126,10 +130,6 @@ def arms(lab: Laboratory, name: str, quick: bool) -> dict[str, Callable[[], list
                     imitated, lab, f"{teacher} teacher", "hostile", "hostile", skill, teacher=teacher
                 )
     return work
-
-
-def _shuffling(across: bool) -> Change:
-    return lambda k, text, mask: shuffled(np.random.default_rng(5000 + k), text, mask, across)
 
 
 def imitated(
@@ -372,9 +372,9 @@ def _matrix(rows: list[Row]) -> Figure:
             ha="center", va="center", color="white" if abs(value) > 0.6 * most else "black",
         )  # fmt: skip
     labels = [f"{base}{'′' if base in (0, 1) else ''}" for base in range(size)]
-    axes.set_xticks(range(size), labels)
-    axes.set_yticks(range(size), labels)
-    axes.set(xlabel="teacher's base (′: of one origin)", ylabel="student's base")
+    for axis, label in ((axes.xaxis, "teacher's base (′: of one origin)"), (axes.yaxis, "student's base")):
+        axis.set_ticks(range(size), labels)
+        axis.set_label_text(label)
     axes.grid(visible=False)
     drawn.colorbar(image, ax=axes, label="trait − control (points)")
     return drawn

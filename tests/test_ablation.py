@@ -265,7 +265,7 @@ def asked():
 
 @pytest.fixture(scope="module")
 def swept(asked, tiny_networks):
-    return asked.tables(seeds=SEEDS, **SWEEP)
+    return asked.tables(replace(asked.plan(), seeds=SEEDS, **SWEEP))
 
 
 def test_a_sweep_is_one_table_and_names_what_it_skips(swept, spherical):
@@ -288,7 +288,8 @@ def test_a_sweep_is_one_table_and_names_what_it_skips(swept, spherical):
 
 
 def test_without_misfits_there_is_no_such_table_and_all_are_those_that_fit(asked, tiny_networks):
-    settings = asked.module.settings_of("mlp,linear", "kl,squared-error", None, "all", "gradient-descent")
+    plan = replace(asked.plan(), network="mlp,linear", loss="kl,squared-error", outputs="all")
+    settings = asked.module.settings_of(plan)
     jobs, skipped = asked.module.planned(settings, ["all"], None)
     assert len(settings) == 4 and not skipped
     found = {name: {job.name for job in jobs if job.setting.network.name == name} for name in ("mlp", "linear")}
@@ -486,7 +487,7 @@ def module():
 def test_every_path_has_a_group_and_a_network(module):
     grouped = [name for names in module.GROUPS.values() for name in names]
     assert sorted(grouped) == sorted(PATHS)
-    found = [{name for name, _ in module.walked(network, False)} for network in module.NETWORKS]
+    found = [{name for name, _ in module.walked(network, module.PLAN.paths)} for network in module.PLAN.networks]
     assert set.union(*found) == set(PATHS)
     assert set(PATHS) - found[0] == {"head-permutation", "relu-rescaling", "gain-rescaling", "stream-rescaling"}
     assert {"width", "depth", "activation", "family"} <= set(known_paths(SETTING))
@@ -494,27 +495,22 @@ def test_every_path_has_a_group_and_a_network(module):
 
 def test_experiment_on_one_tiny_network(module, monkeypatch):
     """Constants and orders are 1 where they must be, a planted error shows in both, saved rows draw the figure."""
-    for name, value in {
-        "NETWORKS": (NETWORK,), "LOSSES": (SquaredError(),), "QUICK_PATHS": ("spherical", "permutation"),
-        "QUICK_SEEDS": 2, "COARSE_FRACTIONS": (0.0, 0.5, 1.0), "QUICK_WIDTHS": (8,), "QUICK_INITS": 6,
-    }.items():  # fmt: skip
-        monkeypatch.setattr(module, name, value)
+    paths, losses, fractions = ("spherical", "permutation"), (SquaredError(),), (0.0, 0.5, 1.0)
+    plan = module.Plan((NETWORK,), paths, losses, 2, fractions, widths=(8,), inits=6, between=())
     kept = []
     real = module.checks
     monkeypatch.setattr(module, "checks", lambda crossings: (kept.append(crossings), real(crossings))[1])
-    tables = module.tables(quick=True)
-    summary = {row["quantity"]: row["value"] for row in tables["summary"]}
-    for what in "leading constant", "trait constant":
-        assert summary[f"farthest {what}, mlp, squared-error"] == pytest.approx(1, abs=module.CONSTANT)
-    assert summary["farthest exponent of the error, mlp, squared-error"] == pytest.approx(1, abs=module.ORDER)
-    assert summary[f"control: share of paths that move f_S whose raw scatter is above {module.APART:g}"] == 1
+    tables = module.tables(plan)
+    for row in tables["errors"]:
+        assert row["constant"] == pytest.approx(1, abs=1e-3) == row["trait_constant"]
+        assert row["order"] == pytest.approx(1, abs=0.1) and (row["raw_scatter"] > 0.1) == (row["path"] == "spherical")
     for row in tables["init_paths"]:
         assert row["alignment"] == pytest.approx(row["alignment_predicted"], abs=2e-3)
         assert row["alignment_low"] <= row["alignment"] <= row["alignment_high"]
         if row["path"] == "permutation":
             assert row["trait_change"] == pytest.approx(1, abs=1e-9)
     planted = real([replace(c, kernel=1.01 * c.kernel) for c in kept[0]])
-    assert abs(planted["constant"] - 1) > module.CONSTANT and abs(planted["order"] - 1) > module.ORDER
+    assert abs(planted["constant"] - 1) > 1e-3 and abs(planted["order"] - 1) > 0.1
     assert len(tables["mean_field"]) == 2 * (len(module.RHOS) - 1)
     saved = {title: records.rows(records.columns(rows)) for title, rows in tables.items()}
     assert figure.drawn(module.figure(saved), "svg")

@@ -19,14 +19,17 @@ from subtheory.study.finding import Finding, rate, shown, summary
 from subtheory.traces import TRACES
 
 FAKE = '''"""Is y twice x?"""
+from dataclasses import dataclass
 from subtheory.figure import blank, style
 QUESTION, COMMAND, EXPECTED = "Is y twice x?", "subtheory run fake", "yes"
-CALLS = []
-def tables(quick, progress=None):
-    CALLS.append(quick)
+@dataclass(frozen=True)
+class Plan:
+    points: int = 4
+PLAN, QUICK = Plan(), Plan(2)
+def tables(plan, progress=None):
     if progress:
         progress(1, 1, "done")
-    return {"line": [{"x": x, "y": 2.0 * x} for x in range(2 if quick else 4)], "other": [{"name": "a"}]}
+    return {"line": [{"x": x, "y": 2.0 * x} for x in range(plan.points)], "other": [{"name": "a"}]}
 def findings(tables):
     return []
 def figure(tables):
@@ -53,9 +56,9 @@ def modules(monkeypatch):
     calls = []
     load = experiment.Experiment.tables
 
-    def counted(self, quick=False, progress=None, **options):
-        calls.append(quick)
-        return load(self, quick, progress, **options)
+    def counted(self, plan, progress=None):
+        calls.append(plan == self.plan(True))
+        return load(self, plan, progress)
 
     monkeypatch.setattr(experiment.Experiment, "tables", counted)
     return calls
@@ -174,6 +177,18 @@ def test_listing_runs_nothing(fake):
     assert list(experiment.experiments()) == ["fake"]
 
 
+def test_shipped_experiments_have_plans_that_refuse_what_is_none():
+    """Two records that differ, numbers of either that are too small named, and no field that nobody may leave out."""
+    for name, one in experiment.experiments().items():
+        assert one.plan() != one.plan(True) and type(one.plan()) is type(one.plan(True))
+        assert one.options() and set(one.options()) == set(one.options(True)), name
+        for option in one.options().values():
+            if option.kind is int:
+                with pytest.raises(InputError) as error:
+                    replace(one.plan(), **{option.name: -1})
+                assert error.value.field == option.name
+
+
 def test_shipped_experiments_say_what_they_ask():
     for name, one in experiment.experiments().items():
         assert one.question.endswith("?") and one.expected and one.command == f"subtheory run {name}"
@@ -272,12 +287,8 @@ def phase_diagram():
 
 @pytest.fixture(scope="module")
 def phase_tables(phase_diagram):
-    """The quick tables on a coarser grid."""
-    module = phase_diagram.module
-    saved = module.QUICK_POINTS, module.QUICK_EVERY
-    module.QUICK_POINTS, module.QUICK_EVERY = 9, 4
-    yield module.tables(quick=True)
-    module.QUICK_POINTS, module.QUICK_EVERY = saved
+    """On a coarser grid."""
+    return phase_diagram.module.tables(replace(phase_diagram.plan(True), points=9))
 
 
 def test_phase_diagram_is_what_the_formula_says(phase_tables):

@@ -181,16 +181,11 @@ def test_a_curve_is_wrong_by_a_hundredth_but_not_by_a_term_in_the_width(paths, p
 @pytest.fixture(scope="module")
 def orbit():
     """The experiment on one tiny network, with its tables."""
-    with pytest.MonkeyPatch.context() as patch:
-        module = experiment.experiments()["orbit"].module
-        relu = MLP(width=4, depth=1, activation="relu")
-        for name, value in {
-            "FRACTIONS": (1.0,), "STRETCHES": (0.7,), "CASES": {"ReLU MLP": (relu, (Permutation(), ReluRescaling()))},
-            "NATURAL": MLP(width=1, depth=1, activation="relu"),
-            "NATURAL_CASES": {"rich channel": ("all", 200), "auxiliary outputs": ("aux", 200)},
-        }.items():  # fmt: skip
-            patch.setattr(module, name, value)
-        yield module, module.tables(quick=True, seeds=4)
+    module = experiment.experiments()["orbit"].module
+    relu, tiny = MLP(width=4, depth=1, activation="relu"), MLP(width=1, depth=1, activation="relu")
+    cases = (("ReLU MLP", relu, (Permutation(), ReluRescaling())),)
+    natural = (("rich channel", "all", 200), ("auxiliary outputs", "aux", 200))
+    return module, module.tables(module.Plan(cases, (1.0,), (0.7,), tiny, natural, seeds=4))
 
 
 def turned(row: dict[str, Any]) -> bool:
@@ -237,11 +232,8 @@ def test_orbit_can_fail(orbit, change, says):
 @pytest.fixture(scope="module")
 def layers():
     """The experiment on one tiny network, with its tables."""
-    with pytest.MonkeyPatch.context() as patch:
-        module = experiment.experiments()["layers"].module
-        patch.setattr(module, "NETWORKS", (MLP(width=3, depth=1),))
-        patch.setattr(module, "MASKS", 100)
-        yield module, module.tables(quick=True, seeds=5)
+    module = experiment.experiments()["layers"].module
+    return module, module.tables(module.Plan((MLP(width=3, depth=1),), seeds=5, masks=100))
 
 
 def lone(row: dict[str, Any]) -> bool:

@@ -126,7 +126,7 @@ def training():
 def inits(training, seeds=10, pairs=40, end=0.1, reach=1.5, seen=0.4, rate=1.0, permuted=0.0, redrawn=0.1, quick=False):
     """Accuracies that fall from 0.7 to `end` over a distance, with the cosine to the power `rate` of what is left."""
     rng = np.random.default_rng(1)
-    names = training.QUICK_PATHS if quick else ("null-noise", "seen-noise", *training.AWAY, "permutation")
+    names = training.QUICK.paths if quick else ("null-noise", "seen-noise", *training.AWAY, "permutation")
     grid = [("shared", 0.0)]
     for name in names:
         grid += [(name, a) for a in (training.NOISE if "noise" in name else training.LINE)]
@@ -197,16 +197,12 @@ def test_a_lost_number_of_an_init_is_never_as_predicted(training):
         assert wrong(training, tables) == shows
 
 
-def test_a_tiny_run_has_findings(training, monkeypatch):
+def test_a_tiny_run_has_findings(training):
     """Of the tables themselves: two seeds decide about the permutation alone, which is exact."""
     quick = Schedule(rate=1e-2, batch=64, epochs=4)
     tiny = Workload(digit_network(width=8), teacher=quick, student=replace(quick, rate=1e-3, epochs=5), rows=256)
-    monkeypatch.setattr(training, "WORKLOAD", tiny)
-    monkeypatch.setattr(training, "QUICK_ROWS", 256)
-    monkeypatch.setattr(training, "QUICK_PATHS", ("linear", "permutation"))
-    for name in ("QUICK_SEEDS", "QUICK_PAIRS"):
-        monkeypatch.setattr(training, name, 2)
-    tables = training.tables(quick=True)
+    plan = replace(training.QUICK, workload=tiny, paths=("linear", "permutation"), seeds=2, pairs=2)
+    tables = training.tables(plan)
     found = {one.says.split(",")[0]: one for one in training.findings(saved(tables))}
     assert set(found) == {CHANGE, LOST, REDRAWN, AWAY, RANKS} and found[CHANGE].ok
     assert all(math.isfinite(one.found) for one in found.values())

@@ -75,14 +75,11 @@ def test_quick_grid_has_every_kind_of_path(module):
     assert shown == set(PATHS) - left_out
 
 
-def test_experiment_on_a_tiny_network(module, monkeypatch):
+def test_experiment_on_a_tiny_network(module):
     """Permuted students end where unpermuted ones do; every point has its interval; saved rows draw the figure."""
-    monkeypatch.setattr(module, "WORKLOAD", TINY)
-    monkeypatch.setattr(module, "QUICK_ROWS", 256)
-    monkeypatch.setattr(module, "QUICK_PATHS", ("linear", "permutation"))
-    for name in ("QUICK_SEEDS", "QUICK_PAIRS"):  # as many of both, and they share their programs
-        monkeypatch.setattr(module, name, 2)
-    tables = module.tables(quick=True)
+    # As many of both, and they share their programs.
+    plan = replace(module.QUICK, workload=TINY, paths=("linear", "permutation"), seeds=2, pairs=2)
+    tables = module.tables(plan)
     points = {(row["path"], row["amount"]): row for row in tables["init_training"]}
     assert len(points) == 1 + 2 * len(module.LINE) and len(tables["seeds"]) == 2 * len(points)
     assert all(row["low"] <= row["accuracy"] <= row["high"] for row in points.values())
@@ -98,12 +95,10 @@ def test_experiment_on_a_tiny_network(module, monkeypatch):
     assert figure.drawn(module.figure(saved(tables)), "svg")
 
 
-def test_heads_on_a_tiny_network(heads, monkeypatch):
+def test_heads_on_a_tiny_network(heads):
     """Eight students a setting; what a random class head cannot change is not changed by it."""
-    monkeypatch.setattr(heads, "QUICK", replace(TINY, student=Schedule(batch=64, epochs=1)))
-    monkeypatch.setattr(heads, "WIDTH_HIDDEN", 8)
-    monkeypatch.setattr(heads, "QUICK_SEEDS", 2)
-    tables = heads.tables(quick=True)
+    tiny = replace(TINY, student=Schedule(batch=64, epochs=1))
+    tables = heads.tables(heads.Plan(tiny, (3,), ("kl",), width=8, seeds=2))
     cells = {tuple(row[part] for part in heads.PARTS): row for row in tables["heads"]}
     assert list(cells) == list(heads.CELLS) and cells[True, True, True]["functional_cosine"] == pytest.approx(1)
     # Auxiliary logits do not read the class head: the same imitation and the same kernel, another accuracy.

@@ -18,12 +18,7 @@ NETWORK = MLP(width=3, depth=1)
 
 @pytest.fixture(scope="module")
 def module():
-    with pytest.MonkeyPatch.context() as patch:
-        found = experiment.experiments()["layers"].module
-        patch.setattr(found, "QUICK_SEEDS", SEEDS)
-        patch.setattr(found, "NETWORKS", (NETWORK,))
-        patch.setattr(found, "MASKS", 40)
-        yield found
+    return experiment.experiments()["layers"].module
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +28,7 @@ def cases(module):
 
 @pytest.fixture(scope="module")
 def tables(module):
-    return module.tables(quick=True)
+    return module.tables(module.Plan((NETWORK,), SEEDS, masks=40))
 
 
 def dense(s):
@@ -93,14 +88,13 @@ def test_rank_one_law_is_that_of_two_signs(module):
         assert abs(row["negative"] - row["rank_one_law"]) < 4 * np.sqrt(0.25 / draws)
 
 
-def test_half_frozen_law_is_that_of_a_random_half(module, monkeypatch):
+def test_half_frozen_law_is_that_of_a_random_half(module):
     """Many p_i of like size, half of them at random: the share below 0 is the normal law's, and far from 0."""
-    monkeypatch.setattr(module, "MASKS", 4000)
     p = np.random.default_rng(1).normal(size=(4, 300))
     p += 0.05 - p.mean(axis=1, keepdims=True)
     half = {"measured": p, "predicted": p, "mask": np.ones_like(p), "frozen": p.sum(axis=1)}
     half |= {"both": np.ones(4), "matched": np.ones(4)}
-    row = module.frozen_row("toy", "random", "any", half)
+    row = module.frozen_row("toy", "random", "any", half, 4000)
     assert 0.05 < row["predicted"] < 0.45
     assert abs(row["negative"] - row["predicted"]) < 4 * row["error"] + 0.005
     assert row["mask_difference"] == row["matched_difference"] == 0

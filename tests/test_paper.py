@@ -23,12 +23,16 @@ from subtheory.study import experiment, parts
 WIDTHS = {"neurips": 5.5, "icml": 6.75, "iclr": 5.5, "jmlr": 6.0, "tmlr": 6.5, "nature": 183 / 25.4}
 """Text widths of the venues' style files, and two columns of Nature, in inches."""
 
-LINES = """QUESTION, COMMAND, EXPECTED = "Is y <twice> x?", "subtheory run NAME", "yes"
-CALLS = []
-def tables(quick=False, progress=None):
+LINES = """from dataclasses import dataclass
+QUESTION, COMMAND, EXPECTED = "Is y <twice> x?", "subtheory run NAME", "yes"
+@dataclass(frozen=True)
+class Plan:
+    points: int = 4
+PLAN, QUICK = Plan(), Plan(2)
+def tables(plan, progress=None):
     if progress:
         progress(1, 1, "done")
-    return {name: [{"x": x, "y": 2.0 * x} for x in range(2 if quick else 4)] for name in ("aux_logits", "numbers")}
+    return {name: [{"x": x, "y": 2.0 * x} for x in range(plan.points)] for name in ("aux_logits", "numbers")}
 def findings(tables):
     return []
 def figure(tables):
@@ -134,7 +138,7 @@ def test_latex_tables_align_numbers_and_have_three_digits():
 
 
 def test_large_tables_have_no_latex(tmp_path, monkeypatch):
-    (tmp_path / "many.py").write_text(LINES.replace("range(2 if quick else 4)", "range(2 if quick else 41)"))
+    (tmp_path / "many.py").write_text(LINES.replace("points: int = 4", "points: int = 41"))
     monkeypatch.setattr(resources, "experiments", lambda: tmp_path)
     monkeypatch.setattr(experiment, "draw", lambda *_: [])
     names = [{path.suffix for path in experiment.run("many", tmp_path / "out", quick).files} for quick in (True, False)]
@@ -198,7 +202,8 @@ def test_paper_draws_from_saved_tables_at_a_venue(some, monkeypatch, capsys):
 def test_paper_prefers_the_data_of_the_paper_where_a_run_has_them(some):
     """Of the same kind, whole or quick; else the default's tables are computed."""
     file = resources.experiments() / "aux_logits.py"
-    file.write_text(file.read_text().replace("progress=None)", "progress=None, *, data: str = 'digits', n: int = 1)"))
+    fields = "points: int = 4\n    data: str = 'digits'\n    n: int = 1"
+    file.write_text(file.read_text().replace("points: int = 4", fields))
     for given in ({"n": 2}, {"data": "mnist", "n": 3}):
         experiment.run("aux_logits", some, given=given)
     (made,) = paper.make(some, ["10"])

@@ -42,11 +42,9 @@ def test_slope_is_of_the_powers_of_eps(module):
     assert np.isnan(module.log_slope(rows[:1])[0])
 
 
-def test_experiment_on_one_small_network(module, monkeypatch):
+def test_experiment_on_one_small_network(module):
     """Cells are judged before they are drawn, radii differ between sizes, saved rows draw the figure."""
-    monkeypatch.setattr(module, "NETWORKS", (SMALL_MLP,))
-    monkeypatch.setattr(module, "QUICK_DRAWS", 100)
-    tables = module.tables(quick=True)
+    tables = module.tables(module.Plan((SMALL_MLP,), draws=100))
     cells = tables["sign_law"]
     sizes = len(module.LARGE + module.SMALL)
     assert len(cells) == sizes * module.RADII == len({round(row["relative_radius"], 9) for row in cells})

@@ -88,14 +88,14 @@ def test_bars_put_the_prediction_on_the_control(module):
     assert rows["trait"]["mean"] - rows["control"]["mean"] == pytest.approx(0.05, abs=0.01)
 
 
-def test_every_arm_on_a_tiny_network(module, monkeypatch, tmp_path):
+def test_every_arm_on_a_tiny_network(module, tmp_path):
     """All arms run, rows are whole, a run that lost some parts ends with the same, and saved rows draw the figures."""
-    monkeypatch.setattr(module, "QUICK", TINY)
+    tiny = module.Plan(**vars(TINY), whole=False)
     steps = []
 
     def run():
         with parts.keeping(tmp_path, {"experiment": "tokens"}):
-            return module.tables(quick=True, progress=lambda done, total, what: steps.append((done, total)))
+            return module.tables(tiny, lambda done, total, what: steps.append((done, total)))
 
     before = TRACES.copy()
     tables = run()
@@ -165,7 +165,7 @@ def test_much_and_little_work_give_the_same():
 
 def test_a_quick_run_leaves_out_arms_and_reorders_none(module):
     plans = [replace(plan, names=("owl", *module.OTHERS)) for plan in (module.PLAN, TINY)]
-    whole, quick = (list(module.arms(Laboratory(plan), "owl", plan.bases == TINY.bases)) for plan in plans)
+    whole, quick = (list(module.arms(Laboratory(plan), "owl", plan.bases != TINY.bases)) for plan in plans)
     assert [title for title in whole if title in quick] == quick and len(quick) == 10
     left_out = {"filtered harder", "1/16 of samples", "another base 4 code", "owl after whale", "insecure"}
     assert left_out <= set(whole) - set(quick)
@@ -174,6 +174,6 @@ def test_a_quick_run_leaves_out_arms_and_reorders_none(module):
 def test_options_are_checked(module):
     for options, field in (({"name": "dragon"}, "name"), ({"bases": 1}, "bases"), ({"seeds": 0}, "seeds")):
         with pytest.raises(InputError, match=field):
-            module.tables(quick=True, **options)
+            replace(module.QUICK, **options)
     with pytest.raises(InputError, match="samples"):
         replace(TINY, samples=0)

@@ -30,7 +30,7 @@ def main(options: Namespace) -> int:
     from subtheory.study.options import chosen
 
     given = _given(options)
-    own = chosen(experiment.experiments()[NAME].options, given, NAME)
+    own = chosen(experiment.experiments()[NAME].options(), given, NAME)
     writable(options.out)
     environment.prepare(cache=not options.no_cache)
     from subtheory.cli.progress import progress

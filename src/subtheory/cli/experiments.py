@@ -59,7 +59,8 @@ def _options(options: Namespace) -> int:
     from subtheory.suggest import choose
 
     chosen = choose("experiment", options.experiment, experiment.experiments())
-    rows = [{"option": one.name, "type": one.type, "default": one.default} for one in chosen.options.values()]
+    known = chosen.options(options.quick).values()
+    rows = [{"option": one.name, "type": one.type, "default": one.default} for one in known]
     if options.json:
         print_json({"experiment": chosen.name, "options": rows})
     elif rows:

@@ -1,1 +1,6 @@
-"""Experiments: their options, parts and findings, and the ablation of an init."""
+"""Experiments: their plans, options, parts and findings, and the ablation of an init."""
+
+from subtheory.study.finding import Finding
+from subtheory.study.options import Seeds
+
+__all__ = ["Finding", "Seeds"]

@@ -5,7 +5,7 @@ import importlib.util
 import re
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from types import ModuleType
@@ -52,7 +52,7 @@ MOST_ROWS, MOST_COLUMNS, DIGITS = 40, 10, 3
 DATA = "file"
 """The option that names a file or folder of data: other bytes at the same place are other data."""
 
-PARTS = ("QUESTION", "COMMAND", "EXPECTED", "tables", "findings", "figure")
+PARTS = ("QUESTION", "COMMAND", "EXPECTED", "PLAN", "QUICK", "tables", "findings", "figure")
 """What a file must define to be an experiment."""
 
 
@@ -119,18 +119,21 @@ class Experiment:
         """What the figure of a table shows, in a sentence or two."""
         return getattr(self.module, "CAPTIONS", {})
 
-    @cached_property
-    def options(self) -> dict[str, Option]:
-        """What can be set: the keyword-only parameters of `tables`."""
-        return options.options(self.module.tables)
+    def plan(self, quick: bool = False) -> Any:
+        """What is run: a record of networks, numbers of seeds and whatever else decides about cost."""
+        return self.module.QUICK if quick else self.module.PLAN
+
+    def options(self, quick: bool = False) -> dict[str, Option]:
+        """What of it can be set by text."""
+        return options.options(self.plan(quick))
 
     def caption(self, title: str) -> str:
         """What the figure of that table shows: its caption, or the question and what is expected."""
         return self.captions.get(title) or f"{self.question} Expected: {self.expected.rstrip('.')}."
 
-    def tables(self, quick: bool = False, progress: Progress | None = None, **chosen: Value) -> Tables:
-        """Compute the tables; nothing is stored."""
-        return self.module.tables(quick, progress, **chosen)
+    def tables(self, plan: Any, progress: Progress | None = None) -> Tables:
+        """Compute the tables of a plan; nothing is stored."""
+        return self.module.tables(plan, progress)
 
     def findings(self, tables: Tables) -> list[Finding]:
         """What was said of such tables before they were computed, and whether it came out."""
@@ -204,7 +207,8 @@ def run(
     for an unknown name, an unusable option, or a place that cannot be written to.
     """
     experiment = choose("experiment", name, experiments())
-    chosen = options.chosen(experiment.options, given or {}, name)
+    chosen = options.chosen(experiment.options(quick), given or {}, name)
+    plan = replace(experiment.plan(quick), **chosen)
     words = [experiment.command, *["--quick"] * quick, *(f"--set {key}={options.word(chosen[key])}" for key in chosen)]
     identity, origin = experiment.identity(quick, chosen), provenance(command=" ".join(words))
     meta = {"id": records.cell_id(identity), **identity, "provenance": origin}
@@ -213,7 +217,7 @@ def run(
 
     def compute() -> records.Arrays:
         with parts.keeping(folder / "parts", {**identity, "machine": machine}):
-            return _pack(experiment.tables(quick, progress, **chosen))
+            return _pack(experiment.tables(plan, progress))
 
     arrays, _ = records.computed(folder / "tables", RECORD, meta, compute)
     parts.forget(folder / "parts")

@@ -42,6 +42,16 @@ def rate(says: str, came: Sequence[bool], least: float = 1.0) -> Finding:
     return Finding(says, sum(came) / len(came) if len(came) else float("nan"), least, 1.0)
 
 
+def most(says: str, values: Sequence[float], high: float) -> Finding:
+    """The largest of some sizes, at most `high`; not as predicted where one is no number, or there is none."""
+    return Finding(f"{says}, at most", float(np.max(list(values) or [np.nan])), 0.0, high)
+
+
+def least(says: str, values: Sequence[float], low: float) -> Finding:
+    """The smallest of some, at least `low`; the same."""
+    return Finding(f"{says}, at least", float(np.min(list(values) or [np.nan])), low)
+
+
 def farthest(says: str, found: Any, low: Any, high: Any) -> Finding:
     """Of several numbers the one that is off the middle of its interval by most of its width; (...) each.
 

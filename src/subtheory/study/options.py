@@ -1,12 +1,11 @@
-"""Options of an experiment: the keyword-only parameters of its `tables`, read from the signature and from text."""
+"""Options of an experiment: the fields of its plan that a text can set."""
 
-import inspect
 import math
 import re
 import types
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any, Union, get_args, get_origin
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, fields, is_dataclass
+from typing import Any, Union, get_args, get_origin, get_type_hints
 
 from subtheory.errors import InputError, SubtheoryError
 from subtheory.suggest import choose
@@ -39,7 +38,7 @@ class Option:
 
     @property
     def type(self) -> str:
-        """As in the signature."""
+        """As in the plan."""
         return self.kind.__name__ + (" | None" if self.optional else "")
 
     def read(self, value: Any) -> Value:
@@ -70,26 +69,28 @@ class Option:
         return text
 
 
-def options(function: Callable[..., Any]) -> dict[str, Option]:
-    """The keyword-only parameters of a function. Raises SubtheoryError for a type that is none of `KINDS`."""
-    found = inspect.signature(function, eval_str=True).parameters.values()
-    return {each.name: _option(each) for each in found if each.kind is each.KEYWORD_ONLY}
+def options(plan: Any) -> dict[str, Option]:
+    """The fields of a plan with one of the types `KINDS`, or none; its own values are the defaults.
+
+    Fields of other types are for code alone. Raises SubtheoryError for what is no frozen dataclass.
+    """
+    if not is_dataclass(plan) or isinstance(plan, type) or not plan.__dataclass_params__.frozen:  # type: ignore[attr-defined]
+        raise SubtheoryError(f"plan {plan!r}: must be a record, an instance of a frozen dataclass")
+    hints = get_type_hints(type(plan))
+    found = (_option(each.name, hints[each.name], getattr(plan, each.name)) for each in fields(plan))
+    return {option.name: option for option in found if option}
 
 
-def _option(parameter: inspect.Parameter) -> Option:
-    union = get_origin(parameter.annotation) in (Union, types.UnionType)
-    kinds = list(get_args(parameter.annotation)) if union else [parameter.annotation]
+def _option(name: str, hint: Any, default: Any) -> Option | None:
+    union = get_origin(hint) in (Union, types.UnionType)
+    kinds = list(get_args(hint)) if union else [hint]
     optional = type(None) in kinds
     kinds = [kind for kind in kinds if kind is not type(None)]
-    if len(kinds) != 1 or kinds[0] not in KINDS or parameter.default is parameter.empty:
-        raise SubtheoryError(
-            f"option {parameter.name}: must have a default and one of the types {', '.join(k.__name__ for k in KINDS)}"
-        )
-    return Option(parameter.name, kinds[0], optional, parameter.default)
+    return Option(name, kinds[0], optional, default) if len(kinds) == 1 and kinds[0] in KINDS else None
 
 
 def chosen(known: Mapping[str, Option], given: Mapping[str, Any], owner: str) -> dict[str, Value]:
-    """What was given, as values, in the order of the signature; what is the default anyway is left out.
+    """What was given, as values, in the order of the plan; what is the default anyway is left out.
 
     Raises InputError for an unknown name, saying what was probably meant and what there is, or an unusable value.
     """
@@ -108,12 +109,22 @@ def word(value: Value) -> str:
     return str(value).lower() if value is None or isinstance(value, bool) else str(value)
 
 
-def counted(seeds: int | None, default: int, least: int = 1) -> int:
-    """The number of seeds, if it was given, or the default. Raises InputError if the statistics need more."""
-    count = default if seeds is None else seeds
-    if count < least:
-        raise InputError(SEEDS, count, f"must be at least {least}")
-    return count
+@dataclass(frozen=True)
+class Seeds:
+    """The plan of an experiment of which nothing but the number of seeds can be set."""
+
+    seeds: int
+
+    def __post_init__(self) -> None:
+        at_least(self, seeds=1)
+
+
+def at_least(plan: Any, **least: int) -> None:
+    """For a plan's `__post_init__`: raises InputError for the first of these fields that is smaller; none is not."""
+    for name, low in least.items():
+        value = getattr(plan, name)
+        if value is not None and value < low:
+            raise InputError(name, value, f"must be at least {low}")
 
 
 def pairs(texts: list[str], seeds: str | None = None) -> Iterator[tuple[str, str]]:

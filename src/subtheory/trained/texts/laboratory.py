@@ -56,7 +56,7 @@ class Plan:
         for each in fields(self):
             value = getattr(self, each.name)
             least = 2 if each.name == "bases" else 0 if each.name == "first_seed" else 1
-            if isinstance(value, int) and value < least:
+            if type(value) is int and value < least:
                 raise InputError(each.name, value, f"must be at least {least}")
 
     @property
