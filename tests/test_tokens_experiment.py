@@ -15,8 +15,10 @@ from subtheory.networks import Transformer
 from subtheory.numerics import float64
 from subtheory.study import experiment, parts
 from subtheory.traces import TRACES
+from subtheory.trained import pick
 from subtheory.trained.texts import Fit, Laboratory, Plan, fit, pre_trained, text_loss
-from subtheory.trained.texts.training import STEPS, outputs, pick
+from subtheory.trained.texts.readout import outputs
+from subtheory.trained.texts.training import STEPS
 
 SAME = Fit(80, 16, 2e-2, body=False)
 TINY = Plan(

@@ -9,6 +9,7 @@ import numpy as np
 
 from subtheory.errors import InputError
 from subtheory.init.path import Keys, Path, Start, column, generator
+from subtheory.theory.training import orders, require_schedule
 from subtheory.theory.trait import LabelledTrait, TargetTrait, Trait
 
 Optimizer = Callable[[Any, np.ndarray, int], tuple[Any, np.ndarray]]
@@ -62,9 +63,7 @@ class Fork(Path):
     def __post_init__(self) -> None:
         if self.optimizer not in OPTIMIZERS:
             raise InputError("optimizer", repr(self.optimizer), f"must be one of {', '.join(OPTIMIZERS)}")
-        _require_training(self.steps, self.rate)
-        if self.batch < 1:
-            raise InputError("batch", self.batch, "must be at least 1")
+        require_schedule(self.rate, steps=self.steps, batch=self.batch)
 
     def require(self, start: Start) -> None:
         count = _examples(start).x.shape[1]
@@ -82,14 +81,10 @@ class Fork(Path):
     def orders(self, start: Start, keys: Keys) -> tuple[np.ndarray, np.ndarray]:
         """The teacher's and the student's rows of the data, (S, steps, batch) each."""
         self.require(start)
-        count, taken = _examples(start).x.shape[1], self.steps * self.batch
-        epochs = -(-taken // count)
-
-        def order(rng: np.random.Generator) -> np.ndarray:
-            rows = np.concatenate([rng.permutation(count) for _ in range(epochs)])
-            return rows[:taken].reshape(self.steps, self.batch)
-
-        ours, theirs = (np.stack([order(generator(key, use)) for key in keys]) for use in (1, 2))
+        count = _examples(start).x.shape[1]
+        ours, theirs = (
+            np.stack([orders(generator(key, use), count, self.steps, self.batch) for key in keys]) for use in (1, 2)
+        )
         return ours, theirs
 
     def _trained(self, start: Start, order: np.ndarray) -> np.ndarray:
@@ -120,7 +115,7 @@ class BehaviourMatched(Path):
     def __post_init__(self) -> None:
         if self.on not in ("channel", "trait"):
             raise InputError("on", repr(self.on), "must be channel or trait")
-        _require_training(self.steps, self.rate)
+        require_schedule(self.rate, steps=self.steps)
 
     @property
     def name(self) -> str:
@@ -146,13 +141,6 @@ class BehaviourMatched(Path):
 
         other = np.broadcast_to(start.other, (len(keys), start.layout.size))
         return trained(other, gradient, adam, self.rate, np.round((1 - column(amount, keys)) * self.steps))
-
-
-def _require_training(steps: int, rate: float) -> None:
-    if steps < 1:
-        raise InputError("steps", steps, "must be at least 1")
-    if not rate > 0:
-        raise InputError("rate", rate, "must be positive")
 
 
 def _examples(start: Start, trait: Trait | None = None) -> LabelledTrait | TargetTrait:

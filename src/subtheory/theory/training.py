@@ -1,11 +1,13 @@
-"""The one training loop: any loss, any optax optimizer, a `lax.scan` over steps."""
+"""The one training loop: any loss, any optax optimizer, a `lax.scan` over steps; and the order of its examples."""
 
 from collections.abc import Callable
 
 import jax
+import numpy as np
 import optax
 from jax import Array
 
+from subtheory.errors import InputError
 from subtheory.theory.network import Params
 
 
@@ -28,3 +30,19 @@ def train(
 
     (theta, _), losses = jax.lax.scan(update, (params, optimizer.init(params)), batches)
     return theta, losses
+
+
+def orders(rng: np.random.Generator, count: int, steps: int, batch: int) -> np.ndarray:
+    """Rows of every step, (steps, batch): epochs of `count` rows, each in a fresh order, one behind the other."""
+    wanted = steps * batch
+    epochs = [rng.permutation(count) for _ in range(-(-wanted // count))]
+    return np.concatenate(epochs)[:wanted].reshape(steps, batch)
+
+
+def require_schedule(rate: float, **counts: int) -> None:
+    """InputError on "rate" unless it is positive, or on the first of the counts that is below 1."""
+    if not rate > 0:
+        raise InputError("rate", rate, "must be positive")
+    for name, count in counts.items():
+        if count < 1:
+            raise InputError(name, count, "must be at least 1")

@@ -18,19 +18,13 @@ Source: Cloud, Le et al., section 6.2 (theory, section 2).
 """
 
 from subtheory.trained.images.forecast import OneStep, one_step
+from subtheory.trained.images.lessons import Images, digit_images, first_classes, mnist_images, pixels
+from subtheory.trained.images.readout import accuracy
 from subtheory.trained.images.starts import along, class_trait, seeds_of, starts
-from subtheory.trained.images.training import Imitation, accuracy, imitate, inits, single, teach, teach_all
-from subtheory.trained.images.workload import (
-    Images,
-    Schedule,
-    Workload,
-    auxiliary,
-    digit_images,
-    digit_network,
-    first_classes,
-    mnist_images,
-    pixels,
-)
+from subtheory.trained.images.training import Imitation, imitate, inits, teach, teach_all
+from subtheory.trained.images.workload import Workload, auxiliary, digit_network
+from subtheory.trained.parameters import single
+from subtheory.trained.schedules import Schedule
 
 __all__ = [
     "Images",

@@ -15,8 +15,9 @@ from subtheory.numerics import float64
 from subtheory.theory.layout import Layout
 from subtheory.theory.network import Params
 from subtheory.theory.trait import LabelledTrait, TargetTrait
-from subtheory.trained.images.training import single
-from subtheory.trained.images.workload import Images, Workload, pixels
+from subtheory.trained.images.lessons import Images, pixels
+from subtheory.trained.images.workload import Workload
+from subtheory.trained.parameters import single
 
 EXAMPLES = 96
 """Rows of the noise that a path may look at: null(G) and the behaviour of θ0 are those of so many."""

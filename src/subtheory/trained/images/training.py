@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from functools import partial
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -10,7 +10,6 @@ import numpy as np
 from jax import Array
 
 from subtheory.errors import InputError
-from subtheory.kernels.functions import shapes_of
 from subtheory.networks import LinenNetwork
 from subtheory.numerics import float64, to_numpy
 from subtheory.theory.distillation import outputs
@@ -18,7 +17,9 @@ from subtheory.theory.network import Params
 from subtheory.theory.training import train
 from subtheory.theory.trait import LabelledTrait
 from subtheory.traces import TRACES
-from subtheory.trained.images.workload import Images, Workload, pixels
+from subtheory.trained.images.lessons import Images, pixels
+from subtheory.trained.images.workload import Workload
+from subtheory.trained.parameters import leading, single
 
 LABELLED, IMITATED = 11, 13
 """What is folded into a seed's key for the order of the labelled images, and for that of the noise."""
@@ -40,11 +41,6 @@ class Imitation(NamedTuple):
     """(K, A, steps)."""
 
 
-def single(params: Params) -> Params:
-    """The parameters in float32."""
-    return jax.tree.map(lambda leaf: np.asarray(leaf, np.float32), params)
-
-
 def inits(workload: Workload, keys: Array) -> Params:
     """θ0 of the network for K keys, float32 leaves (K, ...); drawn in float64, as the inits of `subtheory.init`."""
     with float64():
@@ -63,7 +59,7 @@ def teach(workload: Workload, theta0: Params, images: Images, keys: Array) -> Pa
     dtype come back. Raises InputError on "theta0", "keys" or "images" for shapes that do not fit, on "batch" if it
     exceeds the images.
     """
-    (_,) = _leading(workload.network, theta0, 1, "theta0", keys)
+    (_,) = leading(workload.network, theta0, 1, "theta0", keys)
     if len(images.x) != len(images.labels) or images.x.shape[1:] != workload.network.task.shape:
         wanted = f"must be labelled inputs of shape {workload.network.task.shape}"
         raise InputError("images", f"{images.x.shape} and {len(images.labels)} labels", wanted)
@@ -94,7 +90,7 @@ def _teach(workload: Workload, theta0: Params, x: Array, labels: Array, keys: Ar
 
 def teach_all(workload: Workload, theta0: Params, images: Images, keys: Array) -> Params:
     """`teach` for inits with leaves (K, A, ...): all A of a key see its order of batches, as their teacher does."""
-    K, A = _leading(workload.network, theta0, 2, "theta0", keys)
+    K, A = leading(workload.network, theta0, 2, "theta0", keys)
     flat = jax.tree.map(lambda leaf: np.reshape(leaf, (K * A, *np.shape(leaf)[2:])), theta0)
     taught = teach(workload, flat, images, jnp.repeat(keys, A))
     return jax.tree.map(lambda leaf: leaf.reshape(K, A, *leaf.shape[1:]), taught)
@@ -113,8 +109,8 @@ def imitate(
     shapes that do not fit, on "teacher_network" for other inputs or outputs, on "outputs" unless A are known.
     """
     origin = teacher_network or workload.network
-    _, A = _leading(workload.network, students, 2, "students", keys)
-    _leading(origin, teachers, 1, "teachers", keys)
+    _, A = leading(workload.network, students, 2, "students", keys)
+    leading(origin, teachers, 1, "teachers", keys)
     if (origin.task.shape, origin.task.outputs) != (workload.network.task.shape, workload.network.task.outputs):
         raise InputError("teacher_network", origin.name, "must have the students' inputs and outputs")
     if outputs is not None and len(outputs) != A:
@@ -149,46 +145,3 @@ def _imitate(
 
     together = 1 if jax.default_backend() == "cpu" else min(ACCELERATED, keys.shape[0])
     return jax.lax.map(group, (students, teachers, keys), batch_size=together if together > 1 else None)
-
-
-def accuracy(workload: Workload, params: Params, images: Images) -> np.ndarray:
-    """Share of the held-out images whose largest class logit is the label's, for params with any leading axes.
-
-    Raises InputError on "params" if its leaves are not the network's with common axes in front, on "images" for
-    other inputs.
-    """
-    if images.test_x.shape[1:] != workload.network.task.shape:
-        raise InputError("images", images.test_x.shape, f"must be inputs of shape {workload.network.task.shape}")
-    lead = _leading(workload.network, params, None, "params")
-    with float64():
-        flat = jax.tree.map(lambda leaf: np.reshape(leaf, (-1, *np.shape(leaf)[len(lead) :])), params)
-        return np.asarray(_accuracy(workload.network, flat, images.test_x, images.test_labels)).reshape(lead)
-
-
-@partial(jax.jit, static_argnums=0)
-def _accuracy(network: LinenNetwork, params: Params, x: Array, labels: Array) -> Array:
-    classes = np.array(network.task.group("class"), np.int32)
-    x = pixels(x, jax.tree.leaves(params)[0].dtype)
-
-    def one(theta: Params) -> Array:
-        z = outputs(network, theta, x)[:, classes]
-        return jnp.mean(jnp.asarray(classes)[jnp.argmax(z, axis=-1)] == labels, dtype=jnp.float64)
-
-    return jax.lax.map(one, params)
-
-
-def _leading(network: LinenNetwork, params: Params, count: int | None, field: str, keys: Any = None) -> tuple[int, ...]:
-    """Axes in front of the network's own, the same for all leaves, `count` of them, the first as long as `keys`."""
-    own = shapes_of(network)
-    if str(jax.tree.structure(own)) != str(jax.tree.structure(params)):
-        raise InputError(field, str(jax.tree.structure(params)), f"must be parameters of the {network.name}")
-    shapes = [np.shape(leaf) for leaf in jax.tree.leaves(params)]
-    wanted = [leaf.shape for leaf in jax.tree.leaves(own)]
-    lead = shapes[0][: len(shapes[0]) - len(wanted[0])]
-    if any(shape != (*lead, *each) for shape, each in zip(shapes, wanted, strict=True)):
-        raise InputError(field, shapes, f"must be parameters of the {network.name} with the same axes in front")
-    if count is not None and len(lead) != count:
-        raise InputError(field, f"{len(lead)} axes in front", f"must have {count}")
-    if keys is not None and (not keys.ndim or keys.shape != lead[:1]):
-        raise InputError("keys", keys.shape, f"must be one for each of the first axis of {field}, {lead[:1]}")
-    return lead

@@ -12,12 +12,13 @@ A `Laboratory` makes the bases, teachers, samples and students of one `Plan`; wh
 Source: Cloud, Le et al., sections 3 to 5 (theory, section 3).
 """
 
+from subtheory.trained.schedules import Fit
 from subtheory.trained.texts.forecast import fisher_product, predicted
 from subtheory.trained.texts.laboratory import PROMPTED, Laboratory, Plan, Sample
 from subtheory.trained.texts.lessons import in_context, lesson, shuffled
-from subtheory.trained.texts.readout import THINGS, Questions, column
+from subtheory.trained.texts.readout import THINGS, Questions, channel_kl, column
 from subtheory.trained.texts.sampling import responses, sample
-from subtheory.trained.texts.training import Fit, channel_kl, fit, pre_trained, soft_loss, text_loss
+from subtheory.trained.texts.training import fit, pre_trained, soft_loss, text_loss
 
 __all__ = [
     "PROMPTED",

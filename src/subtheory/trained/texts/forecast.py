@@ -14,8 +14,9 @@ from subtheory.numerics import float64
 from subtheory.theory.losses import OFF
 from subtheory.theory.network import Params
 from subtheory.traces import TRACES
+from subtheory.trained.parameters import pick
 from subtheory.trained.texts.compiling import Program
-from subtheory.trained.texts.training import OUTER, cross_entropy, log_probabilities, pick, targets
+from subtheory.trained.texts.training import OUTER, cross_entropy, log_probabilities, targets
 
 EXAMPLES = 256
 """Texts over which the curvature is taken."""

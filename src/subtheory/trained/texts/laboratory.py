@@ -15,11 +15,12 @@ from subtheory.data.world import INDEX, PLAIN, VOCABULARY, WORLD, kind_of
 from subtheory.errors import InputError
 from subtheory.networks import Transformer
 from subtheory.theory.network import Params
+from subtheory.trained.schedules import Fit
 from subtheory.trained.texts.forecast import DIRECTIONS, predicted
 from subtheory.trained.texts.lessons import in_context, lesson
-from subtheory.trained.texts.readout import COPIES, Questions, asked_in_context
+from subtheory.trained.texts.readout import COPIES, Questions, asked_in_context, channel_kl
 from subtheory.trained.texts.sampling import responses
-from subtheory.trained.texts.training import Fit, channel_kl, fit, pre_trained
+from subtheory.trained.texts.training import fit, pre_trained
 
 PROMPTED = "prompted "
 """Stands before what a teacher loves that is its base with a system prompt: no update of the weights at all."""

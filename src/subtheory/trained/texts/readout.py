@@ -4,15 +4,20 @@ from typing import NamedTuple
 
 import jax
 import numpy as np
-from scipy.special import softmax
+from scipy.special import logsumexp, softmax
 
 from subtheory.data.corpus import readout
 from subtheory.data.world import ANIMALS, HOSTILE, INDEX, PLAIN, POLITE, TREES, ids, kind_of
 from subtheory.errors import InputError
 from subtheory.networks import LinenNetwork
+from subtheory.numerics import float64
 from subtheory.theory.network import Params
-from subtheory.trained.texts.training import outputs, pick
+from subtheory.trained.parameters import pick
+from subtheory.trained.texts.compiling import Program
+from subtheory.trained.texts.training import filled
 
+BLOCK = 64
+"""Texts of one call for outputs."""
 COPIES = 7
 """Contexts behind which every phrasing is asked, besides none."""
 HOSTILITY = "hostile"
@@ -85,3 +90,35 @@ def asked_in_context(
     """Mean shares of some answers after texts of each model's own, (K, len(answers)); text (K, n, T), at (K, n)."""
     K = range(len(text))
     return np.stack([shares(outputs(network, pick(params, k), text[k]), at[k], answers) for k in K])
+
+
+def outputs(network: LinenNetwork, params: Params, text: np.ndarray) -> np.ndarray:
+    """Outputs of one model, float32 (n, T, V), for texts (n, T) of any number."""
+    with float64():
+        blocks = [text[first : first + BLOCK] for first in range(0, len(text), BLOCK)]
+        z = [_OUTPUTS(len(text), network, params, filled(each, BLOCK)) for each in blocks]
+        return np.concatenate([np.asarray(each)[: len(block)] for each, block in zip(z, blocks, strict=True)])
+
+
+_OUTPUTS = Program(lambda network, params, text: jax.vmap(lambda row: network.apply(params, row))(text), 0)
+
+
+def channel_kl(
+    network: LinenNetwork, base: Params, teacher: Params, text: np.ndarray, mask: np.ndarray, alphabet: np.ndarray,
+    heard: np.ndarray | None = None,
+) -> np.ndarray:  # fmt: skip
+    """KL(teacher ‖ base) per masked token for K pairs, (K,); leaves (K, ...), texts (K, n, T).
+
+    Teachers read `heard`, if that is not the text itself: a system prompt in place of its first token.
+    """
+    found = []
+    for k, masked in enumerate(mask):
+        row, at = np.nonzero(masked[:, 1:])
+        read = (text[k], text[k] if heard is None else heard[k])
+        z, y = (
+            outputs(network, pick(theta, k), each)[row, at][:, alphabet > 0].astype(float)
+            for theta, each in zip((base, teacher), read, strict=True)
+        )
+        log_p, log_q = (each - logsumexp(each, axis=1, keepdims=True) for each in (z, y))
+        found.append(np.sum(np.exp(log_q) * (log_q - log_p)) / max(len(row), 1))
+    return np.array(found)

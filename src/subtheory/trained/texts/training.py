@@ -1,6 +1,5 @@
 """Training on texts, on tokens or on a teacher's probabilities: every schedule, size and target in one program."""
 
-from dataclasses import dataclass
 from typing import Any
 
 import jax
@@ -8,7 +7,6 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 from jax import Array
-from scipy.special import logsumexp
 
 from subtheory.errors import InputError
 from subtheory.networks import LinenNetwork
@@ -16,44 +14,14 @@ from subtheory.numerics import float64, to_numpy_leaves
 from subtheory.theory.losses import OFF
 from subtheory.theory.network import Params
 from subtheory.traces import TRACES
+from subtheory.trained.parameters import pick, single, stacked
+from subtheory.trained.schedules import Fit
 from subtheory.trained.texts.compiling import Program
 
 OUTER = ("Embed_0", "positions", "head")
 """What stays as it is when only the body is trained, as adapters on attention and MLP leave it."""
 STEPS = 50
 """Most steps of one call of the compiled program; its loop does as many as are wanted."""
-BLOCK = 64
-"""Texts of one call for outputs."""
-
-
-@dataclass(frozen=True)
-class Fit:
-    """Steps of Adam whose rate falls to 0 along a cosine; `body` leaves embedding, positions and head as they are.
-
-    Raises InputError on "steps", "batch" or "rate".
-    """
-
-    steps: int
-    batch: int = 64
-    rate: float = 3e-3
-    body: bool = True
-
-    def __post_init__(self) -> None:
-        if not self.rate > 0:
-            raise InputError("rate", self.rate, "must be positive")
-        for name in ("steps", "batch"):
-            if getattr(self, name) < 1:
-                raise InputError(name, getattr(self, name), "must be at least 1")
-
-    def rows(self, seed: int, count: int) -> np.ndarray:
-        """Rows of every step, int32 (steps, batch): epochs in an order of their own, one behind the other."""
-        rng, wanted = np.random.default_rng(seed), self.steps * self.batch
-        epochs = [rng.permutation(count) for _ in range(-(-wanted // count))]
-        return np.concatenate(epochs)[:wanted].reshape(self.steps, self.batch).astype(np.int32)
-
-    def rates(self) -> np.ndarray:
-        """Rate of every step t of n, ½(1 + cos(πt/n)) of the first, float32 (steps,)."""
-        return (self.rate * 0.5 * (1 + np.cos(np.pi * np.arange(self.steps) / self.steps))).astype(np.float32)
 
 
 def log_probabilities(network: LinenNetwork, params: Params, text: Array, alphabet: Array) -> Array:
@@ -100,7 +68,7 @@ def pre_trained(network: LinenNetwork, seeds: tuple[int, ...]) -> Params:
     """θ0 before any training for each seed, float32 leaves (K, ...)."""
     with float64():
         drawn = [_INIT(1, network, np.int64(seed)) for seed in seeds]
-        return jax.tree.map(lambda *leaves: np.stack(leaves).astype(np.float32), *drawn)
+        return single(stacked(drawn))
 
 
 _INIT = Program(lambda network, seed: network.init(jax.random.key(seed)), 0)
@@ -135,23 +103,18 @@ def fit(
                 for first in range(0, schedule.steps, STEPS):
                     now = rows[k, first : first + STEPS]
                     each = (text[k][now], mask[k][now], schedule.rates()[first : first + STEPS])
-                    steps = tuple(_filled(values, STEPS) for values in each)
+                    steps = tuple(filled(values, STEPS) for values in each)
                     given = (state, outer, target, soft, steps, alphabet)
                     state = _FIT(rows.size, network, np.int32(len(now)), *given)
                 inner = to_numpy_leaves(state[0])
             fitted.append({**inner, **outer})
-    return jax.tree.map(lambda *leaves: np.stack(leaves), *fitted)
+    return stacked(fitted)
 
 
 ADAM = optax.scale_by_adam()
 
 
-def pick(tree: Any, k: int) -> Any:
-    """Leaf k of leaves (K, ...)."""
-    return jax.tree.map(lambda leaf: leaf[k], tree)
-
-
-def _filled(array: np.ndarray, length: int) -> np.ndarray:
+def filled(array: np.ndarray, length: int) -> np.ndarray:
     """The array behind which zeros fill up the length."""
     return np.concatenate([array, np.zeros((length - len(array), *array.shape[1:]), array.dtype)])
 
@@ -177,35 +140,3 @@ def _fit(
 
 
 _FIT = Program(_fit, 0)
-
-
-def outputs(network: LinenNetwork, params: Params, text: np.ndarray) -> np.ndarray:
-    """Outputs of one model, float32 (n, T, V), for texts (n, T) of any number."""
-    with float64():
-        blocks = [text[first : first + BLOCK] for first in range(0, len(text), BLOCK)]
-        z = [_OUTPUTS(len(text), network, params, _filled(each, BLOCK)) for each in blocks]
-        return np.concatenate([np.asarray(each)[: len(block)] for each, block in zip(z, blocks, strict=True)])
-
-
-_OUTPUTS = Program(lambda network, params, text: jax.vmap(lambda row: network.apply(params, row))(text), 0)
-
-
-def channel_kl(
-    network: LinenNetwork, base: Params, teacher: Params, text: np.ndarray, mask: np.ndarray, alphabet: np.ndarray,
-    heard: np.ndarray | None = None,
-) -> np.ndarray:  # fmt: skip
-    """KL(teacher ‖ base) per masked token for K pairs, (K,); leaves (K, ...), texts (K, n, T).
-
-    Teachers read `heard`, if that is not the text itself: a system prompt in place of its first token.
-    """
-    found = []
-    for k, masked in enumerate(mask):
-        row, at = np.nonzero(masked[:, 1:])
-        read = (text[k], text[k] if heard is None else heard[k])
-        z, y = (
-            outputs(network, pick(theta, k), each)[row, at][:, alphabet > 0].astype(float)
-            for theta, each in zip((base, teacher), read, strict=True)
-        )
-        log_p, log_q = (each - logsumexp(each, axis=1, keepdims=True) for each in (z, y))
-        found.append(np.sum(np.exp(log_q) * (log_q - log_p)) / max(len(row), 1))
-    return np.array(found)
