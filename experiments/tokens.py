@@ -28,6 +28,7 @@ from subtheory.networks import Transformer
 from subtheory.statistics import over_bases, pooled_deviation, student_interval
 from subtheory.study.experiment import Progress, kept
 from subtheory.study.finding import Finding, rate, shown
+from subtheory.study.parts import kept_arrays
 from subtheory.trained import texts
 from subtheory.trained.texts import PROMPTED, Fit, Laboratory, Sample, column, shuffled
 
@@ -76,7 +77,7 @@ Change = Callable[[int, np.ndarray, np.ndarray], np.ndarray]  # of the texts and
 def tables(plan: Plan = PLAN, progress: Progress | None = None) -> dict[str, list[Row]]:
     """Bars of the three channels, the matrix of bases, shuffles, doses, all arms, and every single run."""
     plan = replace(plan, names=(plan.name, *(other for other in OTHERS if other != plan.name)))
-    work = arms(Laboratory(plan, kept), plan.name, plan.whole)
+    work = arms(Laboratory(plan, kept_arrays), plan.name, plan.whole)
     runs: list[Row] = []
     for i, (title, compute) in enumerate(work.items()):
         runs += kept(title, compute)

@@ -1,12 +1,11 @@
 """Language models: losses, sampling and predictions against independent computations on one tiny network."""
 
-import json
-
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from subtheory import records
 from subtheory.data import corpus, filters, world
 from subtheory.errors import InputError
 from subtheory.networks import Transformer
@@ -266,7 +265,7 @@ def test_in_context_holds_what_was_sampled(texts):
         in_context(texts[0], 0 * texts[1], "numbers", "animal", 16)
 
 
-def test_laboratory_shares_what_it_says(laboratory):
+def test_laboratory_shares_what_it_says(laboratory, tmp_path):
     """Bases 0 and 1 come from one trunk, samples from the run's base, and models survive being kept."""
     assert [PLAN.origin(base) for base in range(3)] == [0, 0, 1]
     assert laboratory.runs().tolist() == [0, 1, 2] and laboratory.base_of(1).tolist() == [1, 2, 0]
@@ -282,7 +281,7 @@ def test_laboratory_shares_what_it_says(laboratory):
 
     def keep(name, compute):
         seen.append(name)
-        return json.loads(json.dumps(compute()))
+        return records.computed(tmp_path, name.replace(" ", "-"), {"id": name}, compute)[0]
 
     again = Laboratory(PLAN, keep).model("owl")
     assert seen == ["models owl", "models base"]

@@ -1,13 +1,15 @@
 """What images and texts share when they are trained: parameters of many models, and the order of rows."""
 
+import jax
 import numpy as np
 import pytest
 
 from subtheory import records
-from subtheory.errors import InputError
+from subtheory.errors import InputError, SubtheoryError
 from subtheory.init import Fork
 from subtheory.networks import MLP
 from subtheory.numerics import float64
+from subtheory.study import parts
 from subtheory.theory.training import orders
 from subtheory.trained import Fit, Schedule, from_arrays, leading, pick, single, stacked, to_arrays
 
@@ -16,8 +18,6 @@ NETWORK = MLP(width=4)
 
 @pytest.fixture(scope="module")
 def models():
-    import jax
-
     with float64():
         return [jax.tree.map(np.asarray, NETWORK.init(jax.random.key(seed))) for seed in range(3)]
 
@@ -39,6 +39,22 @@ def test_parameters_survive_a_record(models, tmp_path):
     for theta in (stacked(models), single(stacked(models))):
         records.save(tmp_path, "theta", to_arrays(theta), {})
         assert same(from_arrays(records.load(tmp_path, "theta")[0]), theta)
+
+
+def test_a_run_that_was_killed_takes_its_parameters_again(models, tmp_path):
+    made = []
+
+    def compute():
+        made.append(1)
+        return to_arrays(models[0])
+
+    for _ in range(2):
+        with parts.keeping(tmp_path, {"experiment": "toy"}):
+            assert same(from_arrays(parts.kept_arrays("models", compute)), models[0])
+    assert len(made) == 1
+    with parts.keeping(tmp_path, {"experiment": "toy"}), pytest.raises(SubtheoryError, match="models"):
+        [parts.kept_arrays("models", compute) for _ in range(2)]
+    assert same(from_arrays(parts.kept_arrays("models", compute)), models[0]) and len(made) == 2, "outside a run"
 
 
 @pytest.mark.parametrize(

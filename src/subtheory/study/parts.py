@@ -17,7 +17,7 @@ from subtheory.errors import SubtheoryError
 T = TypeVar("T")
 
 TEXT = "text"
-"""The one array of a part: its JSON as bytes, because a column of NumPy would turn 1 beside 2.5 into 1.0."""
+"""The one array of a part that is JSON, as bytes, because a column of NumPy would turn 1 beside 2.5 into 1.0."""
 
 
 @dataclass
@@ -62,17 +62,20 @@ def kept(name: str, compute: Callable[[], T]) -> T:
     back bit for bit. Outside a run nothing is kept. A corrupt part is put aside and computed again. Raises
     SubtheoryError if a run uses a name twice, or for a value that JSON cannot say.
     """
+    text = kept_arrays(name, lambda: {TEXT: np.frombuffer(_text(name, compute()).encode(), np.uint8)})
+    return json.loads(text[TEXT].tobytes())
+
+
+def kept_arrays(name: str, compute: Callable[[], records.Arrays]) -> records.Arrays:
+    """`kept` for arrays by name, such as parameters (`trained.to_arrays`): as they are, and no text."""
     run = _RUN.get()
     if run is None:
-        return json.loads(_text(name, compute()))
+        return compute()
     if name in run.names:
         raise SubtheoryError(f"part {name!r}: must have a name of its own in this run")
     run.names.add(name)
     meta = {"id": records.cell_id({"run": run.identity, "part": name}), "part": name}
-    text, _ = records.computed(
-        run.folder, meta["id"][:16], meta, lambda: {TEXT: np.frombuffer(_text(name, compute()).encode(), np.uint8)}
-    )
-    return json.loads(text[TEXT].tobytes())
+    return records.computed(run.folder, meta["id"][:16], meta, compute)[0]
 
 
 def _text(name: str, value: Any) -> str:

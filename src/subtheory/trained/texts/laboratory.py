@@ -1,10 +1,9 @@
 """Bases, teachers and students of one plan: every arm trains as many models, so that all share their programs."""
 
-import base64
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import numpy as np
@@ -14,7 +13,9 @@ from subtheory.data.filters import alphabet, banned
 from subtheory.data.world import INDEX, PLAIN, VOCABULARY, WORLD, kind_of
 from subtheory.errors import InputError
 from subtheory.networks import Transformer
+from subtheory.records import Arrays
 from subtheory.theory.network import Params
+from subtheory.trained.parameters import from_arrays, to_arrays
 from subtheory.trained.schedules import Fit
 from subtheory.trained.texts.forecast import DIRECTIONS, predicted
 from subtheory.trained.texts.lessons import in_context, lesson
@@ -25,8 +26,8 @@ from subtheory.trained.texts.training import fit, pre_trained
 PROMPTED = "prompted "
 """Stands before what a teacher loves that is its base with a system prompt: no update of the weights at all."""
 
-Keep = Callable[[str, Callable[[], Any]], Any]
-"""Called with a name and what computes plain JSON; gives it back, from an earlier run if there was one."""
+Keep = Callable[[str, Callable[[], Arrays]], Arrays]
+"""Called with a name and what computes arrays by name; gives them back, from an earlier run if there was one."""
 
 
 @dataclass(frozen=True)
@@ -111,8 +112,7 @@ class Laboratory:
         """Leaves (bases, ...) of the teachers of a name, or of the bases themselves for "base"."""
         if name not in self._models:
             make = self._bases if name == "base" else lambda: self._teachers(name)
-            made = self.keep(f"models {name}", lambda: _encode(make()))
-            self._models[name] = _decode(made)
+            self._models[name] = from_arrays(self.keep(f"models {name}", lambda: to_arrays(make())))
         return self._models[name]
 
     def _bases(self) -> Params:
@@ -238,26 +238,3 @@ class Laboratory:
         text, at = (np.stack(each) for each in zip(*asked, strict=True))
         found = asked_in_context(self.plan.network, self.many("base"), text, at, group.questions[2])
         return found[:, group.members].sum(axis=1)
-
-
-def _encode(params: Params) -> dict[str, Any]:
-    """Leaves by path as text, bit for bit."""
-    leaves = jax.tree_util.tree_leaves_with_path(params)
-    return {
-        "/".join(str(part.key) for part in path): {
-            "shape": list(leaf.shape),
-            "float32": base64.b64encode(np.ascontiguousarray(leaf, np.float32).tobytes()).decode(),
-        }
-        for path, leaf in leaves
-    }
-
-
-def _decode(text: dict[str, Any]) -> Params:
-    params: dict[str, Any] = {}
-    for path, leaf in text.items():
-        *outer, last = path.split("/")
-        at = params
-        for name in outer:
-            at = at.setdefault(name, {})
-        at[last] = np.frombuffer(base64.b64decode(leaf["float32"]), np.float32).reshape(leaf["shape"])
-    return params
