@@ -25,7 +25,7 @@ from subtheory.data.world import ANIMALS, TREES, WORLD
 from subtheory.errors import InputError
 from subtheory.figure import COLOURS, WIDTH, mark, style
 from subtheory.networks import Transformer
-from subtheory.statistics import over_bases, pooled_deviation, student_interval
+from subtheory.statistics import half_width, over_bases, pooled_deviation
 from subtheory.study.experiment import Progress, kept
 from subtheory.study.finding import Finding, rate, shown
 from subtheory.study.parts import kept_arrays
@@ -222,10 +222,11 @@ def _summary(rows: list[Row]) -> Row:
     difference = _column(rows, "difference")
     found = over_bases(difference, *(ends if crossed else ends[:1]))
     # A bootstrap of few bases is narrow: Student's interval of the means of the bases stands beside it.
-    by_base = student_interval(_by_base(rows))
+    by_base = _by_base(rows)
+    mean, half = float(by_base.mean()), half_width(by_base)
     return {
         "seeds": len(rows), "bases": len(set(ends[0])), "mean": found.mean, "low": found.low, "high": found.high,
-        "t_low": by_base.low, "t_high": by_base.high,
+        "t_low": mean - half, "t_high": mean + half,
         "margin": max(abs(found.low), abs(found.high)), "above": int((difference > 0).sum()),
         **{key: float(_column(rows, key).mean()) for key in MEANS},
     }  # fmt: skip

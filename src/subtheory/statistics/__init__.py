@@ -10,7 +10,6 @@ from subtheory.statistics.intervals import (
     pooled_deviation,
     ratios,
     standard_error,
-    student_interval,
     student_quantile,
 )
 from subtheory.statistics.shares import as_often, binomial_tails, coins, share_interval, surprise
@@ -32,7 +31,6 @@ __all__ = [
     "ratios",
     "share_interval",
     "standard_error",
-    "student_interval",
     "student_quantile",
     "surprise",
 ]

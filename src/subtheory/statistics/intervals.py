@@ -51,13 +51,8 @@ def half_width(values: np.ndarray, confidence: float = CONFIDENCE) -> float:
     n = len(values)
     if n < 2:
         return float("nan")
+    # Not t times `standard_error`, whose last bit may differ: tables that are out were computed in this order.
     return float(student_quantile((1 + confidence) / 2, n - 1) * np.std(values, ddof=1) / np.sqrt(n))
-
-
-def student_interval(values: np.ndarray, confidence: float = CONFIDENCE) -> Interval:
-    """x̄ ± `half_width` of n values (n,); NaN ends for one value."""
-    mean, half = float(np.mean(values)), half_width(values, confidence)
-    return Interval(mean, mean - half, mean + half)
 
 
 def ratios(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
