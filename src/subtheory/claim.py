@@ -1,6 +1,7 @@
 """A claim: one sentence of the theory as a function of a measurement, with what must break it."""
 
 import inspect
+import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -25,12 +26,16 @@ class Verdict(StrEnum):
     UNDECIDED = "undecided"
 
 
+NOT_FINITE = "a number that is not finite: nothing can be told from it"
+
+
 @dataclass(frozen=True)
 class Evidence:
     """One check: measured beside predicted, and a signed margin that is ≥ 0 iff the claim holds.
 
     The margin is 1 − error/tolerance at the worst ε, so 1 is perfect agreement. `vacuous` gives the
-    reason why the check says nothing, if it does; `undecided` why there are too few draws to tell.
+    reason why the check says nothing, if it does; `undecided` why there are too few draws to tell, or that a number
+    is not finite: such a number neither refutes a claim nor breaks a control.
     """
 
     measured: float
@@ -39,9 +44,18 @@ class Evidence:
     vacuous: str = ""
     undecided: str = ""
 
+    def __post_init__(self) -> None:
+        if not (self.vacuous or self.undecided or self.finite):
+            object.__setattr__(self, "undecided", NOT_FINITE)
+
+    @property
+    def finite(self) -> bool:
+        """Whether it is made of numbers; a margin may be infinite."""
+        return math.isfinite(self.measured) and math.isfinite(self.predicted) and not math.isnan(self.margin)
+
     @property
     def verdict(self) -> Verdict:
-        """Vacuous or undecided if a reason is given; a margin that is negative or not a number never holds."""
+        """Vacuous or undecided if a reason is given; a margin that is negative never holds."""
         if self.vacuous:
             return Verdict.VACUOUS
         if self.undecided:

@@ -75,17 +75,19 @@ def judge(job: Job, found: Found) -> list[Row]:
 def summarize(claim: Claim, rows: Sequence[Row], seeds: int) -> ClaimResult:
     """The verdict over all runs of a claim, with its worst run."""
     said = [row for row in rows if row[2].verdict is not Verdict.VACUOUS]
-    reasons = sorted({row[2].vacuous for row in rows if row[2].vacuous})
     failed = [row for row in said if row[2].verdict is Verdict.FAILS]
+    open_ = [row for row in said if row[2].verdict is Verdict.UNDECIDED]
+    broken = [row for row in open_ if not row[2].finite]
+    reasons = sorted({row[2].vacuous for row in rows if row[2].vacuous})
     vacuous = 1 - len(said) / len(rows) if rows else 1.0
     if failed:
-        verdict = Verdict.FAILS
+        verdict, said = Verdict.FAILS, failed
+    elif broken or (vacuous <= VACUOUS_SHARE and len(open_) > VACUOUS_SHARE * len(rows)):
+        verdict, said = Verdict.UNDECIDED, broken or said
+        reasons = sorted({row[2].undecided for row in broken or open_})
     elif vacuous > VACUOUS_SHARE:
         verdict = Verdict.VACUOUS
         reasons = reasons or ["no setting of the grid meets the claim's conditions"]
-    elif sum(row[2].verdict is Verdict.UNDECIDED for row in rows) > VACUOUS_SHARE * len(rows):
-        verdict = Verdict.UNDECIDED
-        reasons = sorted({row[2].undecided for row in rows if row[2].undecided})
     else:
         verdict = Verdict.HOLDS
     worst = min(said, key=lambda row: np.nan_to_num(row[2].margin, nan=-np.inf), default=None)
