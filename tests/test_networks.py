@@ -7,9 +7,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from scipy import stats
 
 from subtheory.data import DIGITS, TOKENS, Blank
 from subtheory.errors import InputError
+from subtheory.kernels.draws import inits, layout_of, normal_law
+from subtheory.kernels.source import FromTask
 from subtheory.networks import MLP, NETWORKS, ConvNet, Linear, Transformer, VisionTransformer, require_float64
 from subtheory.numerics import float64
 from subtheory.theory.network import Network
@@ -206,3 +209,24 @@ def test_impossible_networks_are_refused(make, field):
     with pytest.raises(InputError) as caught:
         make()
     assert caught.value.field == field
+
+
+@pytest.mark.parametrize("network", NETWORKS.values(), ids=list(NETWORKS))
+def test_a_law_read_off_is_that_of_the_module(network):
+    """Mean, deviation and bound of every entry, against 200 inits of both: a mean's error is σ/√200, five of them."""
+    law, seeds = normal_law(network), tuple(range(200))
+    _, drawn, other = inits(network, FromTask(network.task), seeds)
+    with float64():
+        made = jax.jit(jax.vmap(network.init))(jax.vmap(jax.random.key)(np.arange(200)))
+    layout = layout_of(network, FromTask(network.task))
+    theirs = layout.flatten(jax.tree.map(np.asarray, made))
+    for params in (drawn, other, theirs):
+        off = np.abs(params - law.mean)
+        assert np.all(off <= law.bound * law.deviation * (1 + 1e-12))
+        free = law.deviation > 0
+        assert np.all(np.abs(np.mean(params, axis=0) - law.mean)[free] < 6 * law.deviation[free] / np.sqrt(200))
+        for bound in np.unique(law.bound):
+            some = free & (law.bound == bound)
+            squares = (off[:, some] / law.deviation[some]) ** 2
+            kept = stats.truncnorm(-bound, bound).var() if bound < 10 else 1.0
+            assert abs(squares.mean() - kept) < 6 * squares.std() / np.sqrt(squares.size)

@@ -25,7 +25,7 @@ from subtheory.theory.losses import Loss
 from subtheory.theory.network import Network, Params
 from subtheory.traces import TRACES
 
-BLOCK, LARGE_BLOCK = 8, 64
+BLOCK, LARGE_BLOCK = 12, 64
 """Examples of one row; more of them where θ itself is much to read."""
 
 ROWS, LARGE_ROWS = 32, 4

@@ -1,6 +1,6 @@
 """What chance decides of a run: inputs, trait data, inits, directions; one draw for every seed, as NumPy.
 
-Where an initial law is normal, its parameters are NumPy's own draws; data and other laws are drawn by their JAX
+Where an initial law is normal, cut off or not, its parameters are NumPy's own draws; data and other laws are drawn by their JAX
 functions in programs whose number of seeds is no part of them.
 """
 
@@ -17,7 +17,7 @@ from subtheory.data.task import Task
 from subtheory.kernels.compiled import COMPILING, loop
 from subtheory.kernels.functions import shapes_of
 from subtheory.kernels.source import FromTask, Given, Source
-from subtheory.networks.linen import LinenNetwork
+from subtheory.networks.linen import Law, LinenNetwork
 from subtheory.numerics import float64
 from subtheory.theory.layout import Layout
 from subtheory.theory.network import Network
@@ -129,13 +129,17 @@ def layout_of(network: Network, source: Source) -> Layout:
 
 
 @lru_cache(maxsize=64)
-def normal_law(network: Network) -> tuple[np.ndarray, np.ndarray] | None:
-    """Mean and standard deviation of every parameter, (P,) each, of a network whose initial law is normal."""
+def normal_law(network: Network) -> Law | None:
+    """The law of a network's init on flat parameters, (P,) each; None where some are drawn in another way."""
     law = network.law() if isinstance(network, LinenNetwork) else None
-    if law is None:
-        return None
-    layout = Layout.of(law[0])
-    return layout.flatten(law[0]), layout.flatten(law[1])
+    return law and Law(*map(Layout.of(law.mean).flatten, law))
+
+
+def _kept_within(rng: np.random.Generator, n: np.ndarray, bound: np.ndarray) -> np.ndarray:
+    """Standard normal numbers, drawn again until |n| ≤ bound."""
+    while (beyond := abs(n) > bound).any():
+        n = np.where(beyond, rng.standard_normal(n.shape), n)
+    return n
 
 
 @lru_cache(maxsize=32)
@@ -149,9 +153,9 @@ def inits(network: Network, source: Source, seeds: Seeds) -> tuple[Layout, np.nd
         return layout, theta0, np.stack([layout.flatten(source.another(seed)) for seed in seeds])
     law = normal_law(network)
     if law is not None and type(source).start is FromTask.start:  # type: ignore[attr-defined]
-        mean, std = law
-        draws = np.stack([np.random.default_rng((seed, 1)).standard_normal((2, len(mean))) for seed in seeds])
-        return layout_of(network, source), mean + std * draws[:, 0], mean + std * draws[:, 1]
+        rngs = [np.random.default_rng((seed, 1)) for seed in seeds]
+        n = np.stack([_kept_within(rng, rng.standard_normal((2, law.mean.size)), law.bound) for rng in rngs])
+        return layout_of(network, source), *np.moveaxis(law.mean + law.deviation * n, 1, 0)
     task: Any = source
     both = drawn(_Draw(task, "start", (network,)), seeds)
     layout = Layout.of(jax.tree.map(lambda leaf: leaf[0], both[0]))

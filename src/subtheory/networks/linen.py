@@ -7,7 +7,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from functools import partial
 from math import prod
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import flax.linen as nn
 import jax
@@ -55,6 +55,21 @@ fan_in = Normal()
 """Weights N(0, 1/fan_in)."""
 
 
+BOUND, WITHIN = 2.0, 0.87962566103423978
+"""Where Flax cuts a normal law off, and the standard deviation of N(0, 1) within ±2."""
+
+
+@dataclass(frozen=True)
+class LecunNormal:
+    """Flax's default for kernels: variance 1/fan_in, normal but cut off."""
+
+    def __call__(self, key: Array, shape: Sequence[int], dtype: Any = jnp.float64, out_sharding: Any = None) -> Array:
+        shown = _SHOWN.get()
+        if shown is None:
+            return nn.initializers.lecun_normal()(key, shape, dtype)
+        return jnp.full(shape, min(shown, BOUND) * prod(shape[:-1]) ** -0.5 / WITHIN, dtype)
+
+
 def dense(features: int, *, bias_std: float = BIAS_STD, name: str | None = None) -> nn.Dense:
     """x ↦ xW + b with W ~ N(0, 1/fan_in), b ~ N(0, bias_std²), in float64."""
     bias = Normal(bias_std)
@@ -82,12 +97,28 @@ def require_positive(**sizes: int) -> None:
 
 
 def _at(network: "LinenNetwork", key: Array, deviations: float) -> Params:
-    """Parameters with every normal entry so many standard deviations from its mean."""
+    """Parameters with every normal entry so many standard deviations from its mean, or as far as its law goes."""
     token = _SHOWN.set(deviations)
     try:
         return network.init(key)
     finally:
         _SHOWN.reset(token)
+
+
+FAR = 1e6
+"""Standard deviations that no normal number is off by: further than this a law goes only if it has no bound."""
+
+
+class Law(NamedTuple):
+    """Independent entries mean + deviation·n, n ~ N(0, 1) given |n| ≤ bound (`FAR`: any); trees like the parameters."""
+
+    mean: Params
+    deviation: Params
+    bound: Params
+
+
+def _bound(mean: np.ndarray, deviation: np.ndarray, far: np.ndarray) -> np.ndarray:
+    return np.divide(far - mean, deviation, out=np.full_like(mean, FAR), where=deviation > 0)
 
 
 @dataclass(frozen=True)
@@ -119,20 +150,21 @@ class LinenNetwork(ABC):
         x = jnp.zeros(self.example.shape, self.example.dtype)
         return self.module().init(key, x)["params"]
 
-    def law(self) -> tuple[Params, Params] | None:
-        """Mean and standard deviation of every parameter, if all of them are independent and normal, else None.
+    def law(self) -> Law | None:
+        """How parameters are drawn, if all of them are independent and normal, kept within bounds or not; else None.
 
         Read off the module's own initializers: one that draws in any other way would still draw then.
         """
 
-        def ends(key: Array) -> tuple[Params, Params]:
-            return _at(self, key, 0.0), _at(self, key, 1.0)
+        def ends(key: Array) -> tuple[Params, Params, Params]:
+            return _at(self, key, 0.0), _at(self, key, 1.0), _at(self, key, FAR)
 
         with float64():
             if "random_bits" in str(jax.make_jaxpr(ends)(jax.random.key(0))):
                 return None
-            mean, far = jax.tree.map(np.asarray, jax.jit(ends)(jax.random.key(0)))
-        return mean, jax.tree.map(operator.sub, far, mean)
+            mean, one, far = jax.tree.map(np.asarray, jax.jit(ends)(jax.random.key(0)))
+        deviation = jax.tree.map(operator.sub, one, mean)
+        return Law(mean, deviation, jax.tree.map(_bound, mean, deviation, far))
 
     def apply(self, params: Params, x: Array) -> Array:
         """Outputs f_θ(x), shape (..., task.outputs)."""

@@ -9,7 +9,7 @@ from jax import Array
 from subtheory.data.task import Task
 from subtheory.data.tokens import TOKENS
 from subtheory.errors import InputError
-from subtheory.networks.linen import LinenNetwork, Normal, dense, require_positive
+from subtheory.networks.linen import LecunNormal, LinenNetwork, Normal, dense, require_positive
 
 
 def normalize() -> nn.LayerNorm:
@@ -32,7 +32,7 @@ class Block(nn.Module):
     @nn.compact
     def __call__(self, h_TD: Array) -> Array:
         length, width = h_TD.shape
-        attention = nn.MultiHeadDotProductAttention(self.heads, param_dtype=jnp.float64)
+        attention = nn.MultiHeadDotProductAttention(self.heads, param_dtype=jnp.float64, kernel_init=LecunNormal())
         mask_1TT = jnp.tril(jnp.ones((1, length, length), bool)) if self.causal else None
         h_TD = h_TD + attention(normalize()(h_TD), mask=mask_1TT)
         m_TF = nn.gelu(dense(2 * width)(normalize()(h_TD)), approximate=True)
