@@ -13,6 +13,8 @@ from typing import Any, ParamSpec
 import jax
 import numpy as np
 
+from subtheory.errors import InputError
+
 P = ParamSpec("P")
 
 UNIT = float(np.finfo(np.float64).eps) / 2
@@ -41,17 +43,49 @@ def extrapolation_constant(ratio: float = LADDER_RATIO, nodes: int = COARSE) -> 
     return float(np.sum(np.abs(terms)))
 
 
+_OURS: tuple[tuple[str, Callable[[Any], Any], Any], ...] = (
+    ("jax_enable_x64", jax.enable_x64, True),
+    ("jax_default_matmul_precision", jax.default_matmul_precision, "highest"),
+    ("jax_numpy_dtype_promotion", jax.numpy_dtype_promotion, "standard"),
+    # What users switch on to find faults in code of theirs would find fault with ours, or change the random numbers.
+    ("jax_numpy_rank_promotion", jax.numpy_rank_promotion, "allow"),
+    ("jax_debug_nans", jax.debug_nans, False),
+    ("jax_debug_infs", jax.debug_infs, False),
+    ("jax_disable_jit", jax.disable_jit, False),
+    ("jax_default_prng_impl", jax.default_prng_impl, "threefry2x32"),
+    ("jax_threefry_partitionable", jax.threefry_partitionable, True),
+)
+"""JAX's settings inside `float64`, whatever those of the process are: name, context manager, value."""
+
+_GUARDS = (
+    "jax_transfer_guard",
+    "jax_transfer_guard_host_to_device",
+    "jax_transfer_guard_device_to_host",
+    "jax_transfer_guard_device_to_device",
+)
+
+
 @contextmanager
 def _settings() -> Iterator[None]:
     with ExitStack() as stack:
-        stack.enter_context(jax.enable_x64(True))
-        stack.enter_context(jax.default_matmul_precision("highest"))
-        stack.enter_context(jax.numpy_dtype_promotion("standard"))
+        for name, setting, value in _OURS:
+            if getattr(jax.config, name) != value:
+                stack.enter_context(setting(value))
+        if any(getattr(jax.config, name) is not None for name in _GUARDS):
+            stack.enter_context(jax.transfer_guard("allow"))
         yield
 
 
+def require_eager(field: str) -> None:
+    """Raise InputError on `field` inside `jit`, `grad` or `vmap`: what is computed here has to be numbers."""
+    with float64():
+        one = jax.numpy.zeros(())
+    if isinstance(one, jax.core.Tracer):
+        raise InputError(field, "a call that JAX traces", "must be called outside of jit, grad and vmap")
+
+
 def float64() -> Any:
-    """Context manager: 64-bit JAX and full matmul precision (TF32 off), for this thread only.
+    """Context manager: 64-bit JAX, full matmul precision (TF32 off), and no debugging modes, for this thread only.
 
     Never `yield` inside it from a generator of your own: a suspended generator leaks the
     context to its caller.
