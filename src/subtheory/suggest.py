@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from difflib import get_close_matches
 from typing import TypeVar
 
+from subtheory.arguments import shown
 from subtheory.errors import InputError
 
 T = TypeVar("T")
@@ -11,6 +12,8 @@ T = TypeVar("T")
 
 def choose(field: str, name: str, known: Mapping[str, T]) -> T:
     """known[name]; InputError on `field` with the closest name, or all names, if it is unknown."""
+    if not isinstance(name, str):
+        raise InputError(field, shown(name), f"must be a name, one of {', '.join(known)}")
     if name in known:
         return known[name]
     close = get_close_matches(name, known, n=1)

@@ -19,6 +19,12 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from subtheory import arguments
+from subtheory.errors import InputError
+
+SMALLEST = 1e-100
+"""Temperatures beyond this, or its inverse, have no square in float64."""
+
 OFF = -1e30
 """The logit of an output that a masked softmax leaves out: its probability is exactly 0."""
 
@@ -123,10 +129,19 @@ class CrossEntropy(_Regular):
 
 @dataclass(frozen=True)
 class KL(_Regular):
-    """l = KL(σ(y/T) ‖ σ(z/T)), temperature T; M = (diag(p) − ppᵀ)/T², p = σ(y/T)."""
+    """l = KL(σ(y/T) ‖ σ(z/T)), temperature T; M = (diag(p) − ppᵀ)/T², p = σ(y/T).
+
+    Raises InputError on "temperature" for what is no positive number, or one with no square.
+    """
 
     temperature: float = 2.0
     name: str = "kl"
+
+    def __post_init__(self) -> None:
+        found = arguments.positive("temperature", self.temperature)
+        if not SMALLEST < found < 1 / SMALLEST:
+            raise InputError("temperature", found, f"must lie between {SMALLEST:g} and {1 / SMALLEST:g}")
+        object.__setattr__(self, "temperature", found)
 
     def value(self, z: Array, y: Array, w: Array) -> Array:
         log_p, log_q = log_softmax(y / self.temperature, w), log_softmax(z / self.temperature, w)
@@ -212,9 +227,16 @@ class HyperbolicCosine:
 
 @dataclass(frozen=True)
 class Bregman(_Regular):
-    """l = φ(z) − φ(y) − ∇φ(y)·(z − y) for a convex potential φ; M = ∇²φ(y)."""
+    """l = φ(z) − φ(y) − ∇φ(y)·(z − y) for a convex potential φ; M = ∇²φ(y).
+
+    Raises InputError on "potential" for what is none.
+    """
 
     potential: Potential = Logistic()
+
+    def __post_init__(self) -> None:
+        if isinstance(self.potential, type) or not isinstance(self.potential, Potential):
+            raise InputError("potential", arguments.shown(self.potential), "must be a Potential such as Logistic()")
 
     @property
     def name(self) -> str:
@@ -278,11 +300,15 @@ class TopK(_Regular):
 
     M = diag(p) − ppᵀ with p the softmax over those k. Its null space moves with y, so the
     null-space clause fails and the zero branch need not be exact (theory gap g12). Where the k-th
-    logit ties with the next there is no second derivative at the match, and M is not a number.
+    logit ties with the next there is no second derivative at the match, and M is not a number. Raises InputError on
+    "k" below 1.
     """
 
     k: int = 3
     name: str = "top-k"
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "k", arguments.whole("k", self.k))
 
     @property
     def null_clause(self) -> bool:
