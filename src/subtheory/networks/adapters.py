@@ -13,7 +13,9 @@ import numpy as np
 from jax import Array
 
 from subtheory.errors import InputError
-from subtheory.networks.precision import double, require_float64, upcast
+from subtheory.networks import modes
+from subtheory.networks.precision import require_float64, upcast
+from subtheory.networks.tracing import double, dtype_of
 from subtheory.numerics import float64
 from subtheory.theory.network import Network, Params
 
@@ -27,6 +29,8 @@ class Adapted:
     name: str
     draw: Callable[[Array], Params]
     function: Callable[[Params, Array], Array]
+    advice: str = ""
+    """What to do if it computes in single precision, after the line that says so."""
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Adapted) and self._same == other._same
@@ -50,8 +54,8 @@ class Adapted:
         return jax.tree.map(double, self.draw(key))
 
     def apply(self, params: Params, x: Array) -> Array:
-        """Outputs of one example."""
-        return self.function(params, x)
+        """Outputs of one example; the function is given JAX arrays."""
+        return self.function(jax.tree.map(_as_jax, params), jax.tree.map(_as_jax, x))
 
 
 def adapt(
@@ -66,13 +70,13 @@ def adapt(
     - a Flax NNX module, split into its `nnx.Param`s and a constant rest (call `model.eval()` first
       if it has dropout or batch statistics);
     - a pure function `apply(params, x)` together with `params`;
-    - a pair of pure functions `(init, apply)`, for any other library: with Equinox,
-      `eqx.partition` gives the params and `eqx.combine` the apply;
+    - an Equinox module, split into its inexact arrays and a constant rest (`eqx.nn.inference_mode` first);
+    - a pair of pure functions `(init, apply)`, for any other library;
     - a `Network`, which is returned as it is.
 
     The model is called on **one** example x without a batch axis. Where `params` are not given
     they are drawn by `init` with `jax.random.key(seed)`. A model without an initial law of its
-    own (a function with params; an NNX module; a Linen module without `example`) gets one: each
+    own (a function with params; an NNX or Equinox module; a Linen module without `example`) gets one: each
     leaf of `params` with its entries permuted at random, which keeps the law of the weights.
 
     Raises InputError on "model" or "params" for anything else.
@@ -81,8 +85,10 @@ def adapt(
     network: Network
     if isinstance(model, nn.Module):
         network, params = _linen(model, params, example, label, seed)
-    elif _is_nnx(model):
+    elif _is_of("flax.nnx", model):
         network, params = _nnx(model, params, label)
+    elif _is_of("equinox", model) and not isinstance(model, Network):
+        network, params = _equinox(model, params, label)
     elif isinstance(model, tuple) and len(model) == 2 and all(callable(part) for part in model):
         network = Adapted(label, *model)
     elif isinstance(model, Network) and not isinstance(model, type):
@@ -93,6 +99,11 @@ def adapt(
         wanted = "must be a Flax module, (init, apply), or apply(params, x) together with params"
         raise InputError("model", type(model).__name__, wanted)
     return network, _drawn(network.init, seed) if params is None else params
+
+
+def _as_jax(leaf: Any) -> Any:
+    """A NumPy array as JAX's, which has `.at`; anything else as it is."""
+    return jnp.asarray(leaf) if isinstance(leaf, np.ndarray) else leaf
 
 
 def _label(model: Any) -> str:
@@ -135,7 +146,7 @@ def _linen(module: nn.Module, variables: Any, example: Any, label: str, seed: in
     """Split variables into the trainable "params" and collections that stay constant."""
 
     def initial(key: Array) -> Any:
-        return nn.unbox(module.init(key, double(example)))
+        return nn.unbox(module.init(key, jax.tree.map(double, example)))
 
     if variables is None:
         if example is None:
@@ -155,15 +166,28 @@ def _linen(module: nn.Module, variables: Any, example: Any, label: str, seed: in
     return Adapted(label, draw, apply if constants else _OfModule(module)), params
 
 
-def _is_nnx(model: Any) -> bool:
-    """Whether this is an NNX module; whoever has one has imported `flax.nnx`, which is slow to import."""
-    nnx = sys.modules.get("flax.nnx")
-    return nnx is not None and isinstance(model, nnx.Module)
+def _is_of(library: str, model: Any) -> bool:
+    """Whether this is a module of NNX or Equinox; whoever has one has imported the library, which may be slow."""
+    loaded = sys.modules.get(library)
+    return loaded is not None and isinstance(model, loaded.Module)
+
+
+def _equinox(model: Any, params: Params, label: str) -> tuple[Adapted, Params]:
+    """Split an Equinox module into its inexact arrays, as a module, and a constant rest."""
+    eqx = cast(Any, sys.modules["equinox"])
+    own, rest = eqx.partition(model, eqx.is_inexact_array)
+    params = own if params is None else params
+
+    def apply(theta: Params, x: Array) -> Array:
+        return cast(Array, eqx.combine(theta, rest)(x))
+
+    return Adapted(label, _permutation(params), apply), params
 
 
 def _nnx(model: Any, params: Params, label: str) -> tuple[Adapted, Params]:
     """Split an NNX module into a graph, parameters as a plain dict, and a constant rest."""
     nnx = cast(Any, sys.modules["flax.nnx"])
+    model, advice = _of_its_parameters(nnx, model)
     graph, state, rest = nnx.split(model, nnx.Param, ...)
     if params is None:
         params = nnx.to_pure_dict(state)
@@ -171,6 +195,39 @@ def _nnx(model: Any, params: Params, label: str) -> tuple[Adapted, Params]:
     def apply(theta: Params, x: Array) -> Array:
         filled = jax.tree.map(lambda leaf: leaf, state)  # a copy, because the next line works in place
         nnx.replace_by_pure_dict(filled, theta)
-        return cast(Array, nnx.merge(graph, filled, jax.tree.map(double, rest))(x))
+        constant = jax.tree.map(double, rest)
+        merged, before = nnx.merge(graph, filled, constant), jax.tree.leaves(constant)
+        outputs = merged(x)
+        _require_unchanged(before, jax.tree.leaves(nnx.split(merged, nnx.Param, ...)[2]))
+        return cast(Array, outputs)
 
-    return Adapted(label, _permutation(params), apply), params
+    return Adapted(label, _permutation(params), apply, advice), params
+
+
+def _require_unchanged(before: Any, after: Any) -> None:
+    """Raise InputError unless a call has left the state of an NNX module as it was."""
+    if len(before) != len(after) or any(a is not b for a, b in zip(before, after, strict=True)):
+        raise InputError("model", "one that changes its own state when it is called", modes.REMEDIES[modes.NNX])
+
+
+def _of_its_parameters(nnx: Any, model: Any) -> tuple[Any, str]:
+    """A module whose embeddings compute in whatever precision their parameters have, and advice on other layers.
+
+    `nnx.Embed` fixes its `dtype` when it is made, to that of its parameters where none is given, and would go back to
+    it after they are cast. Other layers have a `dtype` only if they were given one.
+    """
+    fixed = [(path, one) for path, one in nnx.iter_modules(model) if _narrow(getattr(one, "dtype", None))]
+    if not fixed:
+        return model, ""
+    copy = nnx.merge(*nnx.split(model))
+    for _, one in nnx.iter_modules(copy):
+        if isinstance(one, nnx.Embed) and one.dtype == dtype_of(one.embedding.get_value()):
+            one.dtype = None
+    left = [path for path, one in nnx.iter_modules(copy) if _narrow(getattr(one, "dtype", None))]
+    names = ", ".join(f"model.{'.'.join(map(str, path))}.dtype = None" for path in left)
+    return copy, f", set {names}" if left else ""
+
+
+def _narrow(dtype: Any) -> bool:
+    """Whether a dtype of a layer is a float below 64 bits."""
+    return dtype is not None and jnp.issubdtype(dtype, jnp.floating) and jnp.finfo(dtype).bits < 64

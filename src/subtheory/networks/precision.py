@@ -1,25 +1,28 @@
 """Double precision for networks that were not written for it: upcast parameters, find float32 inside."""
 
-from collections.abc import Callable, Iterator
-from itertools import takewhile
-from pathlib import Path
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax import Array
 
 from subtheory.errors import InputError
-from subtheory.numerics import float64
+from subtheory.networks.derivatives import pullback
+from subtheory.networks.tracing import dtype_of, operations, shape_of, traced
 from subtheory.theory.network import Network, Params
+
+DIGITS = 52
+"""Bits of the mantissa of a float64."""
+
+DOUBLE = "must compute in float64"
+ONE = "must return one float64 array, logits on its last axis"
 
 
 def upcast(params: Params) -> tuple[Params, str | None]:
     """Cast every leaf to float64 (NumPy), and say so in a message if that changed a dtype.
 
     Raises InputError on "params", naming the leaf, if there is no leaf at all, a leaf is not
-    a float array, or one holds NaN or infinity.
+    a float array, or one holds NaN or infinity; and for the tracers of a call inside `jit`.
     """
     leaves, treedef = jax.tree_util.tree_flatten_with_path(params)
     if not leaves:
@@ -29,6 +32,9 @@ def upcast(params: Params) -> tuple[Params, str | None]:
     for path, leaf in leaves:
         where = jax.tree_util.keystr(path) or "the only leaf"
         dtype = dtype_of(leaf)
+        if isinstance(leaf, jax.core.Tracer):
+            wanted = "must be numbers: call this outside of jit, grad and vmap"
+            raise InputError("params", f"a tracer at {where}", wanted)
         if not jnp.issubdtype(dtype, jnp.floating):
             raise InputError("params", f"{dtype} at {where}", "every leaf must be a float array")
         double = np.asarray(leaf).astype(np.float64)
@@ -38,6 +44,8 @@ def upcast(params: Params) -> tuple[Params, str | None]:
         if dtype != np.float64:
             narrow.add(str(dtype))
         doubles.append(double)
+    if not sum(leaf.size for leaf in doubles):
+        raise InputError("params", f"leaves of size 0 ({len(leaves)} in all)", "must hold at least one number")
     message = f"parameters: upcast from {', '.join(sorted(narrow))} to float64" if narrow else None
     return jax.tree.unflatten(treedef, doubles), message
 
@@ -55,75 +63,44 @@ def require_float64(network: Network, params: Params, x: Any) -> None:
         if dtype_of(leaf) != np.float64:
             at = f"{dtype_of(leaf)} at {jax.tree_util.keystr(path)}"
             raise InputError("params", at, "must be float64 (see upcast)")
-    try:
-        with float64():
-            traced = jax.make_jaxpr(network.apply)(params, double(x))
-    except (TypeError, ValueError) as error:
-        wanted = f"must accept one example ({str(error).splitlines()[0]})"
-        raise InputError("apply", f"input of shape {np.shape(x)}", wanted) from error
-    _refuse_narrow(traced, "apply")
-    outs = traced.out_avals
-    if len(outs) != 1 or outs[0].dtype != np.float64 or not outs[0].shape:
+    require_double(network, params, x, called(network, params, x))
+
+
+def called(network: Network, params: Params, x: Any) -> Any:
+    """The program of `apply` on one example. Raises InputError on "apply" if it does not take it."""
+
+    def apply(params: Params, x: Any) -> Any:
+        outputs = network.apply(params, x)
+        if isinstance(outputs, dict | list):
+            raise InputError("apply", f"a {type(outputs).__name__}", ONE)
+        return outputs
+
+    given = f"input of shape {shape_of(x)}"
+    return traced("apply", apply, params, x, wanted="must accept one example", given=given)
+
+
+def require_double(network: Network, params: Params, x: Any, program: Any) -> None:
+    """`require_float64` of float64 parameters, with the program of `apply` on one example."""
+    advice = getattr(network, "advice", "")
+    refuse_narrow(program, "apply", advice)
+    outs = program.out_avals
+    if len(outs) != 1 or outs[0].dtype != np.float64 or not outs[0].shape or not outs[0].size:
         got = ", ".join(f"{out.dtype}{list(out.shape)}" for out in outs)
-        raise InputError("apply", got or "nothing", "must return one float64 array, logits on its last axis")
-    with float64():
-        # Custom derivative rules show only here.
-        _refuse_narrow(jax.make_jaxpr(_pullback(network))(params, double(x)), "derivative of apply")
+        raise InputError("apply", got or "nothing", ONE)
+    # Custom derivative rules show only here.
+    refuse_narrow(pullback(network, params, x, program), "derivative of apply", advice)
 
 
-def double(leaf: Any) -> Array:
-    """Cast a float array to float64 as JAX sees it; anything else, such as tokens, stays."""
-    array = jnp.asarray(leaf)
-    return array.astype(jnp.float64) if jnp.issubdtype(array.dtype, jnp.floating) else array
-
-
-def dtype_of(leaf: Any) -> Any:
-    """The dtype of an array, or the one that NumPy gives to anything else."""
-    return leaf.dtype if hasattr(leaf, "dtype") else np.asarray(leaf).dtype
-
-
-def _pullback(network: Network) -> Callable[[Params, Array], Params]:
-    """(θ, x) ↦ Jᵀ f_θ(x)."""
-
-    def pull(params: Params, x: Array) -> Params:
-        outputs, transpose = jax.vjp(lambda theta: network.apply(theta, x), params)
-        return transpose(outputs)
-
-    return pull
-
-
-def _refuse_narrow(traced: Any, field: str) -> None:
-    """Raise InputError on `field` at the first operation whose result is a float below 64 bits."""
-    for equation in _equations(traced.jaxpr):
-        for out in equation.outvars:
+def refuse_narrow(program: Any, field: str, advice: str = "") -> None:
+    """Raise InputError on `field` at the first operation whose result is a float below 64 bits, or rounded like one."""
+    for one in operations(program.jaxpr):
+        for out in one.equation.outvars:
             if _is_narrow(out.aval):
-                operation = f"{out.aval.dtype} in {equation.primitive.name}{_source(equation)}"
-                raise InputError(field, operation, "must compute in float64")
+                raise InputError(field, f"{out.aval.dtype} in {one.name}{one.source}", f"{DOUBLE}{advice}")
+        if one.name == "reduce_precision" and one.equation.params["mantissa_bits"] < DIGITS:
+            raise InputError(field, f"{one.equation.params['mantissa_bits']} bits in {one.name}{one.source}", DOUBLE)
 
 
 def _is_narrow(aval: Any) -> bool:
     dtype = getattr(aval, "dtype", None)
     return dtype is not None and jnp.issubdtype(dtype, jnp.inexact) and int(jnp.finfo(dtype).bits) < 64
-
-
-def _is_jaxpr(value: Any) -> bool:
-    return hasattr(value, "eqns")
-
-
-def _equations(jaxpr: Any) -> Iterator[Any]:
-    """Every equation, innermost first: calls, branches and loops hold jaxprs among their parameters."""
-    for equation in jaxpr.eqns:
-        for value in jax.tree.leaves(list(equation.params.values()), is_leaf=_is_jaxpr):
-            if _is_jaxpr(value):
-                yield from _equations(value)
-        yield equation
-
-
-def _source(equation: Any) -> str:
-    """' (file:line)' of the innermost line outside JAX and Flax, else of Flax, else nothing."""
-    frames = getattr(getattr(equation.source_info, "traceback", None), "frames", ())
-    here = str(Path(__file__).parent)
-    inside = takewhile(lambda frame: not frame.file_name.startswith(here), frames)
-    places = [(frame.file_name, frame.line_num) for frame in inside if "/jax/" not in frame.file_name]
-    own = [place for place in places if "/flax/" not in place[0]] or places
-    return f" ({own[0][0]}:{own[0][1]})" if own else ""
