@@ -1,6 +1,7 @@
 """`verify` on a network of one's own: what is taken, what comes back, and what is refused in which words."""
 
 import json
+from dataclasses import dataclass
 
 import flax.linen as nn
 import jax
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 
 import subtheory as st
+from subtheory.theory.losses import _Regular
 
 RNG = np.random.default_rng(11)
 X = RNG.standard_normal((8, 3)).astype(np.float32)
@@ -117,6 +119,35 @@ def single(params, x):
     return jnp.tanh(x.astype(jnp.float32) @ params["W"].astype(jnp.float32)).astype(jnp.float64) @ params["V"]
 
 
+@jax.custom_jvp
+def square(w):
+    return w**2
+
+
+square.defjvp(lambda w, t: (w[0] ** 2, (2 * w[0] * t[0]).astype(jnp.float32).astype(w[0].dtype)))
+
+
+@jax.custom_jvp
+def rounded(w):
+    return jnp.round(4 * w) / 4
+
+
+rounded.defjvp(lambda w, t: (rounded(w[0]), t[0]))
+
+
+@dataclass(frozen=True)
+class Broken(_Regular):
+    """log(z − y + |z − y|) is −∞ at the match."""
+
+    name = "broken"
+
+    def value(self, z, y, w):
+        return jnp.sum(w * jnp.log(z - y + jnp.abs(z - y)), axis=-1)
+
+    def hessian(self, y, v, w):
+        return v
+
+
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
@@ -132,6 +163,20 @@ def single(params, x):
         ({"trait": (X, LABELS + 1)}, "trait: labels must lie in 0 ... 3, got 4"),
         ({"trait": (X, LABELS - 1)}, "trait: labels must lie in 0 ... 3, got -1"),
         ({"trait": lambda theta: jnp.nan}, "trait: must be a finite number"),
+        (
+            {"trait": lambda theta: jnp.sum(theta["W"].astype(jnp.float32))},
+            "trait: must compute in float64.*test_own.py",
+        ),
+        (
+            {"trait": lambda theta: jnp.sum(square(theta["W"]))},
+            "derivative of trait: must compute in float64, got float32",
+        ),
+        ({"trait": lambda theta: theta["b"]}, "trait: must be a finite number.*got float64.4."),
+        ({"trait": lambda theta: theta["Q"]}, "trait: must be a function of the parameters .KeyError"),
+        (
+            {"trait": lambda theta: jnp.sum(rounded(theta["W"]) ** 2)},
+            "derivative of trait: the custom rule of rounded at",
+        ),
         ({"trait": "loss"}, "trait: must be a function"),
         ({"eps": 0.0}, "eps: must be a positive number, got 0"),
         ({"eps": -1e-3}, "eps: must be a positive number"),
@@ -139,6 +184,15 @@ def single(params, x):
         ({"seeds": 0}, "seeds: must be at least 1"),
         ({"examples": 0}, "examples: must be at least 1"),
         ({"outputs": (4,)}, "outputs: must be 'all' or indices below 4"),
+        ({"outputs": (True, False)}, "outputs: must have one truth value for each of 4"),
+        ({"without": "shared-inti", "claims": "cosine-limit"}, "without: unknown, did you mean 'shared-init'"),
+        ({"without": "same-architecture", "claims": "trait-loss-falls"}, "without: cannot be broken on this network"),
+        ({"claims": []}, "claims: must be at least one"),
+        ({"loss": [], "claims": None}, "loss: must be at least one"),
+        ({"loss": [st.KL(2.0), st.KL(3.0)]}, "loss: must not be the name of two losses: .*got 'kl'"),
+        ({"loss": st.KL}, "loss: must be the name of a loss"),
+        ({"loss": Broken()}, "loss: must be finite, with its derivatives, where z = y, got Broken"),
+        ({"units": [3]}, "units: must be of subtheory.init.Units"),
         ({"loss": "squarederror"}, "loss: unknown, did you mean 'squared-error'"),
         ({"loss": "zzz"}, "loss: must be one of squared-error, "),
         ({"claims": "alignment-is-ggn"}, "claim: unknown, did you mean 'alignment-is-ggn-form'"),
@@ -152,3 +206,66 @@ def test_bad_inputs_are_refused_by_field_and_value(changes, words):
     with pytest.raises(st.InputError, match=words) as refused:
         verify(**changes)
     assert "\n" not in str(refused.value)
+
+
+def row_of(*bad, at=5):
+    """The channel with something else in one row."""
+    return np.where(np.arange(8)[:, None] == at, np.resize(bad, 3), X)
+
+
+def dead(params, x):
+    """Weight normalisation, whose derivative is NaN where a column is 0."""
+    return jnp.tanh(x @ (params["W"] / (1e-9 + jnp.linalg.norm(params["W"], axis=0)))) @ params["V"]
+
+
+# Numbers that are not finite are found wherever they are, before a claim is judged: a row, a derivative of f or of L_T,
+# the second one, an init that the user draws. Each line names what it is, the row or the leaf, and the value.
+NOT_FINITE = [
+    ({"channel": row_of(np.nan)}, "channel: must be finite, got nan in row 5"),
+    ({"trait": (row_of(np.inf, at=2), LABELS)}, "trait: must be finite, got inf in row 2"),
+    (
+        {"model": lambda p, x: apply(p, x) + jnp.log(x[0] + 50), "channel": row_of(-60.0)},
+        "apply: must return finite outputs, got nan for row 5 of the channel",
+    ),
+    (
+        {"model": lambda p, x: apply(p, x) / (x[0] - 1), "trait": (row_of(1.0, at=3), LABELS)},
+        "apply: must return finite outputs, got -?inf for row 3 of the trait",
+    ),
+    (
+        {"model": lambda p, x: jnp.sqrt(jnp.abs(x @ p["W"])) @ p["V"], "channel": row_of(0.0)},
+        r"derivative of apply: must be finite, got nan at \['W'\]\[0, 0\] for row 5 of the channel",
+    ),
+    (
+        {"model": dead, "params": PARAMS | {"W": np.where(np.arange(5) == 2, 0.0, PARAMS["W"])}},
+        r"derivative of apply: must be finite, got nan at \['W'\]\[0, 2\] for row 0",
+    ),
+    (
+        {"model": lambda p, x: jnp.abs(x @ p["W"]) ** 1.5 @ p["V"], "channel": row_of(0.0)},
+        "second derivative of apply: must be finite, got nan for row 5",
+    ),
+    ({"model": lambda p, x: 1e200 * apply(p, x)}, "apply: must return outputs of a size below 1e.150"),
+    ({"trait": lambda p: jnp.sum(jnp.sqrt(jnp.abs(p["b"] - p["b"][0])))}, r"derivative of trait: .* at \['b'\]\[0\]"),
+    ({"model": (lambda key: PARAMS | {"b": np.full(4, np.nan)}, apply)}, "init: must draw finite parameters"),
+    ({"model": (lambda key: {"W": np.ones((3, 5))}, apply)}, "init: must draw parameters like params"),
+]
+
+
+@pytest.mark.parametrize(("changes", "words"), NOT_FINITE, ids=lambda value: "")
+def test_numbers_that_are_not_finite_are_found_before_anything_is_judged(changes, words):
+    with pytest.raises(st.InputError, match=words) as refused:
+        verify(**{"claims": "alignment-is-positive", "seeds": 1} | changes)
+    assert "\n" not in str(refused.value)
+
+
+@jax.custom_vjp
+def reversed_gradient(h):
+    return h
+
+
+reversed_gradient.defvjp(lambda h: (h, None), lambda _, g: (-g,))
+
+
+@pytest.mark.parametrize("act", [reversed_gradient, rounded])
+def test_what_is_no_derivative_does_not_refute_a_claim(act):
+    with pytest.raises(st.InputError, match=f"derivative of apply: the custom rule of {act.__name__} at .*test_own.py"):
+        verify(lambda p, x: act(x @ p["W"]) @ p["V"])

@@ -4,25 +4,34 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
-from subtheory import session
+from subtheory import arguments, session
 from subtheory.claim import Claim
 from subtheory.claims import CLAIMS
 from subtheory.errors import InputError
 from subtheory.init import Units
+from subtheory.kernels.compiled import Kernels
+from subtheory.kernels.functions import output_shape
 from subtheory.kernels.source import Given
 from subtheory.networks.adapters import adapt
-from subtheory.networks.precision import require_float64, upcast
-from subtheory.numerics import float64
+from subtheory.networks.derivatives import differentiated, rules
+from subtheory.networks.inputs import example_of, packed, rows_of
+from subtheory.networks.precision import refuse_narrow, upcast
+from subtheory.networks.tracing import traced
+from subtheory.networks.usable import require_pure, usable
+from subtheory.numerics import require_eager
 from subtheory.provenance import provenance
 from subtheory.setting.setting import Setting, ladder
 from subtheory.setting.teachers import TEACHERS, Invisible
 from subtheory.suggest import choose
+from subtheory.theory.layout import Layout
 from subtheory.theory.losses import LOSSES, CrossEntropy, Loss, SquaredError
 from subtheory.theory.network import Network, Params
-from subtheory.theory.trait import FunctionTrait, LabelledTrait, Trait
+from subtheory.theory.trait import FunctionTrait, LabelledTrait
+from subtheory.verification.finite import require_derivative, require_finite, require_losses, require_slope
 from subtheory.verification.plan import Progress
 from subtheory.verification.results import Verification
 from subtheory.verification.verdicts import verify_settings, verify_without
@@ -36,18 +45,28 @@ class Own(Given):
         x = np.asarray(self.x)
         return x[np.random.default_rng((seed, 2)).permutation(len(x))[:n]]
 
+    def another(self, seed: int) -> Params:
+        """An independent init. Raises InputError on "init" for parameters that are not like those of the network."""
+        drawn = super().another(seed)
+        if Layout.of(drawn) != Layout.of(self.params):
+            shapes = [jax.tree.map(np.shape, params) for params in (drawn, self.params)]
+            raise InputError("init", f"leaves of shapes {shapes[0]}", f"must draw parameters like params, {shapes[1]}")
+        if not all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(drawn)):
+            raise InputError("init", f"a number that is not finite for seed {seed}", "must draw finite parameters")
+        return drawn
+
 
 def verify(
     model: Any,
     params: Params = None,
     *,
-    trait: Callable[[Params], Any] | tuple[Any, Any],
+    trait: Callable[[Params], Any] | Sequence[Any],
     channel: Any,
-    loss: str | Loss | Sequence[str | Loss] | None = None,
-    claims: str | Iterable[str] | None = None,
-    outputs: str | tuple[int, ...] = "all",
+    loss: str | Loss | Iterable[str | Loss] | None = None,
+    claims: str | Claim | Iterable[str | Claim] | None = None,
+    outputs: Any = "all",
     eps: float = 1e-2,
-    seeds: int = 4,
+    seeds: int | Iterable[int] = 4,
     examples: int = 32,
     without: str | None = None,
     units: Sequence[Units] = (),
@@ -59,84 +78,118 @@ def verify(
     `(init, apply)`, or a Flax Linen or NNX module (see `subtheory.networks.adapt`).
     trait: what the teacher is trained on, a function of the parameters, or labelled examples
     (x of shape (n, ...), integer labels (n,)). channel: inputs on which the student imitates,
-    (N, ...). loss: names or objects, default squared error and cross-entropy. outputs: "all" or
-    the indices of the distilled logits. eps: largest relative change of outputs or parameters that
-    the teacher makes. seeds: runs per setting; the parameters stay, teachers and inputs vary.
-    without: the name of one assumption to break, instead of checking with all in force. units: which
-    entries belong to one hidden unit (`subtheory.init.Units`), for the claims about permuted and
-    rescaled inits. The first call shows a line of progress and keeps compiled programs on disk;
-    `subtheory.configure` turns both off.
+    (N, ...), or a pytree of arrays with one leading axis, as in `jax.vmap`; those of the trait are
+    like them. loss: names or objects, default squared error and cross-entropy. claims: names or
+    objects. outputs: "all", or the distilled logits by indices or a mask of truth values. eps: largest
+    relative change of outputs or parameters that the teacher makes. seeds: runs per setting, or a list
+    of seeds; the parameters stay, teachers and inputs vary. without: the name of one assumption to
+    break, instead of checking with all in force. units: which entries belong to one hidden unit
+    (`subtheory.init.Units`), for the claims about permuted and rescaled inits. The first call shows
+    a line of progress and keeps compiled programs on disk; `subtheory.configure` turns both off.
 
     Returns a `Verification`: `ok`, `result["alignment-is-ggn-form"]`, `summary()`, `to_dict()`,
     `to_latex()`, and a table in notebooks. Float32 parameters are upcast, which `messages` tells.
 
-    Raises InputError, naming the field and the value, for numbers that are not finite, shapes that
-    do not fit, empty data, unknown names, ε ≤ 0, and networks that compute in float32.
+    Raises InputError, naming the field and the value, for numbers that are not finite (of the
+    arguments, the outputs, the trait loss or a derivative of them), shapes that do not fit, empty data,
+    unknown names, ε ≤ 0, and for a model that is in training mode, draws random numbers, has no derivative, or
+    computes in float32.
     """
+    require_eager("verify")
+    if not (progress is None or callable(progress)):
+        raise InputError("progress", arguments.shown(progress), "must be a function of (done, total, text)")
     session.keep_programs()
     session.Programs.listen()
-    network, theta0 = adapt(model, params)
-    theta0, message = upcast(theta0)
-    x = _inputs("channel", channel)
-    require_float64(network, theta0, x[0])
-    width = _width(network, theta0, x[0])
-    given = Own(theta0, x, _trait(trait, network, theta0, width), width, other=network.init, units=tuple(units))
-    if seeds < 1:
-        raise InputError("seeds", seeds, "must be at least 1")
-    if not (isinstance(eps, int | float) and np.isfinite(eps) and eps > 0):
-        raise InputError("eps", eps, "must be a positive number")
-    base = Setting(network, outputs=outputs, source=given, eps=ladder(eps), examples=min(examples, len(x)))
-    given.weights(outputs)
-    # With every logit distilled there is nothing that only undistilled outputs would see.
-    teachers = [teacher for teacher in TEACHERS.values() if teacher != Invisible() or outputs != "all"]
-    grid = [replace(base, loss=one, teacher=teacher) for one in _losses(loss) for teacher in teachers]
-    chosen = _claims(claims, grid)
-    numbers = range(seeds)
-    progress = progress or session.report("verify")
-    if without is None:
-        found = verify_settings(chosen, grid, numbers, progress)
-    else:
-        found = verify_without(without, chosen, grid, numbers, progress)
+    with np.errstate(all="ignore"):
+        network, theta0 = adapt(model, params)
+        theta0, message = upcast(theta0)
+        network, source, width = _source(network, theta0, trait, channel, units)
+        distilled = arguments.outputs(outputs, width)
+        base = Setting(
+            network,
+            outputs=distilled,
+            source=source,
+            eps=ladder(arguments.positive("eps", eps)),
+            examples=min(arguments.whole("examples", examples), len(source.x)),
+        )
+        source.weights(distilled)
+        # With every logit distilled there is nothing that only undistilled outputs would see.
+        losses = _losses(loss)
+        own = [one for one in losses if one not in LOSSES.values()]
+        functions = Kernels.of(network, theta0, source.x[0])
+        theta = functions.layout.flatten(theta0)
+        require_losses(functions, theta, source.x[: base.examples], source.weights(distilled), own)
+        teachers = [teacher for teacher in TEACHERS.values() if teacher != Invisible() or distilled != "all"]
+        grid = [replace(base, loss=one, teacher=teacher) for one in losses for teacher in teachers]
+        chosen, numbers = _claims(claims, grid), arguments.seeds(seeds)
+        progress = progress or session.report("verify")
+        if without is None:
+            found = verify_settings(chosen, grid, numbers, progress)
+        else:
+            choose("without", without, {a.name: a for claim in chosen for a in claim.assumptions})
+            found = verify_without(without, chosen, grid, numbers, progress)
+            if not found.claims:
+                raise InputError("without", repr(without), "cannot be broken on this network")
     messages = (message,) if message else ()
     return replace(found, messages=messages, provenance=provenance(numbers))
 
 
-def _inputs(field: str, values: Any) -> np.ndarray:
-    """Channel or trait inputs as NumPy, floats in float64."""
-    x = np.asarray(values)
-    if x.ndim < 1 or len(x) == 0:
-        raise InputError(field, f"shape {x.shape}", "must hold at least one input along its first axis")
-    if x.dtype.kind == "f":
-        x = x.astype(np.float64)
-    if x.dtype.kind not in "fiu":
-        raise InputError(field, f"dtype {x.dtype}", "must hold numbers")
-    if not np.isfinite(x).all():
-        raise InputError(field, x[~np.isfinite(x)].flat[0], "must be finite")
-    return x
+def _source(
+    network: Network, theta0: Params, trait: Any, channel: Any, units: Sequence[Units]
+) -> tuple[Network, Own, int]:
+    """The network as its functions take it, what is known of it, looked at once, and the number of its logits."""
+
+    def accepts(example: Any) -> bool:
+        try:
+            traced("apply", network.apply, theta0, example)
+        except InputError:
+            return False
+        return True
+
+    rows = {"channel": rows_of("channel", channel, accepts)}
+    labels = None
+    if not callable(trait):
+        if not (isinstance(trait, tuple | list) and len(trait) == 2):
+            shown = type(trait).__name__
+            raise InputError("trait", shown, "must be a function of the parameters, or (inputs, labels)")
+        rows["trait"], labels = rows_of("trait", trait[0], accepts), np.asarray(trait[1])
+    for one in units if isinstance(units, Iterable) else [units]:
+        if not isinstance(one, Units):
+            raise InputError("units", arguments.shown(one), "must be of subtheory.init.Units")
+    network, custom = usable(network, theta0, example_of(rows["channel"]))
+    network, inputs = packed(network, rows)
+    functions = Kernels.of(network, theta0, inputs["channel"][0])
+    width = output_shape(network, functions.layout, functions.example, inputs["channel"].dtype.str)[-1]
+    learned: FunctionTrait | LabelledTrait
+    learned, of_trait = _function(trait, theta0) if labels is None else (_labelled(inputs["trait"], labels, width), [])
+    theta = functions.layout.flatten(theta0)
+    require_finite(functions, theta, inputs, learned)
+    if custom:
+        require_derivative(functions, theta, inputs, custom)
+    if of_trait:
+        require_slope(functions, theta, learned, of_trait)
+    return network, Own(theta0, inputs["channel"], learned, width, other=network.init, units=tuple(units)), width
 
 
-def _width(network: Network, params: Params, x: np.ndarray) -> int:
-    """Number of logits, from the shape of the outputs; the values must be finite."""
-    with float64():
-        z = np.asarray(network.apply(params, jnp.asarray(x)))
-    if not np.isfinite(z).all():
-        raise InputError("apply", z[~np.isfinite(z)].flat[0], "must return finite outputs")
-    return int(z.shape[-1])
+def _function(trait: Callable[[Params], Any], theta0: Params) -> tuple[FunctionTrait, list[str]]:
+    """L_T as a function of the parameters: pure, a number in float64, with a derivative; and its custom ones."""
+    name = getattr(trait, "__name__", type(trait).__name__)
+    program = traced("trait", trait, theta0, wanted="must be a function of the parameters", given=name)
+    require_pure(program, traced("trait", trait, theta0), "trait")
+    refuse_narrow(program, "trait")
+    if [(out.shape, out.dtype) for out in program.out_avals] != [((), np.float64)]:
+        got = ", ".join(f"{out.dtype}{list(out.shape)}" for out in program.out_avals)
+        raise InputError("trait", got or "nothing", "must be a finite number, float64 of shape ()")
+    slope = differentiated("trait", jax.grad(lambda theta: jnp.asarray(trait(theta))), program, theta0)
+    refuse_narrow(slope, "derivative of trait")
+    return FunctionTrait(trait), rules(program)
 
 
-def _trait(trait: Any, network: Network, params: Params, width: int) -> Trait:
-    """L_T from a function of the parameters or from labelled examples."""
-    if callable(trait):
-        with float64():
-            value = np.asarray(FunctionTrait(trait).loss(network.apply, params))
-        if value.shape != () or not np.isfinite(value):
-            raise InputError("trait", value if value.shape == () else f"shape {value.shape}", "must be a finite number")
-        return FunctionTrait(trait)
-    if not (isinstance(trait, tuple) and len(trait) == 2):
-        raise InputError("trait", type(trait).__name__, "must be a function of the parameters, or (inputs, labels)")
-    x, labels = _inputs("trait", trait[0]), np.asarray(trait[1])
+def _labelled(x: np.ndarray, labels: np.ndarray, width: int) -> LabelledTrait:
+    """L_T from labelled examples."""
     if labels.shape != (len(x),) or labels.dtype.kind not in "iu":
-        raise InputError("trait", f"labels of shape {labels.shape}", f"needs {len(x)} integer labels")
+        got = f"labels of shape {labels.shape} and dtype {labels.dtype}"
+        raise InputError("trait", got, f"needs {len(x)} integer labels")
     if np.any((labels < 0) | (labels >= width)):
         off = labels[(labels < 0) | (labels >= width)]
         raise InputError("trait", int(off[0]), f"labels must lie in 0 ... {width - 1}")
@@ -144,15 +197,31 @@ def _trait(trait: Any, network: Network, params: Params, width: int) -> Trait:
 
 
 def _losses(loss: Any) -> list[Loss]:
-    """Loss objects from names, objects, or nothing."""
+    """Loss objects from names, objects, or nothing. Raises InputError for two of one name: results are told by it."""
     if loss is None:
         return [SquaredError(), CrossEntropy()]
-    several = [loss] if isinstance(loss, str | Loss) else list(loss)
-    return [choose("loss", one, LOSSES) if isinstance(one, str) else one for one in several]
+    several = [loss] if isinstance(loss, str | type | Loss) or not isinstance(loss, Iterable) else list(loss)
+    found: dict[str, Loss] = {}
+    for one in several:
+        known = choose("loss", one, LOSSES) if isinstance(one, str) else one
+        if isinstance(known, type) or not isinstance(known, Loss):
+            raise InputError("loss", arguments.shown(one), "must be the name of a loss, or a loss such as KL()")
+        if found.setdefault(known.name, known) != known:
+            raise InputError("loss", repr(known.name), "must not be the name of two losses: give one another name")
+    if not found:
+        raise InputError("loss", arguments.shown(loss), "must be at least one")
+    return list(found.values())
 
 
 def _claims(names: Any, grid: Sequence[Setting]) -> list[Claim]:
     """Claims by name; if none is named, all that speak of this network rather than of constructed ones."""
     if names is None:
         return [c for c in CLAIMS.values() if (c.spread or not c.settings) and any(map(c.applies, grid))]
-    return [choose("claim", name, CLAIMS) for name in ([names] if isinstance(names, str) else names)]
+    several = [names] if isinstance(names, str | Claim) or not isinstance(names, Iterable) else list(names)
+    for one in several:
+        if not isinstance(one, str | Claim):
+            raise InputError("claims", arguments.shown(one), "must be names of claims, or claims")
+    found = {c.name: c for c in (choose("claim", one, CLAIMS) if isinstance(one, str) else one for one in several)}
+    if not found:
+        raise InputError("claims", arguments.shown(names), "must be at least one")
+    return list(found.values())
