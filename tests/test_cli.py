@@ -96,7 +96,7 @@ def test_verify_holds_and_fails_without_an_assumption(tmp_path: Path, capsys: py
     words = [*SMALL, "alignment-is-ggn-form", "--loss", "squared-error,kl"]
     assert main(words) == 0
     found = json.loads(capsys.readouterr().out)
-    assert found["schema"] == 1
+    assert found["schema"] == 2
     assert found["ok"] is True
     assert found["provenance"]["seeds"] == [0, 1]
     (claim,) = found["claims"]

@@ -63,7 +63,7 @@ def test_the_result_in_all_its_forms(found):
     text = found.summary()
     assert found.messages[0] in text and "alignment-is-ggn-form" in text and "shared-init" in text
     data = json.loads(json.dumps(found.to_dict(), allow_nan=False))
-    assert data["schema"] == 1 and data["ok"] is True and len(data["claims"]) == len(found)
+    assert data["schema"] == 2 and data["ok"] is True and len(data["claims"]) == len(found)
     assert data["provenance"]
     latex = found.to_latex()
     assert r"\toprule" in latex and "alignment-is-ggn-form" in latex

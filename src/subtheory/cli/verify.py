@@ -83,15 +83,17 @@ def main(options: Namespace) -> int:
 def _print(found: Verification, options: Namespace) -> None:
     print_table("claims", found.rows())
     print_table("without an assumption", found.control_rows())
+    print_table("not broken", found.untried_rows())
     for claim in found.claims:
         if claim.reason:
             print(f"{claim.name}: {claim.vacuous_fraction:.1%} of runs vacuous ({claim.reason})")
         if str(claim.verdict) == "fails":
             print(f"{claim.name} fails in {claim.failed} of {claim.runs} runs, at worst in {claim.worst}")
+        for control in claim.tried:
+            if control.reason:
+                print(f"{claim.name} without {control.without}: {control.reason}")
     held = sum(str(claim.verdict) == "holds" for claim in found.claims)
-    controls = [control for claim in found.claims for control in claim.controls if control.runs]
-    broken = sum(control.as_declared for control in controls)
-    print(f"{held} of {len(found.claims)} claims hold; {broken} of {len(controls)} controls break as declared.")
+    print(f"{held} of {len(found.claims)} claims hold; {found.broke} of {found.tried} controls break as declared.")
     if options.out:
         print(f"report: {options.out}/report.html")
 

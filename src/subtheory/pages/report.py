@@ -48,17 +48,16 @@ def to_json(verification: Verification) -> str:
 def page(verification: Verification, shown: dict[str, Any] | None = None) -> str:
     """The page as HTML; everything that comes from the verification is escaped."""
     claims = verification.claims
-    controls = [control for claim in claims for control in claim.controls]
     overall, headline = _headline(verification)
     return _template().render(
         signs=SIGNS,
         overall=str(overall),
         headline=headline,
         held=sum(claim.verdict is Verdict.HOLDS for claim in claims),
-        broke=sum(control.as_declared for control in controls),
-        controls=len(controls),
+        broke=verification.broke,
+        controls=verification.tried,
         runs=sum(claim.runs for claim in claims),
-        control_runs=sum(control.runs for control in controls),
+        control_runs=sum(control.runs for claim in claims for control in claim.controls),
         messages=verification.messages,
         claims=[_claim(claim) for claim in claims],
         figure=shown,
@@ -85,12 +84,15 @@ def _headline(verification: Verification) -> tuple[Verdict, str]:
     """The verdict over everything, and a sentence for it."""
     claims = verification.claims
     failed = sum(claim.verdict is Verdict.FAILS for claim in claims)
-    wrong = sum(not control.as_declared for claim in claims for control in claim.controls)
+    wrong = sum(control.wrong for claim in claims for control in claim.controls)
     open_ = sum(claim.verdict in (Verdict.VACUOUS, Verdict.UNDECIDED) for claim in claims)
+    unclear = sum(control.verdict is Verdict.UNDECIDED for claim in claims for control in claim.tried)
     if not claims:
         return Verdict.VACUOUS, "Nothing was verified"
     if not verification.ok:
         return Verdict.FAILS, f"Not as the theory says: claims that fail {failed}, controls not as declared {wrong}"
+    if unclear and not open_:
+        return Verdict.UNDECIDED, f"Every claim holds, but {unclear} of {verification.tried} controls remain undecided"
     if open_:
         return Verdict.UNDECIDED, f"No claim fails, but {open_} of {len(claims)} remain vacuous or undecided"
     return Verdict.HOLDS, "Every claim holds, and every control breaks as declared"
@@ -107,7 +109,8 @@ def _claim(result: ClaimResult) -> dict[str, Any]:
         **{name: getattr(result, name) for name in result.__dataclass_fields__},
         "verdict": str(result.verdict),
         "ok": result.ok,
-        "as_declared": sum(control.as_declared for control in result.controls),
+        "broke": result.broke,
+        "tried": len(result.tried),
         "assumptions": [
             {"name": name, "sentence": sentence, "control": found.get(name)} for name, sentence in sentences.items()
         ],

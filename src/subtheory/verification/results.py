@@ -5,10 +5,10 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from subtheory import table
-from subtheory.claim import Verdict
+from subtheory.claim import NOT_FINITE, Verdict
 
-SCHEMA = 1
-"""Version of the JSON form."""
+SCHEMA = 2
+"""Version of the JSON form; 1 had no `tried` and no `reason` of a control, and called those not tried as declared."""
 
 
 @dataclass(frozen=True)
@@ -21,6 +21,20 @@ class ControlResult:
     declared: str
     as_declared: bool
     runs: int
+    tried: bool = True
+    """Whether there was a setting in which the assumption could be broken."""
+    reason: str = ""
+    """Why it was not tried, or says nothing."""
+
+    @property
+    def wrong(self) -> bool:
+        """It was tried, and did not do what was declared of it, as far as that can be told."""
+        return self.tried and not self.as_declared and self.verdict is not Verdict.UNDECIDED
+
+    @property
+    def shown(self) -> str:
+        """Whether it did what was declared, in a word."""
+        return "yes" if self.as_declared else "NO" if self.wrong else "undecided"
 
 
 @dataclass(frozen=True)
@@ -49,9 +63,23 @@ class ClaimResult:
 
     @property
     def ok(self) -> bool:
-        """Nothing failed, and every control did what was declared of it (or, like the claim, said nothing)."""
+        """Nothing failed or is not finite, and no control went against what was declared of it.
+
+        One that was not tried, that too few runs leave undecided, or that says nothing like the claim, does not.
+        """
         said = [c for c in self.controls if not (c.verdict is self.verdict is Verdict.VACUOUS)]
-        return self.verdict is not Verdict.FAILS and all(control.as_declared for control in said)
+        sound = self.verdict is not Verdict.FAILS and self.reason != NOT_FINITE
+        return sound and not any(control.wrong for control in said)
+
+    @property
+    def tried(self) -> tuple[ControlResult, ...]:
+        """Controls whose assumption could be broken: what is counted of them is counted of these."""
+        return tuple(control for control in self.controls if control.tried)
+
+    @property
+    def broke(self) -> int:
+        """How many controls did what was declared."""
+        return sum(control.as_declared for control in self.tried)
 
 
 @dataclass(frozen=True)
@@ -69,8 +97,19 @@ class Verification:
 
     @property
     def decided(self) -> bool:
-        """No claim is vacuous or undecided."""
-        return all(claim.verdict in (Verdict.HOLDS, Verdict.FAILS) for claim in self.claims)
+        """No claim is vacuous or undecided, and no control is undecided."""
+        claims = all(claim.verdict in (Verdict.HOLDS, Verdict.FAILS) for claim in self.claims)
+        return claims and not any(c.verdict is Verdict.UNDECIDED for claim in self.claims for c in claim.tried)
+
+    @property
+    def broke(self) -> int:
+        """How many controls broke their claim as declared."""
+        return sum(claim.broke for claim in self.claims)
+
+    @property
+    def tried(self) -> int:
+        """How many controls there were whose assumption could be broken."""
+        return sum(len(claim.tried) for claim in self.claims)
 
     def __getitem__(self, name: str) -> ClaimResult:
         for claim in self.claims:
@@ -95,13 +134,13 @@ class Verification:
                 "predicted": claim.predicted,
                 "margin": claim.margin,
                 "runs": claim.runs,
-                "controls": f"{sum(c.as_declared for c in claim.controls)}/{len(claim.controls)}",
+                "controls": f"{claim.broke}/{len(claim.tried)}",
             }
             for claim in self.claims
         ]
 
     def control_rows(self) -> list[dict[str, Any]]:
-        """The controls as rows of a table."""
+        """The controls that were tried as rows of a table."""
         return [
             {
                 "claim": claim.name,
@@ -109,16 +148,34 @@ class Verification:
                 "verdict": str(control.verdict),
                 "failed": control.failed_fraction,
                 "declared": control.declared,
-                "as declared": "yes" if control.as_declared else "NO",
+                "as declared": control.shown,
             }
             for claim in self.claims
-            for control in claim.controls
+            for control in claim.tried
         ]
 
+    def untried_rows(self) -> list[dict[str, Any]]:
+        """The assumptions that could not be broken, and why."""
+        return [
+            {"claim": claim.name, "not broken": control.without, "why": control.reason}
+            for claim in self.claims
+            for control in claim.controls
+            if not control.tried
+        ]
+
+    def reasons(self) -> list[str]:
+        """Why a claim or a control says nothing, a line each."""
+        found = []
+        for claim in self.claims:
+            if claim.reason:
+                found.append(f"{claim.name}: {claim.reason}")
+            found += [f"{claim.name} without {c.without}: {c.reason}" for c in claim.tried if c.reason]
+        return found
+
     def summary(self) -> str:
-        """Two plain-text tables: the claims, and what happens without each assumption."""
-        parts = [*self.messages, table.to_text(self.rows()), table.to_text(self.control_rows())]
-        return "\n\n".join(part for part in parts if part)
+        """Plain-text tables: the claims, what happens without each assumption, those not broken; then the reasons."""
+        tables = [table.to_text(rows) for rows in (self.rows(), self.control_rows(), self.untried_rows())]
+        return "\n\n".join(part for part in [*self.messages, *tables, "\n".join(self.reasons())] if part)
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready form (see schemas/verify.schema.json); numbers that are not finite become None."""
@@ -130,7 +187,7 @@ class Verification:
         return table.to_latex(self.rows(), caption="Claims of the theory, verified.", label="tab:claims")
 
     def _repr_html_(self) -> str:
-        return table.to_html(self.rows()) + table.to_html(self.control_rows())
+        return "".join(table.to_html(rows) for rows in (self.rows(), self.control_rows(), self.untried_rows()))
 
 
 def finite(value: Any) -> Any:

@@ -119,19 +119,40 @@ def describe(setting: Setting, seed: int) -> str:
 
 
 def control_result(control: Control, rows: Sequence[Row]) -> ControlResult:
-    """How often the claim failed without the assumption, of the runs that say anything, and as declared or not."""
-    failures = [row[2].verdict is Verdict.FAILS for row in rows if row[2].verdict is not Verdict.VACUOUS]
+    """How often the claim failed without the assumption, of the runs that say anything, and as declared or not.
+
+    Undecided where a number is not finite, or where the declared share might well have failed so seldom.
+    """
+    said = [row for row in rows if row[2].verdict is not Verdict.VACUOUS]
+    failures = [row[2].verdict is Verdict.FAILS for row in said]
     fraction = float(np.mean(failures)) if failures else float("nan")
-    if not rows:
-        nothing = "cannot be broken on these settings"
-        return ControlResult(control.assumption.name, Verdict.VACUOUS, fraction, nothing, as_declared=True, runs=0)
     # A witness that does not fail is no witness; of random runs the declared share must fail.
     needed = 1.0 if control.witnesses else control.fails
+    as_declared = bool(failures) and fraction >= needed
+    undecided = sorted({row[2].undecided for row in said if not row[2].finite})
+    if not (as_declared or undecided) and said and _by_chance(fraction, needed, said):
+        undecided = [f"too few seeds to tell {100 * fraction:.3g} % from {100 * needed:g} %"]
+    reasons = undecided or sorted({row[2].vacuous for row in rows if row[2].vacuous and not said})
+    verdict = Verdict.FAILS if any(failures) else (Verdict.HOLDS if failures else Verdict.VACUOUS)
     return ControlResult(
         without=control.assumption.name,
-        verdict=Verdict.FAILS if any(failures) else (Verdict.HOLDS if failures else Verdict.VACUOUS),
+        verdict=Verdict.UNDECIDED if undecided and not as_declared else verdict,
         failed_fraction=fraction,
         declared=control.declared,
-        as_declared=bool(failures) and fraction >= needed,
+        as_declared=as_declared,
         runs=len(failures),
+        tried=bool(rows),
+        reason=("" if as_declared else "; ".join(reasons)) if rows else "cannot be broken on these settings",
     )
+
+
+CHANCE = 0.01
+"""A control that would fail so seldom, or more seldom, with this probability has not done what was declared."""
+
+
+def _by_chance(fraction: float, needed: float, said: Sequence[Row]) -> bool:
+    """Whether P(no more failures) ≥ `CHANCE` at the declared rate; runs of one network and seed count as one."""
+    from scipy.special import bdtr
+
+    draws = len({(row[0].network, row[1]) for row in said})
+    return bool(bdtr(np.floor(fraction * draws), draws, needed) >= CHANCE)
