@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from subtheory.kernels import compiled as module
-from subtheory.kernels.compiled import BLOCK, GROUP, POINTS, ROWS, Kernels
+from subtheory.kernels.compiled import BLOCK, GROUP, POINTS, SMALL_BLOCK, SMALL_ROWS, Kernels
 from subtheory.kernels.functions import Traced
 from subtheory.networks import MLP, NETWORKS
 from subtheory.numerics import float64
@@ -142,7 +142,7 @@ def rows(*lead):
     return RNG.standard_normal((*lead, LAYOUT.size))
 
 
-@pytest.mark.parametrize("n", [1, BLOCK - 1, BLOCK, BLOCK + 1, 3 * BLOCK + 2])
+@pytest.mark.parametrize("n", [1, SMALL_BLOCK - 1, SMALL_BLOCK, SMALL_BLOCK + 1, 3 * SMALL_BLOCK + 2])
 def test_blocks_of_examples_are_padded_with_what_nothing_pulls_on(n):
     theta, delta, x = rows(2), rows(2), RNG.standard_normal((2, n, 2))
     z = TINY.values(theta, x)
@@ -158,7 +158,7 @@ def test_blocks_of_examples_are_padded_with_what_nothing_pulls_on(n):
     np.testing.assert_allclose(TINY.kink(theta, delta, x), nearest, rtol=1e-13)
 
 
-@pytest.mark.parametrize("count", [1, ROWS - 1, ROWS, ROWS + 1, 2 * ROWS + 5])
+@pytest.mark.parametrize("count", [1, SMALL_ROWS - 1, SMALL_ROWS, SMALL_ROWS + 1, 2 * SMALL_ROWS + 5])
 def test_rows_of_any_number(count):
     theta, x = rows(count), RNG.standard_normal((3, 2))
     np.testing.assert_allclose(TINY.values(theta, x), by_hand(theta, x), rtol=1e-13, atol=1e-14)
@@ -233,6 +233,7 @@ def test_kinks_are_where_the_first_preactivation_vanishes():
 def test_large_networks_take_other_blocks_and_give_the_same_numbers(monkeypatch):
     theta, delta, x = rows(9), rows(9), RNG.standard_normal((70, 2))
     small = TINY.taylor(theta, delta, x), TINY.pulls(theta, by_hand(theta, x), x)
+    monkeypatch.setattr(module, "SMALL", 0)
     monkeypatch.setattr(module, "LARGE", 1)
     assert TINY.block == module.LARGE_BLOCK and TINY.rows == module.LARGE_ROWS
     large = TINY.taylor(theta, delta, x), TINY.pulls(theta, by_hand(theta, x), x)
@@ -244,12 +245,12 @@ def test_large_networks_take_other_blocks_and_give_the_same_numbers(monkeypatch)
     [(0, ("values", "taylor", "pulls", "grouped pulls", "kink")), (LAYOUT.size, ("everything", "kink"))],
 )
 def test_one_program_whatever_the_number_of_rows_and_examples(monkeypatch, small, expected):
-    monkeypatch.setattr(module, "SMALL", small)
+    monkeypatch.setattr(module, "ALONE", small)
     name = f"counted-{small}"
     f = Kernels(Tiny(name), LAYOUT, (2,))
     before = Counter(TRACES)
-    for lead in ((), (1,), (3,), (2, 5), (ROWS + 1,)):
-        for n in (1, 7, BLOCK, 20):
+    for lead in ((), (1,), (3,), (2, 5), (SMALL_ROWS + 1,)):
+        for n in (1, 7, SMALL_BLOCK, SMALL_BLOCK + 4):
             theta, x = rows(*lead), RNG.standard_normal((n, 2))
             f.taylor(theta, theta, x), f.kink(theta, theta, x)
             z = f.values(theta, x)
@@ -274,7 +275,7 @@ def test_one_program_whatever_the_number_of_rows_and_examples(monkeypatch, small
 )
 @pytest.mark.parametrize("small", [0, LAYOUT.size])
 def test_cotangents_at_one_theta_are_pulled_back_in_groups(monkeypatch, own, theirs, inputs, small):
-    monkeypatch.setattr(module, "SMALL", small)
+    monkeypatch.setattr(module, "ALONE", small)
     theta, x = rows(*theirs), RNG.standard_normal((*inputs, MANY, 2))
     several = RNG.standard_normal((*own, MANY, 2, 3))
     lead = np.broadcast_shapes(own, theirs, inputs)
@@ -299,7 +300,7 @@ def sum_of_cubes(params):
     return jnp.sum(params["V"] ** 3) + jnp.log(jnp.sum(params["W"] ** 2))
 
 
-@pytest.mark.parametrize("lead", [(), (3,), (2, 2), (ROWS + 2,)])
+@pytest.mark.parametrize("lead", [(), (3,), (2, 2), (SMALL_ROWS + 2,)])
 def test_a_function_of_the_parameters_and_its_slope(lead):
     """At θ = 0, which pads the rows, its value is not finite: nothing of that shows."""
     theta = rows(*lead)

@@ -25,17 +25,17 @@ from subtheory.theory.losses import Loss
 from subtheory.theory.network import Network, Params
 from subtheory.traces import TRACES
 
-BLOCK, LARGE_BLOCK = 12, 64
-"""Examples of one row; more of them where θ itself is much to read."""
+BLOCK, SMALL_BLOCK, LARGE_BLOCK = 12, 32, 64
+"""Examples of one row; more of them where a row costs more than its examples, or θ itself is much to read."""
 
-ROWS, LARGE_ROWS = 32, 4
+ROWS, SMALL_ROWS, LARGE_ROWS = 32, 128, 4
 """Most rows of one call."""
 
 LARGE = 2**15
 """Parameters from which a network is large."""
 
-SMALL = 2**6
-"""Parameters up to which one program does everything: compiling is all that such a network costs."""
+SMALL, ALONE = 2**8, 2**6
+"""Parameters up to which a network is small; up to which one program does everything: compiling is all it costs."""
 
 GROUP = 4
 """Cotangents that share a forward pass."""
@@ -142,11 +142,15 @@ class Kernels:
     @property
     def block(self) -> int:
         """Examples of a row."""
+        if self.layout.size <= SMALL:
+            return SMALL_BLOCK
         return BLOCK if self.layout.size <= LARGE else LARGE_BLOCK
 
     @property
     def rows(self) -> int:
         """Most rows of a call."""
+        if self.layout.size <= SMALL:
+            return SMALL_ROWS
         return ROWS if self.layout.size <= LARGE else LARGE_ROWS
 
     def values(self, theta: Any, x: Any) -> np.ndarray:
@@ -163,7 +167,7 @@ class Kernels:
         own = cotangents.shape[: cotangents.ndim - len(tail) - 1]
         rest = len(own) - _alone(own, theta.shape[:-1], x.shape[: self._axis(x)])
         count = int(np.prod(own[rest:]))
-        if count < GROUP or self.layout.size <= SMALL:
+        if count < GROUP or self.layout.size <= ALONE:
             (found,), lead = self._blocks("pulls", (theta,), (cotangents, x), (tail, self.example))
             return np.sum(found, axis=lead)
         # One forward pass is enough for cotangents that pull at one θ and x: (..., count, N, *tail) in groups.
@@ -236,7 +240,7 @@ class Kernels:
             rows.append(Rows(whole.reshape(*own, blocks, size, *tail), 1 + len(tail)))
         lead = np.broadcast_shapes(*(each.lead for each in rows))[:-1]
         part, examples = slice(None), name in ("values", "taylor")
-        if self.layout.size <= SMALL and name in _PARTS:
+        if self.layout.size <= ALONE and name in _PARTS:
             rows, name, part = self._with_zeros(name, rows), "everything", _PARTS[name]
         call = partial(_rows, name=name, network=self.network, layout=self.layout)
         found = _in_calls(call, rows, self.rows, part)

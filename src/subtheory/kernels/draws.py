@@ -1,7 +1,7 @@
 """What chance decides of a run: inputs, trait data, inits, directions; one draw for every seed, as NumPy.
 
-Where an initial law is normal, cut off or not, its parameters are NumPy's own draws; data and other laws are drawn by their JAX
-functions in programs whose number of seeds is no part of them.
+Where an initial law is normal, cut off or not, its parameters are NumPy's own draws; data and other laws are drawn by
+their JAX functions in programs whose number of seeds is no part of them.
 """
 
 from dataclasses import dataclass

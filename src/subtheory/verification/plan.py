@@ -7,6 +7,7 @@ from itertools import groupby, islice
 from typing import Any, Literal
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from subtheory import session
 from subtheory.claim import Claim, Control
@@ -39,8 +40,8 @@ class How:
     processes: int = 1
 
 
-CONTROL_RUNS: dict[Size, int] = {"quick": 8, "default": 16, "full": 16}
-"""Runs of a control, shared out among the networks (at least one each)."""
+CONTROL_RUNS, EACH = 8, 2
+"""Runs of a control over all networks, and of every network: at least, where so many can be broken."""
 
 
 @dataclass(frozen=True)
@@ -76,7 +77,7 @@ def jobs(claims: Iterable[Claim], grid: Sequence[Setting], size: Size = "default
             own = tuple(cover(own if size == "default" else one_of_each_kind(own), levels))
         found.append(Job(claim, own))
         for control in claim.controls:
-            found.append(Job(claim, control_settings(control, own, CONTROL_RUNS[size]), control))
+            found.append(Job(claim, control_settings(control, own), control))
     return found
 
 
@@ -96,14 +97,14 @@ def one_of_each_kind(settings: Iterable[Setting]) -> list[Setting]:
     return [setting for setting, place, path in own if first[place] == path]
 
 
-def control_settings(control: Control, own: Sequence[Setting], count: int) -> tuple[Setting, ...]:
-    """The settings of a claim with the assumption broken: `count` that can be, over all networks, with all losses."""
+def control_settings(control: Control, own: Sequence[Setting]) -> tuple[Setting, ...]:
+    """The settings of a claim with the assumption broken: of every network some that can be broken, with all losses."""
     if control.witnesses:
         return control.witnesses() if own else ()
     runs: dict[Hashable, dict[Setting, list[Setting]]] = {}
     for setting in own:
         runs.setdefault(setting.network, {}).setdefault(setting.but(loss=SquaredError()), []).append(setting)
-    share = max(1, count // len(runs)) if runs else 0
+    share = max(EACH, -(-CONTROL_RUNS // max(1, len(runs))))
     found: list[Setting] = []
     for each in runs.values():
         several = list(each.values())
@@ -143,10 +144,12 @@ def measure_all(
             parts = [(run, known[start : start + SEEDS], losses) for run, known, losses in several]
             order += [part for part in parts if part[1]]
     pieces: dict[tuple[Run, tuple[int, ...]], dict[str, list[Any]]] = {}
-    for (run, some, _), records in _measured(order, processes):
-        pieces[run, some] = records
-        if progress:
-            progress(len(pieces), len(order), run[1].network.name)
+    # BLAS's own threads gain nothing on matrices as small as these, and spin between them.
+    with threadpool_limits(1, user_api="blas"):
+        for (run, some, _), records in _measured(order, processes):
+            pieces[run, some] = records
+            if progress:
+                progress(len(pieces), len(order), run[1].network.name)
     found: Found = {}
     for run, some, _ in order:
         for name, each in pieces[run, some].items():
