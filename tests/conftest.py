@@ -15,6 +15,7 @@ if "xla_backend_optimization_level" not in os.environ.get("XLA_FLAGS", ""):
 
 import jax  # noqa: E402
 import pytest  # noqa: E402
+from costs import Costs  # noqa: E402
 from hypothesis import HealthCheck, settings  # noqa: E402
 
 # Neither rank promotion nor dtype promotion is made an error here: biases are added to batches on purpose,
@@ -24,6 +25,11 @@ from hypothesis import HealthCheck, settings  # noqa: E402
 settings.register_profile("local", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("ci", settings.get_profile("local"), derandomize=True, print_blob=True)
 settings.load_profile("ci" if os.environ.get("CI") else "local")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Count what every file of tests costs, and print it at the end."""
+    config.pluginmanager.register(Costs(), "costs")
 
 
 @pytest.fixture(scope="session", autouse=True)
