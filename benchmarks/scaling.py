@@ -36,9 +36,9 @@ Row = dict[str, Any]
 def verified(networks: Sequence[str], claims: Sequence[str], seeds: Sequence[int], size: plan.Size) -> int:
     """Plan, measure and judge; the number of verdicts."""
     chosen = [NETWORKS[name] for name in networks]
-    todo = plan.jobs(
-        (CLAIMS[name] for name in claims), grid.cells(grid.runs(chosen, quick=size == "quick"), LOSSES.values()), size
-    )
+    quick = size == "quick"
+    settings = grid.cells(grid.runs(chosen, quick=quick), LOSSES.values(), quick)
+    todo = plan.jobs((CLAIMS[name] for name in claims), settings, size)
     found = plan.measure_all(todo, seeds)
     return sum(len(judge(job, found)) for job in todo)
 

@@ -94,6 +94,16 @@ def test_the_grid_covers_networks_channels_outputs_and_teachers():
     assert pairs(rows) == pairs(list(product(networks, SEEN, laws, OUTPUTS))) and len(laws) > 2
 
 
+def test_a_quick_grid_has_every_loss_on_every_network_and_half_of_the_cells():
+    networks = [st.MLP(width=4, depth=1), st.MLP(width=4, depth=1, activation="relu")]
+    settings = runs(networks, quick=True)
+    for losses in ([], *(list(st.LOSSES.values())[:n] for n in (1, 2, 3, 10))):
+        found = cells(settings, losses, quick=True)
+        assert {(s.network, s.loss) for s in found} == set(product(networks, losses))
+        assert len(found) == len(set(found)) == len(settings) * -(-len(losses) // 2)
+        assert set(found) <= set(cells(settings, losses))
+
+
 # Sizes --------------------------------------------------------------------------------------------
 
 SMOOTH, KINKED = st.MLP(width=4, depth=1, activation="softplus"), st.MLP(width=6, depth=1, activation="relu")

@@ -87,8 +87,10 @@ def keep_programs() -> None:
 class Programs:
     """Counts the programs that XLA made for this process, and how many of them were found on disk."""
 
-    asked, found, others = 0, 0, 0
-    """Made for this process, those of them that were on disk, and made for its workers."""
+    asked, found = 0, 0
+    """Made for this process, and those of them that were on disk."""
+    others: tuple[int, int] = 0, 0
+    """The same of its workers."""
 
     @classmethod
     def listen(cls) -> None:

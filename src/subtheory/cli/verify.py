@@ -49,7 +49,7 @@ def main(options: Namespace) -> int:
     networks = _chosen("network", options.network, NETWORKS) or default
     losses = _chosen("loss", options.loss, LOSSES) or list(LOSSES.values())
     channels = _chosen("channel", options.channel, CHANNELS)
-    settings = grid.cells(grid.runs(networks, channels, options.quick), losses)
+    settings = grid.cells(grid.runs(networks, channels, options.quick), losses, options.quick)
     if not settings:
         raise InputError("channel", options.channel[0], f"fits none of {', '.join(n.name for n in networks)}")
     if eps is not None:

@@ -213,7 +213,7 @@ def run(
     identity, origin = experiment.identity(quick, chosen), provenance(command=" ".join(words))
     meta = {"id": records.cell_id(identity), **identity, "provenance": origin}
     folder = place(out, name, quick, chosen)
-    machine = {key: value for key, value in origin.items() if key not in ("programs", "commit")}
+    machine = {key: value for key, value in origin.items() if key not in ("programs", "compiled", "commit")}
 
     def compute() -> records.Arrays:
         with parts.keeping(folder / "parts", {**identity, "machine": machine}):

@@ -172,19 +172,19 @@ def _measured(order: Sequence[Task], processes: int) -> Iterator[tuple[Task, dic
         return
     # Transformers come last in the order of the networks and take longest: first they go.
     groups = list(theirs.values())[::-1]
-    workers: dict[int, int] = {}
+    workers: dict[int, tuple[int, int]] = {}
     for task, (records, process, programs) in shared_out(
         groups, _counted, processes, session.work, (session.wants_cache(),), mine
     ):
         if process != os.getpid():
             workers[process] = programs
-        session.Programs.others = sum(workers.values())
+            session.Programs.others = sum(n for n, _ in workers.values()), sum(n for _, n in workers.values())
         yield task, records
 
 
-def _counted(task: Task) -> tuple[dict[str, list[Any]], int, int]:
-    """The records of one run, the process that made them, and how many programs it has compiled so far."""
-    return measured(task), os.getpid(), session.Programs.asked
+def _counted(task: Task) -> tuple[dict[str, list[Any]], int, tuple[int, int]]:
+    """The records of one run, the process that made them, and how many programs it has asked for and found so far."""
+    return measured(task), os.getpid(), (session.Programs.asked, session.Programs.found)
 
 
 def measured(task: Task) -> dict[str, list[Any]]:
