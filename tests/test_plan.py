@@ -1,5 +1,6 @@
 """The planner: covering designs, what each size runs, every run once, and a further claim that compiles nothing."""
 
+import pickle
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -29,7 +30,7 @@ from subtheory.theory.view import Accepted
 from subtheory.traces import TRACES
 from subtheory.verification import plan
 from subtheory.verification.design import cover, covering
-from subtheory.verification.grid import OUTPUTS, SEEN, cells, runs
+from subtheory.verification.grid import OUTPUTS, SEEN, cells, default, runs
 from subtheory.verification.plan import CONTROL_RUNS, EACH, SEEDS, How, Job, jobs, levels, measure_all, run_of, seeds_of
 from subtheory.verification.verdicts import verify_settings, verify_without
 
@@ -313,3 +314,13 @@ def test_another_network_compiles_its_own_kernels_only(compiled):
     name = other[0].network.name
     kernels = {f"{kernel} {name}": 1 for kernel in ("values", "taylor", "pulls", "grouped pulls")}
     assert Counter(TRACES) - before == kernels
+
+
+@pytest.mark.parametrize("quick", [True, False])
+def test_a_run_is_the_same_one_in_another_process(quick):
+    """Programs are found by what they are of: a run that came back unequal would compile all of its own again."""
+    shared = {
+        run_of(job.claim, s) for job in jobs(CLAIMS.values(), default(quick)) for s in job.settings if not s.source
+    }
+    assert len(shared) > 100
+    assert [run for run in shared if pickle.loads(pickle.dumps(run)) != run] == []

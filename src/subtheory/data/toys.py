@@ -1,6 +1,7 @@
 """Tasks of a size of one's own, with random labels: for searches and certificates, where only the size counts."""
 
-from functools import lru_cache, partial
+from dataclasses import dataclass
+from functools import lru_cache
 
 import jax
 import jax.numpy as jnp
@@ -22,16 +23,23 @@ def toy(shape: tuple[int, ...], classes: int, auxiliary: int, tokens: int = 0) -
         shape=shape,
         dtype="int32" if tokens else "float64",
         groups=(("class", first), ("aux", rest), ("all", first + rest)),
-        sample=partial(_sample, shape, classes, tokens),
+        sample=_Sample(shape, classes, tokens),
         vocabulary=tuple(f"t{i}" for i in range(tokens)),
     )
 
 
-def _sample(shape: tuple[int, ...], classes: int, tokens: int, key: Array, n: int) -> tuple[Array, Array]:
-    """n inputs, and labels that have nothing to do with them."""
-    a, b = jax.random.split(key)
-    if tokens:
-        x = jax.random.randint(a, (n, *shape), 0, tokens, dtype=jnp.int32)
-    else:
-        x = jax.random.normal(a, (n, *shape), jnp.float64)
-    return x, jax.random.randint(b, (n,), 0, classes, dtype=jnp.int32)
+@dataclass(frozen=True)
+class _Sample:
+    """n inputs, and labels that have nothing to do with them; compares by value, in whatever process."""
+
+    shape: tuple[int, ...]
+    classes: int
+    tokens: int
+
+    def __call__(self, key: Array, n: int) -> tuple[Array, Array]:
+        a, b = jax.random.split(key)
+        if self.tokens:
+            x = jax.random.randint(a, (n, *self.shape), 0, self.tokens, dtype=jnp.int32)
+        else:
+            x = jax.random.normal(a, (n, *self.shape), jnp.float64)
+        return x, jax.random.randint(b, (n,), 0, self.classes, dtype=jnp.int32)

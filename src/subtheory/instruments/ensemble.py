@@ -23,6 +23,7 @@ class Ensemble(Instrument):
     """One record a seed, which sums up so many draws."""
 
     draws: int
+    alone = True
 
     @abstractmethod
     def sample(self, setting: Setting, seed: int) -> Any:
@@ -68,7 +69,7 @@ def taught(setting: Setting, seed: int, draws: int) -> Taught:
     return _taught(setting.but(loss=SquaredError(), student=Student()), within(seed, draws))
 
 
-@lru_cache(maxsize=8)
+@lru_cache(maxsize=2)
 def _taught(setting: Setting, seeds: tuple[int, ...]) -> Taught:
     network, teacher = setting.network, setting.teacher
     # The law of an init does not know the activation: the same draws serve all of them.

@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from subtheory.errors import InputError
 from subtheory.kernels.stack import Stack
@@ -16,6 +16,9 @@ from subtheory.theory.losses import Loss
 @dataclass(frozen=True)
 class Instrument(ABC):
     """Compares by value: claims that read alike share what is recorded."""
+
+    alone: ClassVar[bool] = False
+    """Whether seeds are measured one by one: each stands for many draws."""
 
     def of(self, d: Distillation) -> Any:
         """The record of one distillation and its own loss. Raises InputError on "case" where several are compared."""

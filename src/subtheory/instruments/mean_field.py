@@ -105,7 +105,7 @@ def added(setting: Setting, seed: int, draws: int) -> np.ndarray:
     return np.asarray(along.sum(axis=tuple(range(1, along.ndim))))
 
 
-@lru_cache(maxsize=16)
+@lru_cache(maxsize=2)
 def _labels(setting: Setting, seed: int, draws: int) -> np.ndarray:
     """Labels at the largest ε and at 0, (draws, 2, N, ..., V)."""
     t: Taught = taught(setting, seed, draws)

@@ -239,7 +239,7 @@ def probability(c: Any, P: int) -> np.ndarray:
     return 0.5 + np.concatenate(found).reshape(np.shape(c))
 
 
-@lru_cache(maxsize=8)
+@lru_cache(maxsize=2)
 def _seen(setting: Setting, seed: int, relative: tuple[float, ...], draws: int) -> Seen:
     """The students of a setting, whatever they are shown."""
     known = law(setting.but(student=Student()), seed, relative)
@@ -261,7 +261,7 @@ def directions(setting: Setting, seed: int, count: int) -> np.ndarray:
     return _directions(noise, setting.but(student=Student(), view=Full()), seed, count)
 
 
-@lru_cache(maxsize=4)
+@lru_cache(maxsize=1)
 def _directions(noise: Noise, setting: Setting, seed: int, count: int) -> np.ndarray:
     begin = replace(start(setting, (seed,)), loss=setting.loss)
     return noise.kept(begin, np.random.default_rng((seed, 8)).standard_normal((count, begin.layout.size)))

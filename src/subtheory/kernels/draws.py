@@ -81,7 +81,7 @@ def repeated(tree: Any, times: int) -> Any:
     return jax.tree.map(lambda leaf: np.broadcast_to(np.asarray(leaf), (times, *np.shape(leaf))), tree)
 
 
-@lru_cache(maxsize=32)
+@lru_cache(maxsize=16)
 def data(
     source: Source, channel: Channel | None, examples: int, trait_examples: int, seeds: Seeds
 ) -> tuple[Any, Trait]:
@@ -142,7 +142,7 @@ def _kept_within(rng: np.random.Generator, n: np.ndarray, bound: np.ndarray) -> 
     return n
 
 
-@lru_cache(maxsize=32)
+@lru_cache(maxsize=8)
 def inits(network: Network, source: Source, seeds: Seeds) -> tuple[Layout, np.ndarray, np.ndarray]:
     """θ0 and an independent init, (S, P) each, and how they lie."""
     if isinstance(source, Given):
@@ -162,7 +162,7 @@ def inits(network: Network, source: Source, seeds: Seeds) -> tuple[Layout, np.nd
     return layout, layout.flatten(both[0]), layout.flatten(both[1])
 
 
-@lru_cache(maxsize=16)
+@lru_cache(maxsize=4)
 def normals(size: int, seeds: Seeds) -> np.ndarray:
     """Standard normal numbers, (S, 2, size): for a teacher's direction, and for a choice of parameters."""
     return np.stack([np.random.default_rng((seed, 4)).standard_normal((2, size)) for seed in seeds])

@@ -66,7 +66,7 @@ class Coordinates(Protocol):
 # Stacks -------------------------------------------------------------------------------------------
 
 
-@lru_cache(maxsize=32)
+@lru_cache(maxsize=16)
 def at_rest(
     network: Network, source: Source, channel: Channel | None, outputs: Any, examples: int, trait_examples: int,
     seeds: Seeds,
@@ -118,7 +118,7 @@ def _place(c: Coordinates) -> tuple[Any, ...]:
     return c.network, c.origin, c.channel, c.outputs, c.examples, c.trait_examples
 
 
-@lru_cache(maxsize=32)
+@lru_cache(maxsize=16)
 def _begun(place: tuple[Any, ...], seeds: Seeds) -> Start:
     """One object, so that what a path finds out about a start is found out once."""
     rest, other = at_rest(*place, seeds)
@@ -130,7 +130,7 @@ def path_keys(seeds: Seeds) -> list[tuple[int, int]]:
     return [(seed, 6) for seed in seeds]
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=32)
 def _walked(place: tuple[Any, ...], path: Path, amount: float, seeds: Seeds) -> tuple[np.ndarray, np.ndarray, Any]:
     """θ0_S, θ0_T and the metric that is carried along, where a path leads; `place` are the arguments of `at_rest`."""
     begin = _begun(place, seeds)
@@ -138,7 +138,7 @@ def _walked(place: tuple[Any, ...], path: Path, amount: float, seeds: Seeds) -> 
     return student, teacher, path.metric(begin, amount, path_keys(seeds))
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=32)
 def _direction(
     place: tuple[Any, ...], teacher: Teacher, fork: tuple[Path, float] | None, seeds: Seeds
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

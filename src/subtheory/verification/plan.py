@@ -140,9 +140,11 @@ def measure_all(
     # Network after network, and in each some seeds after others: what is prepared for them serves every run.
     for _, own in groupby(runs, key=lambda run: run[1].network):
         several = [(run, seeds_of(run[1], seeds), tuple(wanted[run])) for run in own]
-        for start in range(0, len(seeds), SEEDS):
-            parts = [(run, known[start : start + SEEDS], losses) for run, known, losses in several]
-            order += [part for part in parts if part[1]]
+        for alone, at_once in ((False, SEEDS), (True, 1)):
+            same = [each for each in several if each[0][0].alone == alone]
+            for start in range(0, len(seeds), at_once):
+                parts = [(run, known[start : start + at_once], losses) for run, known, losses in same]
+                order += [part for part in parts if part[1]]
     pieces: dict[tuple[Run, tuple[int, ...]], dict[str, list[Any]]] = {}
     # BLAS's own threads gain nothing on matrices as small as these, and spin between them.
     with threadpool_limits(1, user_api="blas"):
