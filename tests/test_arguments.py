@@ -1,12 +1,17 @@
 """Arguments as people type them: read as they are meant, or refused in one line that names field and value."""
 
+from dataclasses import replace
+
+import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 
 import subtheory as st
 from subtheory import arguments
 from subtheory.errors import InputError
+from subtheory.init import PATHS
 from subtheory.suggest import choose
 
 MASKS = ((True, False, True), [True, False, True], np.array([1, 0, 1], bool), jnp.array([True, False, True]))
@@ -83,3 +88,148 @@ def test_losses_whose_own_numbers_are_impossible(make, words):
     with pytest.raises(InputError, match=words):
         make()
     assert st.KL(temperature=np.float32(3.0)) == st.KL(3.0), "equal numbers make equal losses, which share a program"
+
+
+NETWORK = st.MLP(width=3, depth=1)
+SETTING = st.Setting(NETWORK, loss="squared-error", outputs="aux", examples=4, trait_examples=4)
+
+
+def test_a_setting_reads_names_lists_and_masks():
+    aux = [i >= 10 for i in range(13)]
+    typed = SETTING.but(loss="kl", channel="uniform", teacher="adam", outputs=aux, eps=[np.float32(0.5), 0.25])
+    plain = SETTING.but(loss=st.KL(), channel=st.CHANNELS["uniform"], teacher=st.TEACHERS["adam"],
+                        outputs=(10, 11, 12), eps=(0.5, 0.25))  # fmt: skip
+    assert typed == plain and hash(typed) == hash(plain)
+    assert SETTING.but(eps=0.5).eps == (0.5,)
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (lambda: SETTING.but(outputs=(True, False)), "outputs: must have one truth value for each of 13"),
+        (lambda: SETTING.but(outputs=[]), "outputs: must be 'all' or indices below 13"),
+        (lambda: SETTING.but(loss="k"), "loss: unknown, did you mean 'kl'"),
+        (lambda: SETTING.but(loss=st.KL), "loss: must be one of .*, or a Loss"),
+        (lambda: SETTING.but(channel="unifrm"), "channel: unknown, did you mean 'uniform'"),
+        (lambda: SETTING.but(teacher=3), "teacher: must be one of .*, or a Teacher"),
+        (lambda: SETTING.but(view="full"), "view: must be a View"),
+        (lambda: SETTING.but(rule=st.Signs), "rule: must be of a kind that is known: descent"),
+        (lambda: SETTING.but(init="noise"), "init: must be of a kind that is known: shared"),
+        (lambda: SETTING.but(los="kl"), "part: unknown, did you mean 'loss'"),
+        (lambda: SETTING.but(alpha=np.nan), "alpha: must be a finite number"),
+        (lambda: SETTING.but(examples=2.5), "examples: must be a whole number"),
+        (lambda: st.Setting("mlp"), "network: must be a network"),
+        (lambda: st.Setting(st.MLP), "network: must be a network"),
+        (lambda: SETTING.distillation(0.5), "seeds: must be a whole number"),
+        (lambda: st.ladder(0), "largest: must be a positive number"),
+        (lambda: st.ladder(0.1, 2.5), "rungs: must be a whole number"),
+        (lambda: st.Along("noise"), "path: must be a path"),
+        (lambda: st.Along(PATHS["noise"], None), "amount: must be a number"),
+        (lambda: st.Elsewhere("mlp"), "network: must be a network"),
+        (lambda: st.Layers(()), "layers: must be names of layers"),
+        (lambda: st.Entries((0, 3)), "entries: must be 0 or 1"),
+        (lambda: SETTING.but(trains=st.Entries((0, 1))).distillation(), "entries: must be .*, one for each parameter"),
+        (lambda: st.Shifted(1.0), "by: must be finite numbers"),
+        (lambda: st.Accepted("x"), "log_rate: must be a finite number"),
+        (lambda: st.MLP(width=2.5), "width: must be a whole number"),
+        (lambda: st.MLP(bias_std="x"), "bias_std: must not be negative"),
+        (lambda: st.MLP(task="digits"), "task: must be a Task"),
+        (lambda: st.ConvNet((4.5,)), "channels: must be positive"),
+        (lambda: st.adapt((lambda key: 1 / 0, NETWORK.apply)), "init: must draw the parameters of a key .*|init: "),
+        (lambda: st.configure(cache="no"), "cache: must be True or False"),
+        (lambda: st.check("cosine-limt", SETTING), "claim: unknown, did you mean 'cosine-limit'"),
+        (lambda: st.check("cosine-limit", SETTING, seeds=1.0), "seeds: must be a whole number"),
+        (lambda: st.CLAIMS["cosine-limit"].check(SETTING), "case: must be a distillation of it"),
+    ],
+)
+def test_parts_that_are_none(make, words):
+    with pytest.raises(InputError, match=words) as refused:
+        make()
+    assert "\n" not in str(refused.value)
+
+
+@pytest.fixture(scope="module")
+def d():
+    return SETTING.distillation(0)
+
+
+WRONG = {
+    "indices as weights of the channel": ({"weights": np.arange(4)}, "weights: must be 4 numbers that sum to 1"),
+    "weights that sum to 4": ({"weights": np.ones(4)}, "weights: must be 4 numbers that sum to 1"),
+    "indices as outputs": ({"outputs": np.array([10, 11, 12])}, "outputs: must be 13 weights"),
+    "as many indices as outputs": ({"outputs": np.arange(13)}, "outputs: must be 13 weights, floats"),
+    "one eps": ({"eps": 0.1}, "eps: must be finite numbers"),
+    "a direction of another network": ({"delta": {"a": np.ones(3)}}, "delta: must be like theta0"),
+    "nan": ({"x": np.full((4, 8, 8), np.nan)}, "x: must be finite"),
+    "a loss by name": ({"loss": "kl"}, "loss: must be a Loss"),
+    "no trait": ({"trait": None}, "trait: must be a trait"),
+}
+
+
+@pytest.mark.parametrize(("changes", "words"), WRONG.values(), ids=WRONG)
+def test_a_distillation_is_looked_at_before_it_is_used(d, changes, words):
+    for function in (st.alignment, st.quadratic_form, st.ggn, st.alignment_lower_bound, st.certify, st.teacher_update):
+        with pytest.raises(InputError, match=words):
+            function(replace(d, **changes))
+
+
+def test_indices_of_the_trait_are_no_weights(d):
+    with pytest.raises(InputError, match=r"trait.outputs: must be 13 weights"):
+        st.trait_change(replace(d, trait=replace(d.trait, outputs=np.arange(10))), 0.1)
+    with pytest.raises(InputError, match=r"trait.labels: must lie in 0 ... 12, got 99"):
+        st.trait_change(replace(d, trait=replace(d.trait, labels=np.full(4, 99))), 0.1)
+
+
+def test_a_distillation_of_structured_inputs(d):
+    class Halves:
+        """The network of an image that comes in two halves."""
+
+        name = "halves"
+        init = staticmethod(NETWORK.init)
+
+        def apply(self, params, x):
+            return NETWORK.apply(params, jnp.concatenate([x["top"], x["bottom"]]))
+
+    parts = lambda x: {"top": x[:, :4], "bottom": x[:, 4:]}  # noqa: E731
+    split = replace(d, network=Halves(), x=parts(d.x), trait=replace(d.trait, x=parts(d.trait.x)))
+    for function in (st.alignment, st.quadratic_form, lambda d: st.trait_change(d, 0.1)):
+        np.testing.assert_allclose(function(split), function(d), rtol=1e-12)
+    v = st.ggn(split)(d.delta)
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-15), v, st.ggn(d)(d.delta))
+    with pytest.raises(InputError, match="x: must be one array: certificates take no structured inputs"):
+        st.certify(split)
+
+
+FAULTS = {
+    "order": (lambda d: st.predicted_alignment(d, 3), "order: must be at most 2"),
+    "eps": (lambda d: st.student_update(d, d.eps), "eps: must be one finite number"),
+    "alpha": (lambda d: st.distance_change(d, "x"), "alpha: must be a finite number"),
+    "a setting": (lambda d: st.alignment(SETTING), "d: must be a distillation"),
+    "steps": (lambda d: st.teacher_update(d, optax.sgd(0.1), steps=0), "steps: must be at least 1"),
+    "teacher": (lambda d: st.teacher_update(d, "adm"), "teacher: unknown, did you mean 'adam'"),
+    "a vector": (lambda d: st.ggn(d)({"a": 1}), "product: must be given arguments that fit each other"),
+    "a loss": (lambda d: st.ggn(d, "klo"), "loss: unknown, did you mean 'kl'"),
+    "no function": (lambda d: st.hessian(3, d.theta0), "function: must be a function"),
+    "one input": (lambda d: st.ntk(NETWORK, d.theta0, d.x[0], d.x), "ntk: must be given arguments that fit"),
+    "a class": (lambda d: st.ntk(st.MLP, d.theta0, d.x, d.x), "network: must be a network"),
+    "optimizer": (lambda d: st.train(lambda p, b: p @ p, np.ones(2), "sgd", np.arange(2)), "train: must be given"),
+    "upto": (lambda d: st.alignment_roots(d, "1"), "upto: must be a positive number"),
+    "degree": (lambda d: st.alignment_roots(d, 1.0, 1.5), "degree: must be a whole number"),
+    "points": (lambda d: st.alignment_lower_bound(d, 2.5), "points: must be a whole number"),
+    "kind": (lambda d: st.certify(d, kinds="alignmnt"), "kind: unknown, did you mean 'alignment'"),
+    "seconds": (lambda d: st.certify(d, seconds=-1), "seconds: must be a positive number"),
+}
+
+
+@pytest.mark.parametrize(("call", "words"), FAULTS.values(), ids=FAULTS)
+def test_arguments_of_the_functions(d, call, words):
+    with pytest.raises(InputError, match=words) as refused:
+        call(d)
+    assert "\n" not in str(refused.value)
+
+
+def test_a_trait_is_not_read_inside_jit(d):
+    with pytest.raises(InputError, match="d: must be numbers: call this outside of jit"):
+        jax.jit(lambda delta: st.alignment(replace(d, delta=delta)))(d.delta)
+    with pytest.raises(InputError, match="check: must be called outside of jit"):
+        jax.jit(lambda: st.check("cosine-limit", SETTING, 1))()

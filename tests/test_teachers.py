@@ -156,7 +156,7 @@ def test_an_optimizer_of_ones_own_and_what_is_not_known(d, found):
     close(st.teacher_update(d, optax.sgd(0.3), steps=3), jax.tree.map(np.subtract, theta, d.theta0))
     close(st.teacher_update(d, optax.sgd(1.0)), found["gradient-descent"])
     close(st.teacher_update(replace(d, delta=found["random"])), found["random"])
-    with pytest.raises(ValueError, match=r"teacher: must be one of gradient-descent, random, .*, got 'nobody'"):
+    with pytest.raises(st.InputError, match=r"teacher: must be one of gradient-descent, random, .*, got 'nobody'"):
         st.teacher_update(d, "nobody")
 
 

@@ -97,7 +97,10 @@ def test_controls_are_counted_alike_everywhere(capsys, monkeypatch):
     command._print(found, type("Options", (), {"out": None}))
     assert "2 of 3 controls break as declared" in capsys.readouterr().out
     page = " ".join(re.sub(r"<[^>]*>", " ", report.page(found)).split())
-    assert "2/3 controls broke as declared" in page and "cannot be broken on these settings fails in at least 90 % of runs not tried" in page
+    assert (
+        "2/3 controls broke as declared" in page
+        and "cannot be broken on these settings fails in at least 90 % of runs not tried" in page
+    )
     assert "1 of 3 controls remain undecided" in page
 
 

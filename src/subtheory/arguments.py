@@ -67,11 +67,18 @@ def seeds(value: Any, field: str = "seeds") -> tuple[int, ...]:
         return tuple(range(whole(field, value, 1, MOST_SEEDS)))
     if isinstance(value, str | bytes) or not isinstance(value, Iterable) or _scalar(value):
         raise InputError(field, shown(value), "must be a whole number, or a list of them")
-    found = tuple(whole(field, each, 0, LARGEST_SEED) for each in value)
+    found = tuple(_seed(field, each) for each in value)
     if not found:
         raise InputError(field, "none", "must be at least one")
     if len(set(found)) < len(found):
         raise InputError(field, shown(value), "must differ from each other")
+    return found
+
+
+def _seed(field: str, value: Any) -> int:
+    found = integer(value)
+    if found is None or not 0 <= found <= LARGEST_SEED:
+        raise InputError(field, shown(value), f"must lie in 0 ... {LARGEST_SEED}")
     return found
 
 

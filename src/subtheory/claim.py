@@ -8,6 +8,7 @@ from enum import StrEnum
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+from subtheory.errors import InputError
 from subtheory.instruments.first_order import FirstOrder
 from subtheory.instruments.instrument import Instrument
 from subtheory.setting.setting import Setting
@@ -150,6 +151,8 @@ class Claim:
         A case of the claim's own `exact` type, or what its instrument records, is judged as it is. Raises InputError
         on "case" for a distillation where the claim compares several runs.
         """
+        if isinstance(case, Setting):
+            raise InputError("case", "a setting", "must be a distillation of it, setting.distillation(seed)")
         return self.check_measurement(self.measured(case) if isinstance(case, Distillation) else case)
 
     def measured(self, d: Distillation) -> Any:

@@ -5,12 +5,16 @@ without a program of their own, so that what a notebook has asked of a network c
 """
 
 from collections.abc import Callable
+from math import isfinite
 from typing import Any, TypeVar
 
 import numpy as np
 
+from subtheory import arguments
+from subtheory.errors import InputError
 from subtheory.kernels.stack import Stack, averaged, each_eps, expectation, inner, labels, norm, one, pull, updates
 from subtheory.setting.preparation import stacked
+from subtheory.setting.whole import whole
 from subtheory.theory import alignment as definitions
 from subtheory.theory import distillation
 from subtheory.theory.distillation import Distillation
@@ -31,7 +35,7 @@ def _like(definition: Any) -> Callable[[T], T]:
 
 
 def _of(d: Distillation) -> Stack:
-    return one(stacked([d]), 0)
+    return one(stacked([whole(d)]), 0)
 
 
 def _taylor(s: Stack) -> Path:
@@ -52,7 +56,10 @@ def _ggn(s: Stack, d: Distillation) -> np.ndarray:
 @_like(distillation.student_update)
 def student_update(d: Distillation, eps: Any) -> Params:
     s = _of(d)
-    size = np.asarray(eps, np.float64).reshape(1)
+    known = arguments.number(eps)
+    if known is None or not isfinite(known):
+        raise InputError("eps", arguments.shown(eps), "must be one finite number, the size of the teacher's update")
+    size = np.full(1, known)
     update = updates(s, d.loss, labels(s, size), s.functions.values(s.student, s.x))
     return s.functions.layout.unflatten(update[0])
 
@@ -74,6 +81,7 @@ def alignment_by_jvp(d: Distillation) -> np.ndarray:
 @_like(definitions.predicted_alignment)
 def predicted_alignment(d: Distillation, order: int = 1) -> np.ndarray:
     s = _of(d)
+    order = arguments.whole("order", order, 1, 2)
     taylor = _taylor(s)
     first = s.eps * expectation(s, d.loss.leading(taylor.z0, taylor.u, s.outputs))
     return np.asarray(first if order == 1 else first + s.eps**2 / 2 * _second(s, d, taylor))
@@ -118,21 +126,29 @@ def critical_step(d: Distillation) -> float:
     return float(2 * inner(s.delta, G) / inner(G, G))
 
 
+def _step(alpha: Any) -> float:
+    """α as a finite number. Raises InputError on "alpha" for anything else."""
+    found = arguments.number(alpha)
+    if found is None or not isfinite(found):
+        raise InputError("alpha", arguments.shown(alpha), "must be a finite number")
+    return found
+
+
 @_like(definitions.distance_change)
 def distance_change(d: Distillation, alpha: float) -> np.ndarray:
-    s = _of(d)
+    s, alpha = _of(d), _step(alpha)
     update = _updates(s, d)
     return np.asarray(alpha**2 * inner(update, update) - 2 * alpha * s.eps * inner(update, s.delta))
 
 
 @_like(definitions.trait_change)
 def trait_change(d: Distillation, alpha: float) -> np.ndarray:
-    s = _of(d)
+    s, alpha = _of(d), _step(alpha)
     after = s.trait.value(s.functions, s.student + alpha * _updates(s, d))
     return np.asarray(after - s.trait.value(s.functions, s.student))
 
 
 @_like(definitions.predicted_trait_change)
 def predicted_trait_change(d: Distillation, alpha: float) -> np.ndarray:
-    s = _of(d)
+    s, alpha = _of(d), _step(alpha)
     return np.asarray(alpha * s.eps * inner(s.trait.gradient(s.functions, s.theta0), _ggn(s, d)))

@@ -10,6 +10,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from subtheory.errors import InputError
+
 QUIET = "TF_CPP_MIN_LOG_LEVEL"
 """XLA's own log: by default every program read from disk prints two lines of CPU features on some machines."""
 
@@ -20,8 +22,11 @@ def configure(*, cache: bool = True, progress: bool = True) -> None:
     """Whether programs that this session compiles are kept on disk, and whether long work shows a line of progress.
 
     Both are on unless turned off here: `st.configure(cache=False, progress=False)`. A folder that was given to JAX by
-    `jax_compilation_cache_dir` is left as it is.
+    `jax_compilation_cache_dir` is left as it is. Raises InputError on what is neither True nor False.
     """
+    for name, value in (("cache", cache), ("progress", progress)):
+        if not isinstance(value, bool):
+            raise InputError(name, repr(value), "must be True or False")
     _chosen.update(cache=cache, progress=progress)
 
 

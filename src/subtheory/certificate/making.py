@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from flint import arb, fmpq
 
+from subtheory import arguments
 from subtheory.certificate import document
 from subtheory.certificate.balls import BITS, CHECK_BITS, lower, precision, rational, upper
 from subtheory.certificate.curves import ORIGIN, Channel
@@ -20,6 +21,7 @@ from subtheory.certificate.statement import KINDS, Statement, differs, state
 from subtheory.certificate.thresholds import Threshold, alignment_threshold
 from subtheory.errors import DataError, InputError
 from subtheory.kernels.compiled import Kernels
+from subtheory.setting.whole import whole
 from subtheory.suggest import choose
 from subtheory.theory.distillation import Distillation
 
@@ -93,7 +95,7 @@ def certify(
     upto: float | Mapping[str, float] = 60.0,
     *,
     alpha: float = 1.0,
-    kinds: Iterable[str] = ("alignment",),
+    kinds: str | Iterable[str] = ("alignment",),
     seconds: float = 60.0,
 ) -> Certificate:
     """Certify, in ball arithmetic, D(ε) > 0 or L_T(θ0 + αΔθ_S(ε)) < L_T(θ0) for every ε in (0, E].
@@ -106,13 +108,23 @@ def certify(
 
     Raises InputError, naming the field, for anything that cannot be certified.
     """
-    exact = problem(d, alpha)
+    if not hasattr(getattr(d, "x", None), "dtype") and isinstance(d, Distillation):
+        raise InputError("x", type(d.x).__name__, "must be one array: certificates take no structured inputs")
+    several = (kinds,) if isinstance(kinds, str) else tuple(kinds)
+    if arguments.number(alpha) is None:
+        raise InputError("alpha", arguments.shown(alpha), "must be a number")
+    limit_of_time = arguments.number(seconds)
+    if limit_of_time is None or not limit_of_time > 0:
+        raise InputError("seconds", arguments.shown(seconds), "must be a positive number")
+    if not several:
+        raise InputError("kinds", arguments.shown(kinds), f"must be some of {', '.join(KINDS)}")
+    exact = problem(whole(d), alpha)
     found = {}
     with precision(BITS):
         agrees(d, exact)
-        for kind in kinds:
+        for kind in several:
             one = choose("kind", kind, KINDS)
-            limit = positive("upto", upto[kind] if isinstance(upto, Mapping) else upto)
+            limit = positive("upto", upto.get(kind) if isinstance(upto, Mapping) else upto)
             curve = one.curve(exact)
             reached = cover(curve, limit, one.sign, seconds)
             statement = state(kind, exact, curve, reached.ends)
@@ -123,7 +135,7 @@ def certify(
     return Certificate(exact, found, limit, body)
 
 
-def positive(name: str, number: float) -> fmpq:
+def positive(name: str, number: Any) -> fmpq:
     """A positive rational, or InputError."""
     try:
         value = rational(number)

@@ -12,10 +12,11 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from subtheory import arguments
 from subtheory.errors import InputError
 from subtheory.networks import modes
 from subtheory.networks.precision import require_float64, upcast
-from subtheory.networks.tracing import double, dtype_of
+from subtheory.networks.tracing import double, dtype_of, first_line
 from subtheory.numerics import float64
 from subtheory.theory.network import Network, Params
 
@@ -79,7 +80,7 @@ def adapt(
     own (a function with params; an NNX or Equinox module; a Linen module without `example`) gets one: each
     leaf of `params` with its entries permuted at random, which keeps the law of the weights.
 
-    Raises InputError on "model" or "params" for anything else.
+    Raises InputError on "model" or "params" for anything else, and on "init" or "seed" where none can be drawn.
     """
     label = name or _label(model)
     network: Network
@@ -112,8 +113,13 @@ def _label(model: Any) -> str:
 
 
 def _drawn(init: Callable[[Array], Params], seed: int) -> Params:
+    """Parameters of a seed. Raises InputError on "seed" for what is none, and on "init" for whatever `init` raises."""
+    number = arguments.whole("seed", seed, 0, arguments.LARGEST_SEED)
     with float64():
-        return jax.tree.map(np.asarray, init(jax.random.key(seed)))
+        try:
+            return jax.tree.map(np.asarray, init(jax.random.key(number)))
+        except Exception as error:
+            raise InputError("init", first_line(error), "must draw the parameters of a key") from error
 
 
 def _permutation(params: Params) -> Callable[[Array], Params]:

@@ -6,6 +6,7 @@ import flax.linen as nn
 import jax.numpy as jnp
 from jax import Array
 
+from subtheory import arguments
 from subtheory.errors import InputError
 from subtheory.networks.linen import (
     BIAS_STD,
@@ -57,9 +58,12 @@ class ConvNet(LinenNetwork):
     name = "convnet"
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         require_activation(self.activation)
-        if min(self.channels, default=0) < 1:
-            raise InputError("channels", self.channels, "must be positive, at least one")
+        counts = self.channels if isinstance(self.channels, list | tuple) else [self.channels]
+        object.__setattr__(self, "channels", tuple(arguments.integer(count) for count in counts))
+        if not self.channels or any(count is None or count < 1 for count in self.channels):
+            raise InputError("channels", arguments.shown(counts), "must be positive, at least one")
         shape, block = self.task.shape, 2 ** len(self.channels)
         if len(shape) != 2 or any(size % block for size in shape):
             raise InputError("channels", self.channels, f"must halve images of shape {shape} evenly")

@@ -15,6 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from subtheory import arguments
 from subtheory.data.digits import DIGITS
 from subtheory.data.task import Task
 from subtheory.errors import InputError
@@ -85,15 +86,14 @@ def activate(module: nn.Module, activation: str, z: Array) -> Array:
 
 def require_activation(activation: str) -> None:
     """Raise InputError on "activation" unless the name is one of `ACTIVATIONS`."""
-    if activation not in ACTIVATIONS:
-        raise InputError("activation", repr(activation), f"must be one of {', '.join(ACTIVATIONS)}")
+    if not isinstance(activation, str) or activation not in ACTIVATIONS:
+        raise InputError("activation", arguments.shown(activation), f"must be one of {', '.join(ACTIVATIONS)}")
 
 
 def require_positive(**sizes: int) -> None:
-    """Raise InputError naming the first size below 1."""
+    """Raise InputError naming the first size that is no whole number, or below 1."""
     for name, size in sizes.items():
-        if size < 1:
-            raise InputError(name, size, "must be at least 1")
+        arguments.whole(name, size)
 
 
 def _at(network: "LinenNetwork", key: Array, deviations: float) -> Params:
@@ -130,6 +130,10 @@ class LinenNetwork(ABC):
     """
 
     task: Task = field(default=DIGITS, kw_only=True)
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.task, Task):
+            raise InputError("task", arguments.shown(self.task), "must be a Task, such as DIGITS or TOKENS")
 
     @property
     @abstractmethod

@@ -1,11 +1,13 @@
 """Fully connected networks: the linear one, where the theory is exact, and the MLP."""
 
 from dataclasses import dataclass
+from math import inf
 
 import flax.linen as nn
 import jax.numpy as jnp
 from jax import Array
 
+from subtheory import arguments
 from subtheory.errors import InputError
 from subtheory.networks.linen import (
     BIAS_STD,
@@ -57,10 +59,12 @@ class MLP(LinenNetwork):
     bias_std: float = BIAS_STD
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         require_activation(self.activation)
         require_positive(width=self.width, depth=self.depth)
-        if not self.bias_std >= 0:
-            raise InputError("bias_std", self.bias_std, "must not be negative")
+        spread = arguments.number(self.bias_std)
+        if spread is None or not 0 <= spread < inf:
+            raise InputError("bias_std", arguments.shown(self.bias_std), "must not be negative, but a number")
 
     @property
     def name(self) -> str:

@@ -72,6 +72,7 @@ class Transformer(LinenNetwork):
     name = "transformer"
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         require_positive(width=self.width, heads=self.heads, blocks=self.blocks)
         require_heads(self.width, self.heads)
         if not self.task.vocabulary:

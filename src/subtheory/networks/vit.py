@@ -50,6 +50,7 @@ class VisionTransformer(LinenNetwork):
     name = "vit"
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         require_positive(patch=self.patch, width=self.width, heads=self.heads, blocks=self.blocks)
         require_heads(self.width, self.heads)
         shape = self.task.shape

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 import jax
 import numpy as np
 
+from subtheory import arguments
 from subtheory.data.channels import Channel
 from subtheory.errors import InputError
 from subtheory.init.path import Path, Start, apart
@@ -94,6 +95,8 @@ def resting(c: Coordinates, seeds: Seeds) -> tuple[Stack, np.ndarray]:
     if not seeds:
         raise InputError("seeds", "none", "must be at least one")
     for seed in seeds:
+        if arguments.integer(seed) is None:
+            raise InputError("seeds", arguments.shown(seed), "must be a whole number")
         if not 0 <= seed < 2**32:
             raise InputError("seeds", seed, "must lie in 0 ... 4294967295")
     return at_rest(*_place(c), seeds)

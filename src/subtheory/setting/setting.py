@@ -1,11 +1,12 @@
 """A setting: the hashable coordinates of one run, from which every array of a distillation follows."""
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
+from math import inf, isfinite, nan
 from typing import Any, Self
 
-import numpy as np
-
-from subtheory.data.channels import Channel
+from subtheory import arguments
+from subtheory.data.channels import CHANNELS, Channel
 from subtheory.errors import InputError
 from subtheory.kernels.source import FromTask, Source
 from subtheory.numerics import LADDER_RATIO
@@ -14,14 +15,53 @@ from subtheory.setting.student import Student
 from subtheory.setting.teachers import TEACHERS, GradientDescent, Teacher
 from subtheory.suggest import choose
 from subtheory.theory.distillation import Distillation
-from subtheory.theory.losses import Loss, SquaredError
-from subtheory.theory.network import Network
+from subtheory.theory.losses import LOSSES, Loss, SquaredError
+from subtheory.theory.network import Network, require_network
 from subtheory.theory.view import Full, View
 
 
 def ladder(largest: float = 1e-2, rungs: int = 6) -> tuple[float, ...]:
-    """Sizes of the teacher's update, each `LADDER_RATIO` times smaller than the one before."""
-    return tuple(largest * LADDER_RATIO**-k for k in range(rungs))
+    """Sizes of the teacher's update, each `LADDER_RATIO` times smaller than the one before.
+
+    Raises InputError on "largest" or "rungs" for what is not positive.
+    """
+    top, count = arguments.positive("largest", largest), arguments.whole("rungs", rungs, 1, MOST_RUNGS)
+    return tuple(top * LADDER_RATIO**-k for k in range(count))
+
+
+MOST_RUNGS = 500
+"""Sizes of ε further down are 0 in float64."""
+
+
+def _sizes(eps: Any) -> tuple[float, ...]:
+    """One size or several, as floats. Raises InputError on "eps" for what is not positive."""
+    if type(eps) is tuple and eps and all(type(value) is float and 0 < value < inf for value in eps):
+        return eps
+    several: Iterable[Any] = eps if isinstance(eps, Iterable) and arguments.number(eps) is None else (eps,)
+    found = tuple(arguments.positive("eps", value) for value in ((several,) if isinstance(several, str) else several))
+    if not found:
+        raise InputError("eps", "no value", "needs at least one size of the teacher's update")
+    return found
+
+
+_SEEN: set[tuple[type, type]] = set()
+"""Classes whose objects are known to be of a kind: to ask a protocol costs more than all the rest of a setting."""
+
+
+def _fits(part: Any, kind: type) -> bool:
+    """Whether this is an object of the kind, and not a class."""
+    pair = type(part), kind
+    if pair not in _SEEN and isinstance(part, kind) and not isinstance(part, type):
+        _SEEN.add(pair)
+    return pair in _SEEN
+
+
+_NAMED: tuple[tuple[str, Mapping[str, Any], type], ...] = (
+    ("loss", LOSSES, Loss),
+    ("channel", CHANNELS, Channel),
+    ("teacher", TEACHERS, Teacher),
+)
+"""Parts that may be given by name."""
 
 
 @dataclass(frozen=True)
@@ -29,8 +69,9 @@ class Setting:
     """Network, loss, channel, distilled outputs, teacher and sizes; then the parts that a control changes.
 
     `eps` holds relative changes of the outputs (and never more than that change of the parameters), largest first,
-    unless `relative` is False. `teacher` may be the name of a built-in one. Raises InputError for ε ≤ 0, an unknown
-    teacher, or less than one example.
+    unless `relative` is False. `loss`, `channel` and `teacher` may be names of built-in ones, `outputs` a name of the
+    task or logits by indices or by a mask of truth values. Raises InputError for ε ≤ 0, unknown names, outputs that
+    there are not, less than one example, and parts that are none.
     """
 
     network: Network
@@ -53,20 +94,38 @@ class Setting:
     """What is said to be added is beyond the student of the untrained teacher."""
 
     def __post_init__(self) -> None:
-        for value in self.eps:
-            if not (np.isfinite(value) and value > 0):
-                raise InputError("eps", value, "must be a positive number")
-        if not self.eps:
-            raise InputError("eps", "no value", "needs at least one size of the teacher's update")
-        if isinstance(self.teacher, str):
-            object.__setattr__(self, "teacher", choose("teacher", self.teacher, TEACHERS))
+        require_network(self.network)
+        for name, known, kind in _NAMED:
+            part = getattr(self, name)
+            if isinstance(part, str):
+                object.__setattr__(self, name, choose(name, part, known))
+            elif not (_fits(part, kind) or (part is None and name == "channel")):
+                raise InputError(
+                    name, arguments.shown(part), f"must be one of {', '.join(known)}, or a {kind.__name__}"
+                )
+        for name, kind in (("view", View), ("student", Student)):
+            if not _fits(getattr(self, name), kind):
+                raise InputError(name, arguments.shown(getattr(self, name)), f"must be a {kind.__name__}")
+        object.__setattr__(self, "eps", _sizes(self.eps))
+        if self.outputs.__class__ is not str:
+            task = getattr(self.network, "task", None)
+            width = getattr(self.source, "width", None) or getattr(task, "outputs", None)
+            object.__setattr__(self, "outputs", arguments.outputs(self.outputs, width))
         for name in ("examples", "trait_examples"):
-            if getattr(self, name) < 1:
-                raise InputError(name, getattr(self, name), "must be at least 1")
+            object.__setattr__(self, name, arguments.whole(name, getattr(self, name)))
+        if not isfinite(arguments.number(self.alpha) or nan):
+            raise InputError("alpha", arguments.shown(self.alpha), "must be a finite number other than 0")
 
     def but(self, **parts: Any) -> Self:
-        """The same setting with other parts: its own fields, or `init`, `trains` and `rule` of the student."""
+        """The same setting with other parts: its own fields, or `init`, `trains` and `rule` of the student.
+
+        Raises InputError on "part" for a name that is none of them.
+        """
         own = {f.name for f in fields(Student)}
+        if not parts.keys() <= own | _FIELDS:
+            known = {name: name for name in (*own, *_FIELDS)}
+            for name in parts:
+                choose("part", name, known)
         student = replace(
             parts.pop("student", self.student), **{name: part for name, part in parts.items() if name in own}
         )
@@ -100,3 +159,6 @@ class Setting:
         own = [self.student.shown, "" if self.view == Full() else self.view.shown]
         own += [] if self.subtracted else ["nothing subtracted"]
         return " / ".join([self.network.name, self.loss.name, channel, outputs, self.teacher.shown, *filter(None, own)])
+
+
+_FIELDS = {f.name for f in fields(Setting)}

@@ -9,10 +9,11 @@ from typing import Any
 
 import numpy as np
 
+from subtheory import arguments
 from subtheory.errors import InputError
 from subtheory.init.path import Path, checked
 from subtheory.init.symmetry import Rescaling
-from subtheory.theory.network import Network
+from subtheory.theory.network import Network, require_network
 from subtheory.theory.part import Part
 from subtheory.theory.rule import Descent, Rule
 from subtheory.theory.trains import All, Trains
@@ -48,6 +49,12 @@ class Along(Init):
     name = "along"
 
     def __post_init__(self) -> None:
+        if not isinstance(self.path, Path):
+            raise InputError(
+                "path", arguments.shown(self.path), "must be a path, such as subtheory.init.PATHS['noise']"
+            )
+        if arguments.number(self.amount) is None:
+            raise InputError("amount", arguments.shown(self.amount), "must be a number")
         checked(self.path, (self.amount,))
 
     @property
@@ -61,6 +68,9 @@ class Elsewhere(Init):
 
     network: Network
     name = "elsewhere"
+
+    def __post_init__(self) -> None:
+        require_network(self.network)
 
     @property
     def shown(self) -> str:
@@ -80,6 +90,11 @@ class Student:
     rule: Rule = Descent()
 
     def __post_init__(self) -> None:
+        for name, part, kind in (("init", self.init, Init), ("trains", self.trains, Trains), ("rule", self.rule, Rule)):
+            if not isinstance(part, kind):
+                raise InputError(
+                    name, arguments.shown(part), f"must be of a kind that is known: {', '.join(kind.kinds())}"
+                )
         stretched = isinstance(self.init, Along) and isinstance(self.init.path, Rescaling)
         if self.rule.carried and not stretched:
             self._refuse(self.rule, self.init, "needs an init along a rescaling, which carries the metric")

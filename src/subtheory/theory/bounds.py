@@ -18,6 +18,7 @@ import numpy as np
 import optax
 from jax import Array
 
+from subtheory import arguments
 from subtheory.errors import InputError
 from subtheory.numerics import ROUNDINGS, UNIT
 from subtheory.theory.alignment import leading
@@ -165,7 +166,8 @@ def alignment_threshold(d: Distillation, upto: float, points: int = POINTS) -> T
     frozen or sign-taking; and for a ReLU network that is no polynomial between its kinks.
     """
     _require_theorem(d)
-    require_positive(upto=upto, points=points)
+    require_positive(upto=upto)
+    arguments.whole("points", points)
     end = min(upto, first_kink_on(d.network, d.theta0, d.delta, d.x, upto))
     if end == 0:
         q, bounds = curvature_bound(d, jnp.zeros(1))
@@ -180,7 +182,7 @@ def alignment_lower_bound(d: Distillation, points: int = POINTS) -> np.ndarray:
     −inf beyond the first kink of a ReLU network, where Taylor's formula says nothing.
     """
     _require_theorem(d)
-    require_positive(points=points)
+    arguments.whole("points", points)
     eps = np.asarray(d.eps, float)
     times = np.sort(np.concatenate([[0.0], *(e * np.arange(1, points + 1) / points for e in eps)]))
     q, bounds = (np.asarray(part) for part in curvature_bound(d, times))
@@ -222,7 +224,7 @@ def trait_step(d: Distillation, points: int = POINTS) -> np.ndarray:
     trait's inputs, where L_T has no finite β. A supremum over a grid: an estimate. Source: theory §1.5, from
     ΔL_T ≤ −αD(ε) + ½α²β‖Δθ_S‖².
     """
-    require_positive(points=points)
+    arguments.whole("points", points)
     x = getattr(d.trait, "x", None)  # a trait that is a function of θ alone has none
     steps = []
     for eps in np.asarray(d.eps, float):

@@ -4,6 +4,9 @@ from typing import Any, Protocol, runtime_checkable
 
 from jax import Array
 
+from subtheory.arguments import shown
+from subtheory.errors import InputError
+
 Params = Any
 """A pytree of float arrays: θ."""
 
@@ -31,3 +34,16 @@ class Network(Protocol):
     def apply(self, params: Params, x: Array) -> Array:
         """Outputs f_θ(x) of one example, shape (..., outputs)."""
         ...
+
+
+_KNOWN: set[type] = set()
+"""Classes of networks that have been seen: to ask the protocol takes longer than all else that a setting does."""
+
+
+def require_network(value: Any, field: str = "network") -> None:
+    """Raise InputError on `field` for what is no network, such as a name or a class."""
+    if type(value) in _KNOWN:
+        return
+    if isinstance(value, type) or not isinstance(value, Network):
+        raise InputError(field, shown(value), "must be a network: a name, init(key) and apply(params, x)")
+    _KNOWN.add(type(value))

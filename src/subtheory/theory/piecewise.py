@@ -18,6 +18,7 @@ import optax
 from jax import Array
 from numpy.polynomial import Polynomial, polynomial
 
+from subtheory import arguments
 from subtheory.errors import InputError
 from subtheory.numerics import ROUNDINGS, UNIT
 from subtheory.theory.curvature import averaged
@@ -31,8 +32,7 @@ from subtheory.theory.view import Added, Full
 def require_positive(**values: float) -> None:
     """InputError naming the first value that is not a positive number."""
     for name, value in values.items():
-        if not 0 < value < math.inf:
-            raise InputError(name, value, "must be a positive number")
+        arguments.positive(name, value)
 
 
 class Piece(NamedTuple):
@@ -196,10 +196,7 @@ def _degree(d: Distillation, degree: int | None) -> int:
     layers = _layers(d.network, d.theta0, d.x)
     if degree is None and layers is None:
         raise InputError("degree", None, f"{d.network.name} reports no pre-activations, so its degree must be given")
-    found = (layers or 0) + 1 if degree is None else degree
-    if found < 1:
-        raise InputError("degree", degree, "must be at least 1")
-    return found
+    return (layers or 0) + 1 if degree is None else arguments.whole("degree", degree)
 
 
 def kinks(d: Distillation, upto: float, degree: int | None = None) -> np.ndarray:

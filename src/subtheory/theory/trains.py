@@ -8,6 +8,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from subtheory import arguments
 from subtheory.errors import InputError
 from subtheory.theory.layout import Layout
 from subtheory.theory.part import Part
@@ -52,6 +53,12 @@ class Layers(Trains):
     layers: tuple[str, ...]
     name = "layers"
 
+    def __post_init__(self) -> None:
+        names = (self.layers,) if isinstance(self.layers, str) else tuple(self.layers)
+        if not names or not all(isinstance(name, str) for name in names):
+            raise InputError("layers", arguments.shown(self.layers), "must be names of layers, at least one")
+        object.__setattr__(self, "layers", names)
+
     @property
     def shown(self) -> str:
         return "-and-".join(self.layers)
@@ -70,14 +77,27 @@ class Layers(Trains):
 
 @dataclass(frozen=True)
 class Entries(Trains):
-    """The parameters with a 1 here, P numbers in all, in the order of `Layout`."""
+    """The parameters with a 1 here, P numbers in all, in the order of `Layout`.
+
+    Raises InputError on "entries" for numbers other than 0 and 1, as indices are, or another number of them than P.
+    """
 
     entries: tuple[float, ...]
     name = "entries"
+
+    def __post_init__(self) -> None:
+        known = [float(each) if isinstance(each, bool | np.bool_) else arguments.number(each) for each in self.entries]
+        if any(each not in (0.0, 1.0) for each in known):
+            raise InputError("entries", arguments.shown(self.entries), "must be 0 or 1, one for each parameter")
+        object.__setattr__(self, "entries", tuple(known))
 
     @property
     def shown(self) -> str:
         return f"entries: {np.count_nonzero(self.entries)} of {len(self.entries)}"
 
     def mask(self, layout: Layout, drawn: Callable[[], Any]) -> Any:
+        if len(self.entries) != layout.size:
+            raise InputError(
+                "entries", f"{len(self.entries)} numbers", f"must be {layout.size}, one for each parameter"
+            )
         return np.asarray(self.entries, np.float64)

@@ -1,9 +1,13 @@
 """Views: what a student is shown of its teacher's outputs. To add one, add one class; nothing else has to know it."""
 
 from abc import abstractmethod
+from collections.abc import Iterable
 from dataclasses import dataclass
+from math import isfinite
 from typing import Any
 
+from subtheory import arguments
+from subtheory.errors import InputError
 from subtheory.theory.losses import namespace
 from subtheory.theory.part import Part
 
@@ -50,6 +54,12 @@ class Accepted(Added):
     log_rate: float = -2.0
     name = "accepted"
 
+    def __post_init__(self) -> None:
+        found = arguments.number(self.log_rate)
+        if found is None or not isfinite(found):
+            raise InputError("log_rate", arguments.shown(self.log_rate), "must be a finite number")
+        object.__setattr__(self, "log_rate", found)
+
     def rates(self, w: Any) -> Any:
         xp = namespace(w)
         # Of the dtype of w, not weakly typed: that would compile a program a second time.
@@ -58,14 +68,25 @@ class Accepted(Added):
 
 @dataclass(frozen=True)
 class Shifted(Added):
-    """The constant added to every logit, V numbers."""
+    """The constant added to every logit, V numbers.
+
+    Raises InputError on "by" for what is no finite number, or another number of them than V.
+    """
 
     by: tuple[float, ...]
     name = "shifted"
+
+    def __post_init__(self) -> None:
+        known = [arguments.number(each) for each in self.by] if isinstance(self.by, Iterable) else [None]
+        if any(each is None or not isfinite(each) for each in known):
+            raise InputError("by", arguments.shown(self.by), "must be finite numbers, one for each logit")
+        object.__setattr__(self, "by", tuple(known))
 
     @property
     def shown(self) -> str:
         return f"shifted by {', '.join(f'{b:g}' for b in self.by[:4])}{', ...' if len(self.by) > 4 else ''}"
 
     def rates(self, w: Any) -> Any:
+        if len(self.by) != w.shape[-1]:
+            raise InputError("by", f"{len(self.by)} numbers", f"must be {w.shape[-1]}, one for each logit")
         return namespace(w).asarray(self.by, dtype=w.dtype)

@@ -1,0 +1,107 @@
+"""A distillation that a user hands over, looked at before it is used: its parts fit each other, and are numbers."""
+
+from dataclasses import replace
+from typing import Any
+
+import jax
+import numpy as np
+
+from subtheory import arguments
+from subtheory.errors import InputError
+from subtheory.kernels.functions import output_shape
+from subtheory.networks.inputs import packed, rows_of
+from subtheory.networks.tracing import first_line
+from subtheory.theory.distillation import Distillation
+from subtheory.theory.layout import Layout
+from subtheory.theory.losses import Loss
+from subtheory.theory.network import require_network
+from subtheory.theory.rule import Rule
+from subtheory.theory.trait import LabelledTrait, TargetTrait
+from subtheory.theory.view import View
+
+LIKE_THETA = ("student", "delta", "trainable", "metric")
+"""Fields that are pytrees like θ0."""
+
+
+def whole(d: Any) -> Distillation:
+    """The distillation; structured inputs as rows, which its network then takes.
+
+    Raises InputError on "d" for what is none, and on the field for parts that are none, parameters of another kind,
+    weights that do not sum to 1, indices in place of output weights, labels that are none, ε < 0, inputs that are no
+    arrays of one leading axis, and numbers that are not finite.
+    """
+    if not isinstance(d, Distillation):
+        raise InputError("d", arguments.shown(d), "must be a distillation: Setting(...).distillation(seed)")
+    require_network(d.network)
+    for name, kind in (("loss", Loss), ("view", View), ("rule", Rule)):
+        part = getattr(d, name)
+        if isinstance(part, type) or not isinstance(part, kind):
+            raise InputError(name, arguments.shown(part), f"must be a {kind.__name__}")
+    if not hasattr(d.trait, "gradient"):
+        raise InputError("trait", arguments.shown(d.trait), "must be a trait, such as LabelledTrait or FunctionTrait")
+    if any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves(d)):
+        raise InputError("d", "tracers", "must be numbers: call this outside of jit, grad and vmap")
+    layout = Layout.of(d.theta0)
+    for name in LIKE_THETA:
+        part = getattr(d, name)
+        if part is not None and Layout.of(part) != layout:
+            raise InputError(name, _shapes(part), f"must be like theta0, {_shapes(d.theta0)}")
+    for name in ("theta0", *LIKE_THETA):
+        if not all(np.isfinite(np.asarray(leaf)).all() for leaf in jax.tree.leaves(getattr(d, name))):
+            raise InputError(name, "a number that is not finite", "must be finite")
+    d = _as_rows(d)
+    x = np.asarray(d.x)
+    if x.ndim < 1 or not np.isfinite(x).all():
+        raise InputError("x", arguments.shown(d.x), "must be finite numbers, the first axis counting inputs")
+    weights, eps = np.asarray(d.weights), np.asarray(d.eps)
+    if weights.shape != (len(x),) or weights.dtype.kind != "f" or not abs(float(weights.sum()) - 1) < 1e-6:
+        raise InputError("weights", arguments.shown(d.weights), f"must be {len(x)} numbers that sum to 1")
+    if eps.ndim != 1 or eps.dtype.kind not in "fi" or not np.all(eps >= 0) or not np.isfinite(eps).all():
+        raise InputError("eps", arguments.shown(d.eps), "must be finite numbers ≥ 0, one axis of them")
+    try:
+        width = output_shape(d.network, layout, x.shape[1:], x.dtype.str)[-1]
+    except Exception as error:
+        wanted = f"must take theta0 and inputs of shape {x.shape[1:]} ({first_line(error)})"
+        raise InputError("network", repr(d.network.name), wanted) from error
+    _require_weights("outputs", d.outputs, width)
+    if isinstance(d.trait, LabelledTrait | TargetTrait):
+        _require_weights("trait.outputs", d.trait.outputs, width)
+    if isinstance(d.trait, LabelledTrait):
+        labels = np.asarray(d.trait.labels)
+        if labels.dtype.kind not in "iu" or labels.shape != (len(np.asarray(d.trait.x)),):
+            raise InputError("trait.labels", arguments.shown(labels), "must be one whole number for each example")
+        if np.any((labels < 0) | (labels >= width)):
+            raise InputError("trait.labels", int(labels.max()), f"must lie in 0 ... {width - 1}")
+    arrays: dict[str, Any] = {"weights": weights, "eps": eps, "outputs": np.asarray(d.outputs)}
+    return replace(d, **arrays)
+
+
+def _require_weights(field: str, w: Any, width: int) -> None:
+    """Raise InputError unless these are weights ≥ 0 of the outputs, and no indices."""
+    found = np.asarray(w)
+    if found.shape != (width,) or found.dtype.kind not in "fb" or not np.all(found >= 0):
+        raise InputError(field, arguments.shown(w), f"must be {width} weights, floats ≥ 0: 1 on the logits that count")
+
+
+def _shapes(params: Any) -> str:
+    return arguments.shown(jax.tree.map(np.shape, params), 200)
+
+
+def _as_rows(d: Distillation) -> Distillation:
+    """The same distillation with its inputs as rows, if they are structured."""
+    trait: Any = d.trait
+    several: dict[str, Any] = {"x": d.x}
+    if isinstance(trait, LabelledTrait | TargetTrait):
+        several["trait"] = trait.x
+    if not any(_structured(one) for one in several.values()):
+        return d
+    network, rows = packed(d.network, {field: rows_of(field, x) for field, x in several.items()})
+    arrays: dict[str, Any] = {"x": rows["x"]}
+    if "trait" in rows:
+        arrays["trait"] = replace(trait, x=rows["trait"])
+    return replace(d, network=network, **arrays)
+
+
+def _structured(x: Any) -> bool:
+    """Whether inputs are no array."""
+    return not hasattr(x, "dtype")
