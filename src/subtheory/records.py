@@ -8,14 +8,11 @@ does not pass its hash; it never leaves one that is wrong and looks right.
 import hashlib
 import io
 import json
-import math
 import os
 import re
-import secrets
 import sys
 import time
 import zipfile
-import zlib
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -23,22 +20,33 @@ from typing import Any
 import numpy as np
 from numpy.lib import format as npy
 
+from subtheory import files
 from subtheory.errors import DataError, InputError
+from subtheory.files import LARGEST, write_atomic
+
+__all__ = [
+    "LARGEST",
+    "Arrays",
+    "Meta",
+    "canonical",
+    "cell_id",
+    "columns",
+    "computed",
+    "load",
+    "rows",
+    "save",
+    "sweep",
+    "write_atomic",
+]
 
 Arrays = dict[str, np.ndarray]
 Meta = dict[str, Any]
-
-LARGEST = 256 * 2**20
-"""Bytes that the arrays of a record may take up when unpacked."""
 
 STALE = 3600.0
 """Seconds after which a temporary file belongs to no process that still runs."""
 
 QUARANTINE = "quarantine"
 """Folder beside the records that takes the corrupt ones."""
-
-_BROKEN = (ValueError, KeyError, TypeError, OSError, EOFError, RecursionError, zipfile.BadZipFile, zlib.error,
-           NotImplementedError)  # fmt: skip
 
 
 def canonical(value: Any) -> str:
@@ -56,29 +64,6 @@ def cell_id(value: Mapping[str, Any]) -> str:
 
 def _sha256(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
-
-
-def write_atomic(path: Path | str, data: bytes | str) -> Path:
-    """Write a file whole or not at all: a temporary file in the same folder, flushed, then renamed.
-
-    Makes the folder. Raises InputError if the place cannot be written to.
-    """
-    path = Path(path)
-    unfinished = path.with_name(f".{path.name}.{secrets.token_hex(6)}.tmp")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            with unfinished.open("xb") as file:
-                file.write(data.encode() if isinstance(data, str) else data)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(unfinished, path)
-        except BaseException:
-            unfinished.unlink(missing_ok=True)
-            raise
-    except OSError as error:
-        raise InputError("output", path, f"cannot be written ({error.strerror})") from error
-    return path
 
 
 def sweep(folder: Path | str, older_than: float = STALE) -> list[Path]:
@@ -121,14 +106,14 @@ def computed(
     A corrupt record is moved to `quarantine/` and computed again, which `tell` is told.
     """
     sweep(folder)
-    files = [_file(folder, key, ending) for ending in (".json", ".npz")]
-    if any(file.exists() for file in files):
+    both = [_file(folder, key, ending) for ending in (".json", ".npz")]
+    if any(file.exists() for file in both):
         try:
             arrays, stored = load(folder, key)
             if stored.get("id") == meta["id"]:
                 return arrays, stored
         except DataError as error:
-            _quarantine(files)
+            _quarantine(both)
             tell(f"{error}; moved to {QUARANTINE}/, computing it again")
     save(folder, key, compute(), meta)
     return load(folder, key)
@@ -178,49 +163,27 @@ def _checked(path: Path, read: Callable[[], Any]) -> Any:
         return read()
     except FileNotFoundError:
         raise DataError(f"{path}: missing") from None
-    except _BROKEN as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise DataError(f"{path}: corrupt ({reason})") from error
+    except files.BROKEN as error:
+        raise DataError(f"{path}: corrupt ({files.reason(error)})") from error
 
 
 def _head(path: Path) -> Meta:
-    found = json.loads(_bytes(path))
+    found = files.read_json(path)
     if cell_id({"meta": found["meta"], "arrays": found["arrays"]}) != found["sha256"]:
         raise ValueError("its contents do not have the SHA-256 that it states")
     return found
 
 
-def _bytes(path: Path) -> bytes:
-    if path.stat().st_size > LARGEST + 2**20:
-        raise ValueError(f"larger than {LARGEST} bytes")
-    return path.read_bytes()
-
-
 def _arrays(path: Path, sha256: str) -> Arrays:
-    data = _bytes(path)
+    data = files.read(path, LARGEST + 2**20)
     if _sha256(data) != sha256:
         raise ValueError("its contents do not have the SHA-256 that the record states")
-    with zipfile.ZipFile(io.BytesIO(data)) as archive:
-        entries = archive.infolist()
-        # A hash tells accidents, not intentions: sizes are judged before anything is unpacked.
-        if sum(entry.file_size for entry in entries) > LARGEST:
-            raise ValueError(f"unpacks to more than {LARGEST} bytes")
-        return {entry.filename.removesuffix(".npy"): _array(archive.read(entry)) for entry in entries}
+    # A hash tells accidents, not intentions: sizes are judged before anything is unpacked.
+    return files.arrays(data)
 
 
-def _array(data: bytes) -> np.ndarray:
-    """One .npy file, read without NumPy's loader: no objects, and no size but that of the data."""
-    file = io.BytesIO(data)
-    read = npy.read_array_header_1_0 if npy.read_magic(file) == (1, 0) else npy.read_array_header_2_0
-    shape, fortran, dtype = read(file)
-    body = data[file.tell() :]
-    if dtype.hasobject or math.prod(shape) * dtype.itemsize != len(body):
-        raise ValueError("an array that does not fit its header")
-    return np.ndarray(shape, dtype, body, order="F" if fortran else "C").copy()
-
-
-def _quarantine(files: Iterable[Path]) -> None:
-    for file in files:
+def _quarantine(both: Iterable[Path]) -> None:
+    for file in both:
         if file.exists():
             place = file.parent / QUARANTINE
             place.mkdir(exist_ok=True)

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from fractions import Fraction
 from importlib.metadata import version
@@ -15,9 +16,13 @@ from subtheory._version import __version__
 from subtheory.certificate.problem import Lesson, Problem, Table
 from subtheory.certificate.statement import Statement
 from subtheory.errors import DataError
+from subtheory.files import BROKEN, read_json, reason
 from subtheory.records import canonical, write_atomic
 
 FORMAT = "subtheory-certificate-1"
+
+HUGE = re.compile(r"[eE][+-]?[0-9]{5,}$")
+"""The exponent of a number with more digits than there is memory."""
 
 
 def to_json(problem: Problem, statements: tuple[Statement, ...]) -> dict[str, Any]:
@@ -95,6 +100,8 @@ def total(value: Any) -> Fraction:
         return sum((total(item) for item in value), Fraction(0))
     if isinstance(value, int):
         return Fraction(value)
+    if isinstance(value, str) and HUGE.search(value):
+        raise DataError(f"certificate: a number of an exponent that nobody can write out ({value[:40]})")
     try:
         return Fraction(value) if isinstance(value, str) else Fraction(0)
     except ValueError:  # a name
@@ -125,6 +132,9 @@ def problem_from(found: Mapping[str, Any]) -> Problem:
 
 
 def rationals(values: list[str]) -> tuple[fmpq, ...]:
+    """Exact numbers of texts. Raises ValueError for one that is no ratio, and DataError for a huge exponent."""
+    if any(HUGE.search(str(value)) for value in values):
+        raise DataError("certificate: a number of an exponent that nobody can write out")
     exact = (Fraction(value) for value in values)
     return tuple(fmpq(value.numerator, value.denominator) for value in exact)
 
@@ -156,12 +166,12 @@ def write(path: Path | str, body: Mapping[str, Any]) -> Path:
 def read(path: Path | str) -> dict[str, Any]:
     """A file's content. Raises DataError for one that is no certificate or does not have its own hash."""
     try:
-        body = json.loads(Path(path).read_text(encoding="utf-8"))
+        body = read_json(path)
         good = body["format"] == FORMAT and body["sha256"] == digest(body)
     except FileNotFoundError:
         raise DataError(f"{path}: no such file") from None
-    except (ValueError, KeyError, TypeError, OSError, RecursionError):
-        raise DataError(f"{path}: is not a certificate") from None
+    except BROKEN as error:
+        raise DataError(f"{path}: is not a certificate ({reason(error)})") from None
     if not good:
         raise DataError(f"{path}: has another hash than it says, or another format than {FORMAT}")
     return dict(body)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from argparse import Namespace
 from typing import TYPE_CHECKING, Any
 
+from subtheory import files
 from subtheory.cli import environment
 from subtheory.cli.numbers import count, positive
 from subtheory.cli.output import print_json, print_table
@@ -21,6 +22,7 @@ def main(options: Namespace) -> int:
     upto = positive("upto", options.upto) if options.upto is not None else None
     alpha = positive("alpha", options.alpha)
     seed = count("seed", options.seed, 0, LARGEST_SEED)
+    place = files.writable(options.out) if options.out else None
     environment.prepare(cache=not options.no_cache)
 
     from subtheory.certificate.cases import CASES
@@ -53,15 +55,15 @@ def main(options: Namespace) -> int:
             found = certify(case.distillation(seed, KNOWN[loss]), limits, alpha=alpha, kinds=kinds)
             rows += [{"network": name, "loss": loss, **row} for row in found.rows()]
             complete &= all(one.complete for one in found.found.values())
-            if options.out:
-                found.save(options.out)
             report(i + 1, len(pairs), name)
     if options.json:
         print_json({"seed": seed, "alpha": alpha, "complete": complete, "certified": rows})
     else:
         print_table("certified", rows)
         print("Proved in ball arithmetic for every ε in (0, certified up to], at the exact numbers of the seed.")
-        if options.out:
+    if place is not None:
+        found.save(place)
+        if not options.json:
             print(f"certificate: {options.out}")
     return 1 if upto is not None and not complete else 0
 

@@ -6,14 +6,18 @@ import importlib.util
 import os
 import re
 import sys
+import traceback
 from argparse import Namespace
+from collections.abc import Iterator
+from contextlib import contextmanager
 from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from subtheory import files
 from subtheory.cli import environment
 from subtheory.cli.output import print_json
-from subtheory.errors import InputError
+from subtheory.errors import InputError, SubtheoryError
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -24,6 +28,9 @@ if TYPE_CHECKING:
 
 LONGEST = 86400.0
 """Seconds of the longest budget."""
+
+LARGEST = 16 * 2**20
+"""Bytes of a file of claims."""
 
 
 def main(options: Namespace) -> int:
@@ -51,19 +58,59 @@ def main(options: Namespace) -> int:
             raise InputError("claim", repr(claim.name), f"must be the one that the file is about, {stated['claim']}")
         return _replay(claim, stated, networks, options)
     claim = _one(options.claim, known, mine)
-    out = _place(options.out or f"counterexample-{claim.name}.json")
-    drawn = falsification.domain(claim, options.without)  # a bad name is an error before anything is computed
+    out = files.writable(options.out or f"counterexample-{claim.name}.json")
+    with blamed(options.file):
+        drawn = falsification.domain(claim, options.without)  # a bad name is an error before anything is computed
 
     from subtheory.cli.progress import progress
 
-    with progress("falsify") as report:
+    with progress("falsify") as report, blamed(options.file):
         found = falsification.search(claim, budget, seed, options.without, drawn, report)
-    file = None
+    stated = None
     if found.found is not None and found.evidence is not None:
         stated = counterexample.state(claim, found.found, found.evidence, options.without, networks)
-        file = str(counterexample.write(out, stated))
-    _report(found, file, options)
-    return 1 if file else 0
+    # What was found is told before it is written: a full disk does not take it away.
+    _report(found, str(out) if stated else None, options)
+    if stated:
+        sys.stdout.flush()
+        counterexample.write(out, stated)
+    return 1 if stated else 0
+
+
+@contextmanager
+def blamed(path: str | None) -> Iterator[None]:
+    """Turn what a user's file raises into an InputError on "claims" that names the file and the line."""
+    try:
+        yield
+    except SubtheoryError:
+        raise
+    except Exception as error:
+        line = _line(error, path)
+        if line is None:
+            raise
+        raise InputError("claims", f"{path}:{line}", f"must run ({said(error)})") from error
+
+
+def _line(error: BaseException, path: str | None) -> int | None:
+    """The innermost line of a file that an error, or what led to it, came through; None if it did not."""
+    found, file = None, os.path.realpath(path) if path else None
+    each: BaseException | None = error
+    while file and each is not None:
+        if isinstance(each, SyntaxError) and each.filename and os.path.realpath(each.filename) == file:
+            return each.lineno
+        for frame, line in traceback.walk_tb(each.__traceback__):
+            if os.path.realpath(frame.f_code.co_filename) == file:
+                found = line
+        if found is not None:
+            return found
+        each = each.__cause__ or each.__context__
+    return None
+
+
+def said(error: BaseException) -> str:
+    """An error in one line: its type, and the first line of what it says."""
+    text = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {text[0]}" if text else type(error).__name__
 
 
 def _report(found: Search, file: str | None, options: Namespace) -> None:
@@ -96,7 +143,8 @@ def _report(found: Search, file: str | None, options: Namespace) -> None:
 def _replay(claim: Claim, stated: Any, networks: dict[str, Network], options: Namespace) -> int:
     from subtheory.falsification.counterexample import replay
 
-    evidence, still = replay(claim, stated, networks)
+    with blamed(options.file):
+        evidence, still = replay(claim, stated, networks)
     verdict = str(evidence.verdict) if evidence else "outside the claim's domain"
     if options.json:
         numbers = {"measured": evidence.measured, "margin": evidence.margin} if evidence else {}
@@ -129,12 +177,16 @@ def module(path: str) -> ModuleType:
     spec = importlib.util.spec_from_file_location(f"claims_of_{file.stem}", file) if file.suffix == ".py" else None
     if spec is None or spec.loader is None or not file.is_file():
         raise InputError("claims", repr(path), "must be a Python file")
+    if file.stat().st_size > LARGEST:
+        raise InputError("claims", repr(path), f"must be a Python file of at most {LARGEST} bytes")
     loaded = importlib.util.module_from_spec(spec)
     sys.modules[loaded.__name__] = loaded
     try:
         spec.loader.exec_module(loaded)
-    except Exception as error:
-        raise InputError("claims", repr(path), f"must be importable ({type(error).__name__}: {error})") from error
+    except (Exception, SystemExit) as error:
+        line = _line(error, path)
+        where = repr(path) if line is None else f"{path}:{line}"
+        raise InputError("claims", where, f"must be importable ({said(error)})") from error
     return loaded
 
 
@@ -163,15 +215,3 @@ def _one(name: str | None, known: dict[str, Claim], mine: dict[str, Claim]) -> C
     if len(mine) != 1:
         raise InputError("claim", "none", f"must be one of {', '.join(mine or known)}")
     return next(iter(mine.values()))
-
-
-def _place(name: str) -> Path:
-    """Where the file will go; InputError on "out" before anything is computed if it cannot be written."""
-    path = Path(name)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError("out", repr(name), f"must be a file that can be written ({error.strerror})") from error
-    if path.is_dir() or not os.access(path.parent, os.W_OK):
-        raise InputError("out", repr(name), "must be a file that can be written")
-    return path

@@ -69,18 +69,27 @@ def main(options: Namespace) -> int:
         raise InputError("without", options.without, "cannot be broken on the chosen settings")
     command = " ".join(["subtheory", *sys.argv[1:]]) if sys.argv else ""
     found = replace(found, provenance=provenance(numbers, command))
-    if options.out:
-        _write(found, options.out, networks, numbers)
     if options.json:
         print_json(found.to_dict())
     else:
-        _print(found, options)
-    if not found.ok:
-        return 1
-    return 3 if options.strict and not found.decided else 0
+        _print(found)
+    code = 1 if not found.ok else 3 if options.strict and not found.decided else 0
+    # The verdict stands before a file is written: a full disk does not take it away, nor the code of a failing claim.
+    if options.out:
+        sys.stdout.flush()
+        try:
+            _write(found, options.out, networks, numbers)
+        except InputError as error:
+            if not code:
+                raise
+            print(f"error: {error}", file=sys.stderr)
+            return code
+        if not options.json:
+            print(f"report: {options.out}/report.html")
+    return code
 
 
-def _print(found: Verification, options: Namespace) -> None:
+def _print(found: Verification) -> None:
     print_table("claims", found.rows())
     print_table("without an assumption", found.control_rows())
     print_table("not broken", found.untried_rows())
@@ -94,8 +103,6 @@ def _print(found: Verification, options: Namespace) -> None:
                 print(f"{claim.name} without {control.without}: {control.reason}")
     held = sum(str(claim.verdict) == "holds" for claim in found.claims)
     print(f"{held} of {len(found.claims)} claims hold; {found.broke} of {found.tried} controls break as declared.")
-    if options.out:
-        print(f"report: {options.out}/report.html")
 
 
 def _write(found: Verification, folder: str, networks: Sequence[LinenNetwork], seeds: Sequence[int]) -> None:

@@ -4,21 +4,23 @@
 word "fetch". Any data set of the same shapes will do (Fashion-MNIST, digits of one's own): `digest` says which it was.
 """
 
-import gzip
 import hashlib
-import zipfile
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 from jax import Array
 
+from subtheory import files
 from subtheory.data.task import Task
 from subtheory.errors import InputError
 
 SIDE, CLASSES = 28, 10
 TRAIN = 60_000
 """Images of the training set, which come first where both sets are one."""
+
+LARGEST = 2**30
+"""Bytes of a file, and of what is packed in it."""
 
 FETCH = "fetch"
 """The place that stands for a download by scikit-learn."""
@@ -55,9 +57,11 @@ def read(where: Path | str) -> Mnist:
     path = Path(where).expanduser()
     try:
         return checked(_folder(path) if path.is_dir() else _archive(path), where)
-    except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile) as error:
+    except InputError:
+        raise
+    except files.BROKEN as error:
         wanted = "must be an npz archive with x_train, y_train, x_test and y_test, or a folder of the four IDX files"
-        raise InputError("file", where, f"{wanted} ({_reason(error)})") from error
+        raise InputError("file", where, f"{wanted} ({files.reason(error)})") from error
 
 
 def checked(arrays: Mnist, where: object) -> Mnist:
@@ -89,8 +93,8 @@ def digest(arrays: Mnist) -> str:
 
 
 def _archive(path: Path) -> Mnist:
-    with np.load(path, allow_pickle=False) as archive:
-        return Mnist(*(archive[name] for name in Mnist._fields))
+    found = files.arrays(files.read(path, LARGEST), LARGEST)
+    return Mnist(*(found[name] for name in Mnist._fields))
 
 
 def _folder(path: Path) -> Mnist:
@@ -105,8 +109,8 @@ def _folder(path: Path) -> Mnist:
 
 def _idx(path: Path) -> np.ndarray:
     """An IDX file: a big-endian magic number, the length of every axis, then bytes."""
-    raw = path.read_bytes()
-    data = gzip.decompress(raw) if path.suffix == ".gz" else raw
+    raw = files.read(path, LARGEST)
+    data = files.gunzip(raw, LARGEST) if path.suffix == ".gz" else raw
     axes = int.from_bytes(data[:4], "big") - GREY_VALUES
     if not 1 <= axes <= 3 or len(data) < 4 * (1 + axes):
         raise ValueError(f"{path.name} is no IDX file of bytes")
@@ -126,14 +130,10 @@ def _fetched() -> Mnist:
         # This parser needs no pandas, and all pixels are whole numbers.
         found = fetch_openml("mnist_784", version=1, as_frame=False, parser="liac-arff")
     except (OSError, ValueError) as error:
-        raise InputError("file", FETCH, f"could not be fetched, so give a file ({_reason(error)})") from error
+        raise InputError("file", FETCH, f"could not be fetched, so give a file ({files.reason(error)})") from error
     x = np.asarray(found.data).astype(np.uint8).reshape(-1, SIDE, SIDE)
     y = np.asarray(found.target).astype(np.uint8)
     return Mnist(x[:TRAIN], y[:TRAIN], x[TRAIN:], y[TRAIN:])
-
-
-def _reason(error: BaseException) -> str:
-    return (str(error) or type(error).__name__).splitlines()[0]
 
 
 def _nothing_to_draw(key: Array, n: int) -> tuple[Array, Array]:

@@ -15,9 +15,10 @@ from subtheory.cases.case import Case
 from subtheory.claim import Claim, Evidence
 from subtheory.errors import DataError, InputError
 from subtheory.falsification import search as falsification
+from subtheory.files import BROKEN, read_json, reason
 from subtheory.kernels.functions import shapes_of
 from subtheory.numerics import float64
-from subtheory.records import LARGEST, cell_id, write_atomic
+from subtheory.records import cell_id, write_atomic
 from subtheory.setting.setting import Setting
 from subtheory.suggest import choose
 from subtheory.theory.distillation import Distillation, at_rest
@@ -71,19 +72,15 @@ def write(path: Path | str, told: Any) -> Path:
 def read(path: Path | str) -> Any:
     """The contents of a file. Raises DataError if it is missing, no such file, or altered."""
     try:
-        path = Path(path)
-        if path.stat().st_size > LARGEST:
-            raise ValueError(f"larger than {LARGEST} bytes")
-        found = json.loads(path.read_bytes())
+        found = read_json(path)
         if found["schema"] != SCHEMA:
             raise ValueError(f"its schema is {found['schema']!r}, not {SCHEMA}")
         if cell_id({key: value for key, value in found.items() if key != "sha256"}) != found["sha256"]:
             raise ValueError("its contents do not have the SHA-256 that it states")
     except FileNotFoundError:
         raise DataError(f"{path}: missing") from None
-    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise DataError(f"{path}: corrupt ({reason})") from error
+    except BROKEN as error:
+        raise DataError(f"{path}: corrupt ({reason(error)})") from error
     return found
 
 
@@ -98,8 +95,7 @@ def replay(claim: Claim, told: Any, known: Mapping[str, Network]) -> tuple[Evide
         evidence = falsification.judge(claim, case)
         return evidence, falsification.refutes(claim, case, told["without"], evidence)
     except UNFIT as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise DataError(f"counterexample to {claim.name}: does not fit it ({reason})") from error
+        raise DataError(f"counterexample to {claim.name}: does not fit it ({reason(error)})") from error
 
 
 def _finite(value: Any) -> Any:

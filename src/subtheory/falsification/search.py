@@ -172,6 +172,8 @@ def judge(claim: Claim, case: Any) -> Evidence | None:
         if not _finite(measured) or getattr(measured, "alpha", 0.0) < 0:
             return None
         evidence = claim.check_measurement(measured)
+        if not isinstance(evidence, Evidence):
+            raise InputError("claim", f"a {type(evidence).__name__} from {claim.name}", "must return Evidence")
         return None if np.isnan(evidence.margin) else evidence
 
 

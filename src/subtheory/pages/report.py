@@ -4,7 +4,8 @@ import base64
 import json
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,8 @@ from markupsafe import Markup
 from subtheory import citations, figure, resources, table
 from subtheory.claim import Verdict
 from subtheory.claims import CLAIMS
-from subtheory.records import write_atomic
+from subtheory.errors import InputError
+from subtheory.files import write_atomic
 from subtheory.study import ladder
 from subtheory.verification.results import ClaimResult, Verification
 
@@ -24,8 +26,8 @@ SIGNS = {name: said.split()[0] for name, said in table.VERDICTS.items()}
 def write(verification: Verification, folder: Path | str, rungs: Sequence[ladder.Row] = ()) -> Path:
     """Write report.html, tables/ and, given rows of the ladder of ε, figures/; the path of the page.
 
-    Equal inputs give equal bytes: there is no clock in it. Raises InputError if `folder` cannot be
-    written to.
+    Equal inputs give equal bytes: there is no clock in it. What can be written is written; then InputError is raised
+    on "output", naming what could not.
     """
     folder = Path(folder)
     texts = {
@@ -34,10 +36,28 @@ def write(verification: Verification, folder: Path | str, rungs: Sequence[ladder
         "claims.tex": verification.to_latex(),
         "verify.json": to_json(verification),
     }
+    failed: list[InputError] = []
     for name, text in texts.items():
-        write_atomic(folder / "tables" / name, text)
-    shown = _figure(folder / "figures", rungs) if rungs else None
-    return write_atomic(folder / "report.html", page(verification, shown))
+        with _kept(failed):
+            write_atomic(folder / "tables" / name, text)
+    shown = None
+    with _kept(failed):
+        shown = _figure(folder / "figures", rungs) if rungs else None
+    place = folder / "report.html"
+    with _kept(failed):
+        write_atomic(place, page(verification, shown))
+    if failed:
+        raise InputError("output", ", ".join(str(one.value) for one in failed), failed[0].wanted)
+    return place
+
+
+@contextmanager
+def _kept(failed: list[InputError]) -> Iterator[None]:
+    """Remember that a file could not be written, and go on to the next."""
+    try:
+        yield
+    except InputError as error:
+        failed.append(error)
 
 
 def to_json(verification: Verification) -> str:

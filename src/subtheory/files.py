@@ -1,0 +1,176 @@
+"""Files as they are found in the wild: read up to a size, unpacked up to a size, written whole where they are meant."""
+
+import gzip
+import io
+import json
+import math
+import os
+import secrets
+import stat
+import zipfile
+import zlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.lib import format as npy
+
+from subtheory.errors import InputError
+
+LARGEST = 256 * 2**20
+"""Bytes that a file may have, and that what is packed in it may take up."""
+
+TEXT = 64 * 2**20
+"""Bytes of a file of JSON."""
+
+DEEPEST = 64
+"""Lists and objects that stand in each other in a file of JSON."""
+
+BROKEN = (ValueError, KeyError, TypeError, OSError, EOFError, RecursionError, MemoryError, OverflowError,
+          zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError)  # fmt: skip
+"""What reading a damaged file raises, here or in a library."""
+
+KINDS = (
+    (stat.S_ISDIR, "a folder"), (stat.S_ISFIFO, "a named pipe"), (stat.S_ISCHR, "a device"),
+    (stat.S_ISBLK, "a device"), (stat.S_ISSOCK, "a socket"),
+)  # fmt: skip
+
+
+def kind(mode: int) -> str:
+    """What a file is if it is no plain file, in words; else empty."""
+    return next((name for test, name in KINDS if test(mode)), "")
+
+
+def read(path: Path | str, most: int = LARGEST) -> bytes:
+    """The bytes of a plain file. Raises ValueError for a pipe, a device or a folder, and for more than `most` bytes.
+
+    A file that says nothing of its size is read up to there. Raises OSError where it cannot be read.
+    """
+    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
+    number = os.open(path, flags)  # a pipe without a writer would wait for one
+    with os.fdopen(number, "rb") as file:
+        about = os.fstat(number)
+        if other := kind(about.st_mode):
+            raise ValueError(f"it is {other}")
+        if about.st_size > most:
+            raise ValueError(f"larger than {most} bytes")
+        data = file.read(most + 1)
+    if len(data) > most:
+        raise ValueError(f"larger than {most} bytes")
+    return data
+
+
+def read_json(path: Path | str, most: int = TEXT) -> Any:
+    """What a file of JSON says. Raises ValueError for one that is damaged, too large or too deep."""
+    try:
+        found = json.loads(read(path, most))
+    except RecursionError:
+        raise ValueError(f"nested more than {DEEPEST} deep") from None
+    level = [found]
+    for _ in range(DEEPEST):
+        level = [item for value in level for item in _within(value)]
+        if not level:
+            return found
+    raise ValueError(f"nested more than {DEEPEST} deep")
+
+
+def _within(value: Any) -> list[Any]:
+    """Lists and objects of a list or an object, and itself not."""
+    items = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return [item for item in items if isinstance(item, dict | list)]
+
+
+def gunzip(data: bytes, most: int = LARGEST) -> bytes:
+    """What is packed in the bytes of a .gz file. Raises ValueError for more than `most` bytes."""
+    with gzip.GzipFile(fileobj=io.BytesIO(data)) as file:
+        found = file.read(most + 1)
+    if len(found) > most:
+        raise ValueError(f"unpacks to more than {most} bytes")
+    return found
+
+
+def arrays(data: bytes, most: int = LARGEST) -> dict[str, np.ndarray]:
+    """The arrays of the bytes of an .npz file; no objects. Raises one of `BROKEN` if they are damaged or too large."""
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        entries = archive.infolist()
+        # Sizes are judged before anything is unpacked.
+        if sum(entry.file_size for entry in entries) > most:
+            raise ValueError(f"unpacks to more than {most} bytes")
+        return {entry.filename.removesuffix(".npy"): _array(archive.read(entry)) for entry in entries}
+
+
+def _array(data: bytes) -> np.ndarray:
+    """One .npy file, read without NumPy's loader: no objects, and no size but that of the data."""
+    file = io.BytesIO(data)
+    read_header = npy.read_array_header_1_0 if npy.read_magic(file) == (1, 0) else npy.read_array_header_2_0
+    shape, fortran, dtype = read_header(file)
+    body = data[file.tell() :]
+    if dtype.hasobject or math.prod(shape) * dtype.itemsize != len(body):
+        raise ValueError("an array that does not fit its header")
+    return np.ndarray(shape, dtype, body, order="F" if fortran else "C").copy()
+
+
+def reason(error: BaseException) -> str:
+    """What a damaged file's error says, in one line."""
+    said = getattr(error, "strerror", None) or str(error)
+    return said.splitlines()[0] if said else type(error).__name__
+
+
+# Writing ------------------------------------------------------------------------------------------
+
+
+def destination(path: Path | str, field: str = "output") -> Path:
+    """Where a file of this name is written: what a link points at. Raises InputError on `field` if that is no file."""
+    try:
+        place = Path(os.path.realpath(path))
+        mode = os.stat(place).st_mode
+    except FileNotFoundError:
+        if str(path).endswith(("/", os.sep)) or not place.name:
+            raise InputError(field, path, "cannot be written, it must be a file (it is a folder)") from None
+        return place
+    except (OSError, ValueError) as error:
+        raise InputError(field, path, f"cannot be written, it must be a file ({reason(error)})") from error
+    if other := kind(mode):
+        raise InputError(field, path, f"cannot be written, it must be a file (it is {other})")
+    if not os.access(place, os.W_OK):
+        raise InputError(field, path, "cannot be written, it must be a file (Permission denied)")
+    return place
+
+
+def writable(path: Path | str, field: str = "out") -> Path:
+    """The same before anything is computed: makes its folder, too. Raises InputError on `field`."""
+    place = destination(path, field)
+    try:
+        place.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(field, path, f"cannot be written, it must be a file ({reason(error)})") from error
+    if not os.access(place.parent, os.W_OK):
+        raise InputError(field, path, "cannot be written, it must be a file (Permission denied)")
+    return Path(path)
+
+
+def write_atomic(path: Path | str, data: bytes | str) -> Path:
+    """Write a file whole or not at all: a temporary file in the same folder, flushed, then renamed.
+
+    Makes the folder; writes through a link, and keeps the mode of a file that was there. Raises InputError if the place
+    cannot be written to, or is no plain file.
+    """
+    path = Path(path)
+    place = destination(path)
+    unfinished = place.with_name(f".{place.name}.{secrets.token_hex(6)}.tmp")
+    try:
+        place.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with unfinished.open("xb") as file:
+                file.write(data.encode() if isinstance(data, str) else data)
+                file.flush()
+                os.fsync(file.fileno())
+            if place.exists():
+                os.chmod(unfinished, stat.S_IMODE(place.stat().st_mode))
+            os.replace(unfinished, place)
+        except BaseException:
+            unfinished.unlink(missing_ok=True)
+            raise
+    except OSError as error:
+        raise InputError("output", path, f"cannot be written ({error.strerror})") from error
+    return path
