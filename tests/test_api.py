@@ -4,6 +4,7 @@ import inspect
 
 import numpy as np
 import pytest
+from shapes import SMOOTH
 
 import subtheory as st
 
@@ -114,8 +115,7 @@ def test_every_public_name_is_documented(name):
 
 @pytest.fixture(scope="module")
 def s():
-    network = st.MLP(width=4, depth=1)
-    return st.Setting(network, loss=st.KL(), eps=st.ladder(1e-3), examples=6, trait_examples=8)
+    return st.Setting(SMOOTH, loss=st.KL(), eps=st.ladder(1e-3), examples=6, trait_examples=8)
 
 
 def test_the_session_of_the_readme(s):

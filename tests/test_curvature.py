@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from jax.flatten_util import ravel_pytree
+from shapes import KINKED, SMOOTH
 
 import subtheory as st
 from subtheory.constructed.formula import Formula
@@ -90,17 +91,16 @@ def test_taylor_path_of_a_polynomial(d):
 
 def test_first_kink_is_where_a_relu_bends():
     """The output is affine in ε up to the first kink in the last hidden layer's bias direction, and not beyond."""
-    network = st.MLP(width=4, depth=1, activation="relu")
     with float64():
-        theta = network.init(jax.random.key(0))
+        theta = KINKED.init(jax.random.key(0))
         zero = jax.tree.map(jnp.zeros_like, theta)
         (hidden,) = [name for name in theta if name != "head"]
         delta = zero | {hidden: zero[hidden] | {"bias": jnp.asarray([1.0, -1.0, 0.5, 2.0])}}
         x = jax.random.normal(jax.random.key(1), (3, 8, 8))
-        kink = float(first_kink(network, theta, delta, x))
+        kink = float(first_kink(KINKED, theta, delta, x))
         at = lambda t: np.asarray(  # noqa: E731
-            outputs(network, jax.tree.map(lambda a, b: a + t * b, theta, delta), x)
+            outputs(KINKED, jax.tree.map(lambda a, b: a + t * b, theta, delta), x)
         )
         bend = lambda t: np.abs(at(t) - 2 * at(t / 2) + at(0.0)).max()  # noqa: E731
         assert 0 < kink < np.inf and bend(0.999 * kink) < 1e-14 < 1e-6 < bend(1.1 * kink)
-        assert float(first_kink(st.MLP(width=4, depth=1), theta, delta, x)) == np.inf
+        assert float(first_kink(SMOOTH, theta, delta, x)) == np.inf

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from jax import export
+from shapes import SMOOTH
 
 from subtheory.data import channels_of
 from subtheory.instruments.first_order import record
@@ -15,7 +16,7 @@ from subtheory.kernels import draws as draws_module
 from subtheory.kernels import functions
 from subtheory.kernels.source import FromTask
 from subtheory.kernels.stack import stack_of
-from subtheory.networks import MLP, NETWORKS
+from subtheory.networks import NETWORKS
 from subtheory.numerics import float64
 from subtheory.setting.setting import Setting
 from subtheory.setting.teachers import OPTIMIZERS, PIECE
@@ -104,7 +105,7 @@ def test_functions_of_the_parameters_and_optimizers_lower_for_every_platform():
 
 def test_a_record_that_is_compiled_as_a_whole_lowers_for_every_platform():
     """As a search for counterexamples does: every loss at once."""
-    d = Setting(MLP(3, 1), examples=2, trait_examples=2, eps=(1e-2, 1e-3)).distillation(0)
+    d = Setting(SMOOTH, examples=2, trait_examples=2, eps=(1e-2, 1e-3)).distillation(0)
 
     def whole(d):
         s = stack_of(d)

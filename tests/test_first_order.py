@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from reference import Dense, number
+from shapes import SMOOTH
 
 from subtheory.claim import Verdict
 from subtheory.claims import CLAIMS
@@ -100,7 +101,7 @@ def test_a_handful_of_programs_for_a_network(sweep):
     assert set(structural) <= {"everything small"} and set(structural.values()) <= {1}
 
 
-NARROW = Setting(MLP(3, 1), examples=5, trait_examples=4)
+NARROW = Setting(SMOOTH, examples=5, trait_examples=4)
 
 
 @pytest.mark.parametrize(

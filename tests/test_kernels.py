@@ -8,11 +8,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from shapes import ATTENTION, KINKED, SMOOTH
 
 from subtheory.kernels import compiled as module
 from subtheory.kernels.compiled import BLOCK, GROUP, POINTS, SMALL_BLOCK, SMALL_ROWS, Kernels
 from subtheory.kernels.functions import Traced
-from subtheory.networks import MLP, NETWORKS
+from subtheory.networks import NETWORKS
 from subtheory.numerics import float64
 from subtheory.theory.layout import Layout
 from subtheory.theory.linearize import first_kink
@@ -92,7 +93,7 @@ def test_traced_functions_are_the_kernels(network):
     assert np.isfinite(kink).all() == ("relu" in network.name)
 
 
-@pytest.mark.parametrize("network", [MLP(4, 2, "relu"), MLP(3, 1), NETWORKS["transformer"]], ids=lambda n: n.name)
+@pytest.mark.parametrize("network", [KINKED, SMOOTH, ATTENTION], ids=lambda n: n.name)
 def test_dense_jacobians_say_the_same(network):
     """Entry by entry, from `jax.jacobian` of one example."""
     f, theta, delta, x = drawn(network, 3)

@@ -5,15 +5,14 @@ from dataclasses import replace
 import jax
 import numpy as np
 import pytest
+from shapes import SMOOTH
 
 from subtheory import figure, records
-from subtheory.networks import MLP
 from subtheory.numerics import float64
 from subtheory.study import experiment
 from subtheory.theory.losses import SquaredError
 
 SEEDS = 3
-NETWORK = MLP(width=3, depth=1)
 
 
 @pytest.fixture(scope="module")
@@ -23,19 +22,19 @@ def module():
 
 @pytest.fixture(scope="module")
 def cases(module):
-    return module.cases(NETWORK, tuple(range(SEEDS)))
+    return module.cases(SMOOTH, tuple(range(SEEDS)))
 
 
 @pytest.fixture(scope="module")
 def tables(module):
-    return module.tables(module.Plan((NETWORK,), SEEDS, masks=40))
+    return module.tables(module.Plan((SMOOTH,), SEEDS, masks=40))
 
 
 def dense(s):
     """G = E[JᵀMJ], Δ, the random half, and the places of every layer, of the first draw; M = 2w of squared error."""
     layout = s.functions.layout
     with float64():
-        apply = lambda theta, x: NETWORK.apply(layout.unflatten(theta), x)  # noqa: E731
+        apply = lambda theta, x: SMOOTH.apply(layout.unflatten(theta), x)  # noqa: E731
         J = np.asarray(jax.vmap(jax.jacrev(apply), (None, 0))(s.theta0[0], s.x[0]))
     G = np.einsum("n,nvp,v,nvq->pq", s.weights[0], J, 2 * s.outputs, J)
     places = {name: np.arange(layout.size)[part] for name, part in layout.layers().items()}

@@ -10,13 +10,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from shapes import SMOOTH
 
 import subtheory as st
 from subtheory.instruments.first_order import FirstOrder
 from subtheory.numerics import COARSE, LADDER_RATIO, UNIT, extrapolation_constant, float64, public
 
-NETWORK = st.MLP(width=4, depth=1)
-SETTING = st.Setting(NETWORK, examples=6, trait_examples=8, eps=(1e-2, 1e-3))
+SETTING = st.Setting(SMOOTH, examples=6, trait_examples=8, eps=(1e-2, 1e-3))
 
 
 @pytest.fixture(scope="module")

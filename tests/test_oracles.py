@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 from jax.flatten_util import ravel_pytree
 from reference import Dense, Number, number
+from shapes import ATTENTION, CONV, LINEAR, SMOOTH
 
 from subtheory.constructed.formula import Formula
 from subtheory.data import CHANNELS
 from subtheory.instruments.first_order import FirstOrder
-from subtheory.networks import MLP, ConvNet, Linear, Transformer
+from subtheory.networks import MLP
 from subtheory.numerics import float64, to_numpy_leaves
 from subtheory.setting.setting import Setting
 from subtheory.setting.student import Redrawn, Shared, Student
@@ -24,11 +25,11 @@ from subtheory.theory.losses import LOSSES, CrossEntropy, SquaredError
 from subtheory.theory.trait import FunctionTrait
 
 SHARE = {
-    "linear": (Linear(), "random", "random"),
-    "tanh": (MLP(width=4, depth=1), "gradient-descent", "random"),
+    "linear": (LINEAR, "random", "random"),
+    "tanh": (SMOOTH, "gradient-descent", "random"),
     "relu": (MLP(width=4, depth=2, activation="relu"), "gradient-descent", "adversarial"),
-    "convnet": (ConvNet(channels=(2,)), "gradient-descent", "random"),
-    "transformer": (Transformer(width=4, heads=1), "random", "random"),
+    "convnet": (CONV, "gradient-descent", "random"),
+    "transformer": (ATTENTION, "random", "random"),
 }
 """A network for each corner (linear in θ, smooth, kinked, shared weights, positions), with its teachers."""
 

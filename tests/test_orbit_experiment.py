@@ -3,6 +3,7 @@
 import jax
 import numpy as np
 import pytest
+from shapes import KINKED, SMOOTH
 
 from subtheory import figure, records
 from subtheory.init import Permutation, ReluRescaling, SignFlip, Units, units
@@ -13,7 +14,6 @@ from subtheory.study import experiment
 from subtheory.theory.losses import SquaredError
 
 DRAWS = 5
-RELU, TANH = (MLP(width=4, depth=1, activation=name) for name in ("relu", "tanh"))
 
 
 @pytest.fixture(scope="module")
@@ -27,16 +27,18 @@ KEYS = path_keys(SEEDS)
 
 @pytest.fixture(scope="module")
 def arrays(module):
-    return module.pairs(SEEDS, RELU)
+    return module.pairs(SEEDS, KINKED)
 
 
 @pytest.fixture(scope="module")
 def tables(module):
-    cases, tiny = (("ReLU MLP", RELU, (Permutation(), ReluRescaling())),), MLP(width=1, depth=1, activation="relu")
+    cases, tiny = (("ReLU MLP", KINKED, (Permutation(), ReluRescaling())),), MLP(width=1, depth=1, activation="relu")
     return module.tables(module.Plan(cases, (1.0,), (0.7,), tiny, (("rich channel", "all", 200),), DRAWS))
 
 
-@pytest.mark.parametrize(("path", "network"), [(Permutation(), RELU), (ReluRescaling(), RELU), (SignFlip(), TANH)])
+@pytest.mark.parametrize(
+    ("path", "network"), [(Permutation(), KINKED), (ReluRescaling(), KINKED), (SignFlip(), SMOOTH)]
+)
 def test_a_symmetry_is_a_permutation_times_a_diagonal(module, path, network):
     """T, from basis vectors, has the factors and origins that are told; T⁻¹T⁻ᵀ and T_ii follow from them."""
     starts, *_ = module.pairs(SEEDS, network)
@@ -64,14 +66,14 @@ def test_steps_are_those_of_the_definition(module, arrays):
     found, added = module.measured(redrawn, alpha), module.subtracted(redrawn, alpha)
     x, trait = redrawn.x[i], jax.tree.map(lambda leaf: leaf[i], redrawn.trait)
     with float64():
-        outputs = jax.jit(lambda theta: jax.vmap(lambda one: RELU.apply(layout.unflatten(theta), one))(x))
+        outputs = jax.jit(lambda theta: jax.vmap(lambda one: KINKED.apply(layout.unflatten(theta), one))(x))
 
         def loss(theta, y):
             return np.float64(1) * jax.numpy.mean(module.LOSS.value(outputs(theta), y, redrawn.outputs))
 
         theta, teacher = redrawn.student[i], [redrawn.theta0[i] + e * redrawn.delta[i] for e in (redrawn.eps[i, 0], 0)]
         step, control = (-np.asarray(jax.jit(jax.grad(loss))(theta, outputs(each))) for each in teacher)
-        L_T = jax.jit(lambda theta: trait.loss(RELU.apply, layout.unflatten(theta)))
+        L_T = jax.jit(lambda theta: trait.loss(KINKED.apply, layout.unflatten(theta)))
         before, after, at_control = (float(L_T(theta + alpha[i] * each)) for each in (0 * step, step, control))
     np.testing.assert_allclose(found["update"][i], step, rtol=1e-9, atol=1e-13)
     np.testing.assert_allclose(added[0][i], step - control, rtol=1e-7, atol=1e-13)
@@ -131,7 +133,7 @@ def test_natural_steps_are_those_of_the_dense_matrix(module):
 
 def test_a_map_that_is_no_symmetry_is_noticed(module, arrays):
     """Units that move without what reads them: another function, another trait change."""
-    (hidden,) = units(RELU, arrays[0].layout.unflatten(arrays[0].theta0[0]))
+    (hidden,) = units(KINKED, arrays[0].layout.unflatten(arrays[0].theta0[0]))
     broken = Permutation(spec=(Units(hidden.kind, hidden.size, hidden.incoming, (), hidden.activation),))
     (row,) = module.path_rows("ReLU MLP", broken, (1.0,), arrays, KEYS)
     assert row["function_difference"] > 0.01 and row["difference"] > 0.01

@@ -6,6 +6,7 @@ from itertools import combinations, product
 
 import numpy as np
 import pytest
+from shapes import KINKED
 
 from subtheory.errors import InputError
 from subtheory.init import PATHS
@@ -21,9 +22,8 @@ from subtheory.theory.rule import Carried, Descent, Rule, Signs
 from subtheory.theory.trains import All, Entries, Half, Layers, Trains
 from subtheory.theory.view import Accepted, Full, Shifted, View
 
-NETWORK = MLP(width=4, depth=1, activation="relu")
-PLAIN = Setting(NETWORK, CrossEntropy(), examples=5, trait_examples=12)
-OUTPUTS = NETWORK.task.outputs
+PLAIN = Setting(KINKED, CrossEntropy(), examples=5, trait_examples=12)
+OUTPUTS = KINKED.task.outputs
 
 INITS = (Redrawn(), Along(PATHS["linear"], 0.5), Along(PATHS["relu-rescaling"], 0.5), Along(PATHS["fork"], 0.5),
          Elsewhere(MLP(width=3, depth=1)))  # fmt: skip

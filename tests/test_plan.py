@@ -10,6 +10,7 @@ from threading import get_ident
 import jax
 import numpy as np
 import pytest
+from shapes import KINKED, SMOOTH
 
 import subtheory as st
 from subtheory.claim import Assumption, Control, Evidence, Verdict, claim
@@ -88,7 +89,7 @@ def test_levels_may_be_equal_between_factors():
 
 
 def test_the_grid_covers_networks_channels_outputs_and_teachers():
-    networks = [st.MLP(width=4, depth=1), st.MLP(width=4, depth=1, activation="relu")]
+    networks = [SMOOTH, KINKED]
     own = [s for s in runs(networks) if not s.zero_branch]
     rows = [(s.network, s.teacher, s.channel, s.outputs) for s in own]
     laws = list(dict.fromkeys(s.channel for s in own))
@@ -107,7 +108,6 @@ def test_a_quick_grid_has_every_loss_on_every_network_and_half_of_the_cells():
 
 # Sizes --------------------------------------------------------------------------------------------
 
-SMOOTH, KINKED = st.MLP(width=4, depth=1, activation="softplus"), st.MLP(width=6, depth=1, activation="relu")
 GRID = cells([replace(s, examples=6, trait_examples=8) for s in runs([SMOOTH, KINKED])], st.LOSSES.values())
 SPREAD = [c for c in CLAIMS.values() if c.spread and not c.settings]
 SIZES = ("quick", "default", "full")
@@ -278,8 +278,7 @@ def further(reads, name="a-further-claim"):
     return replace(made, name=name)
 
 
-NARROW = [Setting(st.MLP(width=3, depth=1, activation="softplus"), loss, examples=5, trait_examples=12)
-          for loss in (SquaredError(), KL())]  # fmt: skip
+NARROW = [Setting(SMOOTH, loss, examples=5, trait_examples=12) for loss in (SquaredError(), KL())]
 
 
 def test_the_listener_hears_a_compilation(compiled):

@@ -3,23 +3,21 @@
 import jax
 import numpy as np
 import pytest
+from shapes import SMOOTH
 
 from subtheory import records
 from subtheory.errors import InputError, SubtheoryError
 from subtheory.init import Fork
-from subtheory.networks import MLP
 from subtheory.numerics import float64
 from subtheory.study import parts
 from subtheory.theory.training import orders
 from subtheory.trained import Fit, Schedule, from_arrays, leading, pick, single, stacked, to_arrays
 
-NETWORK = MLP(width=4)
-
 
 @pytest.fixture(scope="module")
 def models():
     with float64():
-        return [jax.tree.map(np.asarray, NETWORK.init(jax.random.key(seed))) for seed in range(3)]
+        return [jax.tree.map(np.asarray, SMOOTH.init(jax.random.key(seed))) for seed in range(3)]
 
 
 def same(a, b):
@@ -29,7 +27,7 @@ def same(a, b):
 
 def test_stacked_models_are_picked_again(models):
     many = stacked(models)
-    assert leading(NETWORK, many, 1, "theta0") == (3,)
+    assert leading(SMOOTH, many, 1, "theta0") == (3,)
     assert all(same(pick(many, k), model) for k, model in enumerate(models))
     assert {array.dtype for array in to_arrays(single(many)).values()} == {np.dtype("float32")}
 

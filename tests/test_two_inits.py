@@ -7,6 +7,7 @@ import jax
 import numpy as np
 import pytest
 from reference import Dense
+from shapes import KINKED
 
 import subtheory as st
 from subtheory.claims import CLAIMS
@@ -137,7 +138,7 @@ def test_dense_matrices_say_the_same(loss):
                          ids=lambda parts: "-".join(parts) or "plain")  # fmt: skip
 def test_a_linear_rule_is_part_of_what_is_predicted(parts):
     """A mask, a metric or both: kernel, scale and second order are the theory's, and the limit of what is measured."""
-    kinked = Setting(MLP(4, 1, "relu"), examples=5, trait_examples=12).but(init=Along(PATHS["relu-rescaling"], 0.5))
+    kinked = Setting(KINKED, examples=5, trait_examples=12).but(init=Along(PATHS["relu-rescaling"], 0.5))
     d = kinked.but(**parts).distillation(0)
     c, wanted = TwoInits().of(d), public(two.cross_coefficients)(d)
     assert extrapolated(c.added / c.eps) == pytest.approx(wanted.kernel, rel=1e-6)
