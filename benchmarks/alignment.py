@@ -23,7 +23,7 @@ import optax
 from jax import Array
 
 from subtheory import table
-from subtheory.data.task import Task
+from subtheory.data import Task
 from subtheory.instruments.first_order import record
 from subtheory.networks import MLP
 from subtheory.numerics import float64

@@ -16,7 +16,7 @@ import jax
 import numpy as np
 
 from subtheory.data import MNIST
-from subtheory.trained.images import Images, Schedule, Workload, digit_network, imitate, inits, teach, training
+from subtheory.trained.images import Images, Schedule, Workload, digit_network, imitate, inits, teach
 
 MODELS = 4
 
@@ -45,16 +45,15 @@ def layouts(a: argparse.Namespace) -> dict[str, dict[str, Callable[[], object]]]
     same = jax.tree.map(lambda leaf: np.repeat(leaf, MODELS, axis=0), teacher)
     again = keys[np.zeros(MODELS, int)]
 
-    def at_once() -> object:
-        training.CACHED = 2**30
-        return teach(workload, theta0, images, keys)
-
     return {
         "students": {
             "vmap": lambda: imitate(workload, side_by_side, teacher, keys[:1]).losses,
             "lax.map": lambda: imitate(workload, in_turn, same, again).losses,
         },
-        "teachers": {"one by one": lambda: teach(workload, theta0, images, keys), "at once": at_once},
+        "teachers": {
+            "one by one": lambda: teach(workload, theta0, images, keys, together=1),
+            "at once": lambda: teach(workload, theta0, images, keys, together=MODELS),
+        },
     }
 
 
@@ -72,7 +71,6 @@ def main(argv: list[str] | None = None) -> None:
     for what, ways in layouts(a).items():
         least = {}
         for name, work in ways.items():
-            jax.clear_caches()  # how many teachers go together is decided when their program is traced
             found = work()
             least[name] = min(seconds(work) for _ in range(a.repeats)) / a.steps
             if what == "students":

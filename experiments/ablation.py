@@ -16,12 +16,10 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from subtheory.data import CHANNELS
-from subtheory.data.channels import Channel, channels_of
+from subtheory.data import CHANNELS, Channel, channels_of
 from subtheory.errors import InputError
 from subtheory.figure import COLOURS, WIDTH, mark, style
-from subtheory.init import PATHS, Another, Path
-from subtheory.init.path import checked
+from subtheory.init import PATHS, Another, Path, checked
 from subtheory.networks import NETWORKS
 from subtheory.setting.setting import Setting
 from subtheory.setting.spread import ORTHOGONAL

@@ -27,8 +27,7 @@ from subtheory.data import mnist as mnist_data
 from subtheory.data.images import digits
 from subtheory.errors import InputError
 from subtheory.figure import COLOURS, WIDTH, style
-from subtheory.init import PATHS, Path, fits
-from subtheory.init.path import checked
+from subtheory.init import PATHS, Path, checked, fits
 from subtheory.numerics import float64
 from subtheory.statistics import equivalence, mean_interval
 from subtheory.study.experiment import Progress, kept

@@ -16,8 +16,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from subtheory.envelope import SHARP, envelope, fine
-from subtheory.networks import NETWORKS
-from subtheory.networks.linen import LinenNetwork
+from subtheory.networks import NETWORKS, LinenNetwork
 from subtheory.numerics import LADDER_RATIO, extrapolation_constant
 from subtheory.study import ladder
 from subtheory.study.finding import Finding, farthest, rate

@@ -21,11 +21,10 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from scipy.stats import t as student_t
 
-from subtheory.data.task import Task
+from subtheory.data import Task
 from subtheory.envelope import outgrown, proportion
 from subtheory.figure import COLOURS, DASHES, MARKERS, WIDTH, style
-from subtheory.init import PATHS, Path, Start
-from subtheory.init.path import FRACTIONS
+from subtheory.init import FRACTIONS, PATHS, Path, Start
 from subtheory.instruments.two_inits import Crossing, TwoInits
 from subtheory.kernels.compiled import Kernels
 from subtheory.kernels.stack import Stack, inner, labels, moved, norm, pull

@@ -23,7 +23,7 @@ from scipy.stats import norm
 
 from subtheory.envelope import outgrown
 from subtheory.figure import COLOURS, MARKERS, WIDTH, style
-from subtheory.init.sharing import layers
+from subtheory.init import layers
 from subtheory.instruments.two_inits import TwoInits
 from subtheory.kernels.stack import Stack, averaged, expectation, inner, labels, trained, updates
 from subtheory.networks import MLP, ConvNet, LinenNetwork, Transformer

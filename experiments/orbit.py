@@ -19,11 +19,23 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter
 
 from subtheory.figure import WIDTH, mark, style
-from subtheory.init import GainRescaling, HeadPermutation, Permutation, ReluRescaling, SignFlip
+from subtheory.init import (
+    GainRescaling,
+    HeadPermutation,
+    Keys,
+    Permutation,
+    ReluRescaling,
+    Rescaling,
+    SignFlip,
+    Start,
+    StreamRescaling,
+    Symmetry,
+    Turn,
+    Units,
+    act,
+    whitened,
+)
 from subtheory.init.measures import match
-from subtheory.init.noise import whitened
-from subtheory.init.path import Keys, Start
-from subtheory.init.symmetry import Rescaling, StreamRescaling, Symmetry, Turn, Units, act
 from subtheory.kernels.stack import Stack, averaged, expectation, inner, labels, moved, norm, pull, step_size
 from subtheory.networks import MLP, ConvNet, LinenNetwork, Transformer
 from subtheory.numerics import ROUNDINGS, UNIT

@@ -22,8 +22,7 @@ from scipy.stats import binom, norm, poisson
 
 from subtheory.figure import COLOURS, MARKERS, WIDTH, style
 from subtheory.instruments.sign_law import CHUNK, Law, alignments, harmless, law, regime
-from subtheory.networks import MLP, ConvNet, Transformer
-from subtheory.networks.linen import LinenNetwork
+from subtheory.networks import MLP, ConvNet, LinenNetwork, Transformer
 from subtheory.numerics import public
 from subtheory.setting.setting import Setting
 from subtheory.statistics import share_interval

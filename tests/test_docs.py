@@ -165,8 +165,6 @@ def test_benchmark_agrees_with_itself(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_layouts_train_the_same_students(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     """The benchmark itself compares them."""
     module = benchmark("layouts", monkeypatch)
-    monkeypatch.setattr(module.training, "CACHED", module.training.CACHED)
-    monkeypatch.setattr(module.jax, "clear_caches", lambda: None)
     module.main(["--steps", "2", "--batch", "4", "--width", "4", "--repeats", "1"])
     out = capsys.readouterr().out
     assert [line.split("  ")[0] for line in out.splitlines()[1:]] == [

@@ -11,8 +11,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from subtheory import known_answers
-from subtheory._version import __version__
+from subtheory import __version__, known_answers
 from subtheory.session import Programs
 
 VARIABLES = ("XLA_FLAGS", "JAX_PLATFORMS", "NPROC", "OMP_NUM_THREADS")

@@ -20,12 +20,11 @@ from hypothesis.strategies import SearchStrategy
 
 from subtheory.cases.case import Case
 from subtheory.claim import Assumption
-from subtheory.data.channels import GaussianNoise, RandomTokens, UniformNoise
+from subtheory.data import GaussianNoise, RandomTokens, UniformNoise
 from subtheory.data.toys import toy
 from subtheory.errors import InputError
 from subtheory.kernels.functions import shapes_of
-from subtheory.networks import MLP, ConvNet, Linear, LinenNetwork, Transformer
-from subtheory.networks.linen import BIAS_STD
+from subtheory.networks import BIAS_STD, MLP, ConvNet, Linear, LinenNetwork, Transformer
 from subtheory.numerics import to_numpy_leaves
 from subtheory.setting.setting import Setting, ladder
 from subtheory.setting.student import Redrawn, Shared

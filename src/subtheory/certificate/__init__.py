@@ -1,1 +1,3 @@
 """Rigorous statements about one distillation: ball arithmetic (Arb) along the teacher's segment, written to a file."""
+
+__all__ = ["balls", "cases", "making", "problem", "search", "statement", "thresholds"]

@@ -6,7 +6,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from subtheory.data.digits import DIGITS
+from subtheory.data import DIGITS
 from subtheory.data.toys import toy
 from subtheory.kernels.compiled import Kernels
 from subtheory.kernels.functions import shapes_of

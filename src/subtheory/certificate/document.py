@@ -12,7 +12,7 @@ from typing import Any
 import flint
 from flint import fmpq
 
-from subtheory._version import __version__
+from subtheory import __version__
 from subtheory.certificate.problem import Lesson, Problem, Table
 from subtheory.certificate.statement import Statement
 from subtheory.errors import DataError

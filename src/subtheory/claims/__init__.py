@@ -39,3 +39,5 @@ CLAIMS: dict[str, Claim] = collect(
 
 OVER_READINGS: dict[str, Claim] = collect([over_readings])
 """Statements that are easily read into the theory, all false: what `subtheory falsify` has to find out."""
+
+__all__ = ["CLAIMS", "OVER_READINGS", "assumptions"]

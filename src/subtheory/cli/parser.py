@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from difflib import get_close_matches
 from typing import Any, NoReturn
 
-from subtheory._version import __version__
+from subtheory import __version__
 from subtheory.errors import InputError
 
 VENUES = ("neurips", "icml", "iclr", "jmlr", "tmlr", "nature", "slides")

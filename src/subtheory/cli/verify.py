@@ -14,7 +14,7 @@ from subtheory.cli.output import print_json, print_table, writable
 from subtheory.errors import InputError
 
 if TYPE_CHECKING:
-    from subtheory.networks.linen import LinenNetwork
+    from subtheory.networks import LinenNetwork
     from subtheory.verification.plan import Size
     from subtheory.verification.results import Verification
 

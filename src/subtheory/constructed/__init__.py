@@ -1,1 +1,3 @@
 """Settings that are constructed: exact numbers in which a claim holds, or a broken assumption must show."""
+
+__all__ = ["orbits", "thresholds", "witnesses"]

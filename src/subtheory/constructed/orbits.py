@@ -10,8 +10,7 @@ import numpy as np
 from jax import Array
 
 from subtheory.constructed.formula import constructed
-from subtheory.init import Permutation, Place, ReluRescaling, Units
-from subtheory.init.symmetry import Turn
+from subtheory.init import Permutation, Place, ReluRescaling, Turn, Units
 from subtheory.setting.setting import Setting, ladder
 from subtheory.setting.student import Along, Redrawn
 from subtheory.setting.teachers import GradientDescent

@@ -37,5 +37,11 @@ __all__ = [
     "Task",
     "UniformNoise",
     "channels_of",
+    "corpus",
+    "filters",
+    "images",
+    "mnist",
     "noise_law",
+    "toys",
+    "world",
 ]

@@ -10,7 +10,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from subtheory._version import __version__
+from subtheory import __version__
 from subtheory.cases.case import Case
 from subtheory.claim import Claim, Evidence
 from subtheory.errors import DataError, InputError

@@ -18,19 +18,22 @@ To add a path, write one dataclass and name it in `PATHS`. Theory: predictions P
 from dataclasses import replace
 
 from subtheory.init.mixing import Correlated, LinearInterpolation, PartialReinit, SphericalInterpolation
-from subtheory.init.noise import IsotropicNoise, NullNoise, SeenNoise, TensorNoise
-from subtheory.init.path import Another, Path, Start, begin, fits, students, teachers
-from subtheory.init.sharing import ShareFirst, ShareLast, ShareParts, ShareSubtree, called, layers
+from subtheory.init.noise import IsotropicNoise, Noise, NullNoise, SeenNoise, TensorNoise, whitened
+from subtheory.init.path import FRACTIONS, Another, Keys, Path, Start, apart, begin, checked, fits, students, teachers
+from subtheory.init.sharing import ShareFirst, ShareLast, ShareParts, ShareSubtree, Sharing, called, layers
 from subtheory.init.symmetry import (
     GainRescaling,
     HeadPermutation,
     Permutation,
     Place,
     ReluRescaling,
+    Rescaling,
     SignFlip,
     StreamRescaling,
     Symmetry,
+    Turn,
     Units,
+    act,
     units,
 )
 from subtheory.init.training import BehaviourMatched, Fork
@@ -87,6 +90,7 @@ def others(network: LinenNetwork) -> dict[str, Another]:
 
 
 __all__ = [
+    "FRACTIONS",
     "PATHS",
     "Another",
     "BehaviourMatched",
@@ -95,31 +99,41 @@ __all__ = [
     "GainRescaling",
     "HeadPermutation",
     "IsotropicNoise",
+    "Keys",
     "LinearInterpolation",
+    "Noise",
     "NullNoise",
     "PartialReinit",
     "Path",
     "Permutation",
     "Place",
     "ReluRescaling",
+    "Rescaling",
     "SeenNoise",
     "ShareFirst",
     "ShareLast",
     "ShareParts",
     "ShareSubtree",
+    "Sharing",
     "SignFlip",
     "SphericalInterpolation",
     "Start",
     "StreamRescaling",
     "Symmetry",
     "TensorNoise",
+    "Turn",
     "Units",
+    "act",
+    "apart",
     "begin",
     "called",
+    "checked",
     "fits",
     "layers",
+    "measures",
     "others",
     "students",
     "teachers",
     "units",
+    "whitened",
 ]

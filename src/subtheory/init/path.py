@@ -11,7 +11,7 @@ import numpy as np
 from flax.errors import FlaxError
 from jax import Array
 
-from subtheory.data.channels import Channel
+from subtheory.data import Channel
 from subtheory.errors import InputError
 from subtheory.kernels.compiled import Kernels
 from subtheory.kernels.draws import data, inits

@@ -12,10 +12,7 @@ import numpy as np
 
 from subtheory.errors import InputError
 from subtheory.init.path import Keys, Path, Start, column, generator, names_of
-from subtheory.networks.convnet import ConvNet
-from subtheory.networks.mlp import MLP, Linear
-from subtheory.networks.transformer import Transformer
-from subtheory.networks.vit import VisionTransformer
+from subtheory.networks import MLP, ConvNet, Linear, Transformer, VisionTransformer
 from subtheory.theory.network import Network, Params
 
 ODD = ("tanh", "sine")

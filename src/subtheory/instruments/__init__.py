@@ -1,1 +1,3 @@
 """Instruments: what is recorded of a distillation, for claims to judge."""
+
+__all__ = ["certified", "first_order", "heads", "instrument", "mean_field", "sign_law", "twins", "two_inits"]

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from subtheory.errors import InputError
-from subtheory.init.path import Start, apart
+from subtheory.init import Start, apart
 from subtheory.instruments.instrument import Instrument
 from subtheory.kernels.stack import Stack
 from subtheory.setting.preparation import path_keys, resting

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from subtheory.init.sharing import ShareParts
+from subtheory.init import ShareParts
 from subtheory.instruments.ensemble import Ensemble, Taught, inits, taught
 from subtheory.kernels.stack import averaged, inner
 from subtheory.setting.setting import Setting

@@ -9,8 +9,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from subtheory.data.channels import Channel
-from subtheory.init.path import Keys, Path, Start
+from subtheory.data import Channel
+from subtheory.init import Keys, Path, Start
 from subtheory.instruments.ensemble import Ensemble, Taught, inits, mask, taught
 from subtheory.kernels.draws import data
 from subtheory.kernels.source import FromTask

@@ -11,7 +11,7 @@ import jax
 import numpy as np
 
 from subtheory.errors import InputError
-from subtheory.init.noise import IsotropicNoise, Noise
+from subtheory.init import IsotropicNoise, Noise
 from subtheory.instruments.ensemble import Ensemble
 from subtheory.kernels.stack import Stack, averaged, inner, labels, norm, one
 from subtheory.numerics import public

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from subtheory.errors import InputError
-from subtheory.init.symmetry import Symmetry
+from subtheory.init import Symmetry
 from subtheory.instruments.instrument import Instrument
 from subtheory.kernels.stack import Stack, averaged, each_eps, expectation, inner, labels, norm, step_size, updates
 from subtheory.numerics import ROUNDINGS, UNIT

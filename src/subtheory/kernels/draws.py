@@ -12,12 +12,11 @@ import jax
 import numpy as np
 from jax import Array
 
-from subtheory.data.channels import CHANNELS, Channel, channels_of
-from subtheory.data.task import Task
+from subtheory.data import CHANNELS, Channel, Task, channels_of
 from subtheory.kernels.compiled import COMPILING, loop
 from subtheory.kernels.functions import shapes_of
 from subtheory.kernels.source import FromTask, Given, Source
-from subtheory.networks.linen import Law, LinenNetwork
+from subtheory.networks import Law, LinenNetwork
 from subtheory.numerics import float64
 from subtheory.theory.layout import Layout
 from subtheory.theory.network import Network

@@ -8,8 +8,7 @@ import jax
 import numpy as np
 from jax import Array
 
-from subtheory.data.channels import Channel, channels_of
-from subtheory.data.task import Task
+from subtheory.data import Channel, Task, channels_of
 from subtheory.errors import InputError
 from subtheory.numerics import float64
 from subtheory.theory.network import Network, Params

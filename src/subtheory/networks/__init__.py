@@ -2,9 +2,9 @@
 
 from subtheory.networks.adapters import Adapted, adapt
 from subtheory.networks.convnet import ConvNet
-from subtheory.networks.linen import LinenNetwork
+from subtheory.networks.linen import BIAS_STD, Law, LinenNetwork
 from subtheory.networks.mlp import MLP, Linear
-from subtheory.networks.precision import require_float64, upcast
+from subtheory.networks.precision import refuse_narrow, require_float64, upcast
 from subtheory.networks.transformer import Transformer
 from subtheory.networks.vit import VisionTransformer
 
@@ -23,15 +23,22 @@ NETWORKS: dict[str, LinenNetwork] = {network.name: network for network in _ALL}
 """The default instance of every built-in network, by name."""
 
 __all__ = [
+    "BIAS_STD",
     "MLP",
     "NETWORKS",
     "Adapted",
     "ConvNet",
+    "Law",
     "Linear",
     "LinenNetwork",
     "Transformer",
     "VisionTransformer",
     "adapt",
+    "derivatives",
+    "inputs",
+    "refuse_narrow",
     "require_float64",
+    "tracing",
     "upcast",
+    "usable",
 ]

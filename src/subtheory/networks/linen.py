@@ -16,8 +16,7 @@ import numpy as np
 from jax import Array
 
 from subtheory import arguments
-from subtheory.data.digits import DIGITS
-from subtheory.data.task import Task
+from subtheory.data import DIGITS, Task
 from subtheory.errors import InputError
 from subtheory.numerics import float64
 from subtheory.theory.network import Params

@@ -6,8 +6,7 @@ import flax.linen as nn
 import jax.numpy as jnp
 from jax import Array
 
-from subtheory.data.task import Task
-from subtheory.data.tokens import TOKENS
+from subtheory.data import TOKENS, Task
 from subtheory.errors import InputError
 from subtheory.networks.linen import LecunNormal, LinenNetwork, Normal, dense, require_positive
 

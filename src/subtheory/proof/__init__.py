@@ -6,11 +6,15 @@ from subtheory.proof.smt import entails, refutable
 __all__ = [
     "Disproved",
     "Unavailable",
+    "coq",
     "entails",
     "equal",
+    "mutation",
     "negative",
     "nonnegative",
     "positive",
     "refutable",
+    "running",
+    "statement",
     "step",
 ]

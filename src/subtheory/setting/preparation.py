@@ -12,9 +12,9 @@ import jax
 import numpy as np
 
 from subtheory import arguments
-from subtheory.data.channels import Channel
+from subtheory.data import Channel
 from subtheory.errors import InputError
-from subtheory.init.path import Path, Start, apart
+from subtheory.init import Path, Start, apart
 from subtheory.kernels import draws
 from subtheory.kernels.compiled import Kernels
 from subtheory.kernels.draws import Seeds, data, foreign, inits, layout_of, normals, repeated

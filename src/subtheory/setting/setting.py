@@ -6,7 +6,7 @@ from math import inf, isfinite, nan
 from typing import Any, Self
 
 from subtheory import arguments
-from subtheory.data.channels import CHANNELS, Channel
+from subtheory.data import CHANNELS, Channel
 from subtheory.errors import InputError
 from subtheory.kernels.source import FromTask, Source
 from subtheory.numerics import LADDER_RATIO

@@ -8,8 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from subtheory.init import PATHS, NullNoise, Path, Symmetry, fits
-from subtheory.init.sharing import Sharing
+from subtheory.init import PATHS, NullNoise, Path, Sharing, Symmetry, fits
 from subtheory.kernels.draws import layout_of
 from subtheory.setting.preparation import outline
 from subtheory.setting.setting import Setting, ladder

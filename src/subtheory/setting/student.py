@@ -11,8 +11,7 @@ import numpy as np
 
 from subtheory import arguments
 from subtheory.errors import InputError
-from subtheory.init.path import Path, checked
-from subtheory.init.symmetry import Rescaling
+from subtheory.init import Path, Rescaling, checked
 from subtheory.theory.network import Network, require_network
 from subtheory.theory.part import Part
 from subtheory.theory.rule import Descent, Rule

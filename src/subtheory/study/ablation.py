@@ -15,10 +15,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from subtheory.errors import InputError
-from subtheory.init import PATHS, others
+from subtheory.init import PATHS, Another, Path, checked, fits, others, units
 from subtheory.init.measures import cka, distance, matched_distance
-from subtheory.init.path import Another, Path, checked, fits
-from subtheory.init.symmetry import units
 from subtheory.instruments.two_inits import Crossing, TwoInits
 from subtheory.kernels.functions import Functions, output_shape
 from subtheory.kernels.stack import Stack, averaged, each_eps, inner, labels, moved, pull

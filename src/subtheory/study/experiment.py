@@ -13,8 +13,7 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from subtheory import figure, records, resources, table
-from subtheory._version import __version__
+from subtheory import __version__, figure, records, resources, table
 from subtheory.errors import InputError, SubtheoryError
 from subtheory.provenance import provenance
 from subtheory.study import options, parts

@@ -11,10 +11,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from subtheory.data.channels import channels_of
+from subtheory.data import channels_of
 from subtheory.figure import blank, mark, style
 from subtheory.instruments.first_order import FirstOrder, Measurement
-from subtheory.networks.linen import LinenNetwork
+from subtheory.networks import LinenNetwork
 from subtheory.numerics import LADDER_RATIO
 from subtheory.setting.setting import Setting, ladder
 from subtheory.setting.student import Init, Redrawn, Shared

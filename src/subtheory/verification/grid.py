@@ -3,9 +3,8 @@
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
-from subtheory.data.channels import Blank, Channel, NumberSequences, channels_of
-from subtheory.networks import NETWORKS
-from subtheory.networks.linen import LinenNetwork
+from subtheory.data import Blank, Channel, NumberSequences, channels_of
+from subtheory.networks import NETWORKS, LinenNetwork
 from subtheory.setting.setting import Setting
 from subtheory.setting.teachers import TEACHERS, Invisible, LogitShift
 from subtheory.theory.losses import LOSSES, Loss

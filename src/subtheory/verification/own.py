@@ -16,10 +16,9 @@ from subtheory.init import Units
 from subtheory.kernels.compiled import Kernels
 from subtheory.kernels.functions import output_shape
 from subtheory.kernels.source import Given
-from subtheory.networks.adapters import adapt
+from subtheory.networks import adapt, refuse_narrow, upcast
 from subtheory.networks.derivatives import differentiated, rules
 from subtheory.networks.inputs import example_of, packed, rows_of
-from subtheory.networks.precision import refuse_narrow, upcast
 from subtheory.networks.tracing import traced
 from subtheory.networks.usable import require_pure, usable
 from subtheory.numerics import require_eager

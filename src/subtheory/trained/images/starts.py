@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from subtheory.init.path import Keys, Path, Start, checked
+from subtheory.init import Keys, Path, Start, checked
 from subtheory.kernels.compiled import Kernels
 from subtheory.kernels.source import FromTask
 from subtheory.numerics import float64

@@ -52,24 +52,27 @@ def _drawn(network: LinenNetwork, keys: Array) -> Params:
     return jax.lax.map(network.init, keys)
 
 
-def teach(workload: Workload, theta0: Params, images: Images, keys: Array) -> Params:
+def teach(workload: Workload, theta0: Params, images: Images, keys: Array, together: int | None = None) -> Params:
     """θ_T: cross-entropy on the class logits of labelled images alone, by `workload.teacher`.
 
     `theta0` has leaves (K, ...) and `keys` draws the order of the batches, (K,); leaves (K, ...) of the same
-    dtype come back. Raises InputError on "theta0", "keys" or "images" for shapes that do not fit, on "batch" if it
-    exceeds the images.
+    dtype come back. So many teachers are trained side by side as `together` says, or as suits the machine. Raises
+    InputError on "theta0", "keys" or "images" for shapes that do not fit, on "batch" if it exceeds the images.
     """
     (_,) = leading(workload.network, theta0, 1, "theta0", keys)
     if len(images.x) != len(images.labels) or images.x.shape[1:] != workload.network.task.shape:
         wanted = f"must be labelled inputs of shape {workload.network.task.shape}"
         raise InputError("images", f"{images.x.shape} and {len(images.labels)} labels", wanted)
     workload.teacher.steps(len(images.x))
+    if together is None:
+        size = sum(leaf[0].size for leaf in jax.tree.leaves(theta0))
+        together = max(1, min(TOGETHER, CACHED // size)) if jax.default_backend() == "cpu" else ACCELERATED
     with float64():
-        return to_numpy(_teach(workload, theta0, images.x, images.labels, keys))
+        return to_numpy(_teach(workload, min(together, len(keys)), theta0, images.x, images.labels, keys))
 
 
-@partial(jax.jit, static_argnums=0)
-def _teach(workload: Workload, theta0: Params, x: Array, labels: Array, keys: Array) -> Params:
+@partial(jax.jit, static_argnums=(0, 1))
+def _teach(workload: Workload, together: int, theta0: Params, x: Array, labels: Array, keys: Array) -> Params:
     TRACES["teach"] += 1
     schedule, dtype = workload.teacher, jax.tree.leaves(theta0)[0].dtype
     w = jnp.asarray(workload.weights("class"), dtype)
@@ -83,9 +86,7 @@ def _teach(workload: Workload, theta0: Params, x: Array, labels: Array, keys: Ar
         batches = schedule.batches(jax.random.fold_in(key, LABELLED), len(x))
         return train(loss, theta, schedule.transformation(), batches)[0]
 
-    size = sum(leaf[0].size for leaf in jax.tree.leaves(theta0))
-    together = max(1, min(TOGETHER, CACHED // size)) if jax.default_backend() == "cpu" else ACCELERATED
-    return jax.lax.map(one, (theta0, keys), batch_size=min(together, keys.shape[0]))
+    return jax.lax.map(one, (theta0, keys), batch_size=together)
 
 
 def teach_all(workload: Workload, theta0: Params, images: Images, keys: Array) -> Params:

@@ -6,9 +6,7 @@ import jax
 import numpy as np
 from jax import Array
 
-from subtheory.data.channels import Channel, UniformNoise
-from subtheory.data.digits import DIGITS
-from subtheory.data.task import Task
+from subtheory.data import DIGITS, Channel, Task, UniformNoise
 from subtheory.errors import InputError
 from subtheory.networks import MLP, LinenNetwork
 from subtheory.theory.losses import KL, Loss
