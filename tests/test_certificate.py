@@ -15,11 +15,10 @@ import subtheory as st
 from subtheory.certificate import curves, document, functions, jets, networks, thresholds
 from subtheory.certificate.balls import BITS, lower, positive, precision, rational, upper
 from subtheory.certificate.cases import CASES, Case
-from subtheory.certificate.jets import Jet
+from subtheory.certificate.jets import Jet, Span
 from subtheory.certificate.networks import softmax
 from subtheory.certificate.problem import problem
 from subtheory.certificate.search import cover, enclosure
-from subtheory.certificate.span import Span
 from subtheory.data.toys import toy
 from subtheory.numerics import float64
 from subtheory.theory.distillation import outputs, teacher

@@ -9,10 +9,9 @@ from flint import arb, arb_mat, fmpq
 
 from subtheory.certificate.balls import upper
 from subtheory.certificate.functions import ACTIVATIONS, exp, log
-from subtheory.certificate.jets import Jet, square
+from subtheory.certificate.jets import Function, Jet, Span, sharp, square
 from subtheory.certificate.networks import FORWARD, Curve, Inputs, Segment, Weights, layers, ones, softmax
 from subtheory.certificate.problem import Examples, Lesson, Problem, Table
-from subtheory.certificate.span import Function, Span, sharp
 from subtheory.errors import InputError
 
 ORIGIN = Span(fmpq(0))

@@ -14,9 +14,9 @@ from subtheory import arguments
 from subtheory.certificate import document
 from subtheory.certificate.balls import BITS, CHECK_BITS, lower, precision, rational, upper
 from subtheory.certificate.curves import ORIGIN, Channel
+from subtheory.certificate.jets import Span
 from subtheory.certificate.problem import Problem, problem
 from subtheory.certificate.search import cover
-from subtheory.certificate.span import Span
 from subtheory.certificate.statement import KINDS, Statement, differs, state
 from subtheory.certificate.thresholds import Threshold, alignment_threshold
 from subtheory.errors import DataError, InputError

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from flint import arb, fmpq
 
 from subtheory.certificate.balls import positive
-from subtheory.certificate.span import Function, Span
+from subtheory.certificate.jets import Function, Span
 
 FIRST = fmpq(1, 64)
 """Width of the first box that is tried, relative to the limit."""

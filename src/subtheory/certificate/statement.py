@@ -8,9 +8,9 @@ from flint import arb, fmpq
 
 from subtheory.certificate import curves
 from subtheory.certificate.balls import lower
+from subtheory.certificate.jets import Function, Span
 from subtheory.certificate.problem import Problem
 from subtheory.certificate.search import enclosure
-from subtheory.certificate.span import Function, Span
 
 
 @dataclass(frozen=True)

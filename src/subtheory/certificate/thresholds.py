@@ -10,9 +10,8 @@ from flint import arb, fmpq
 
 from subtheory.certificate.balls import lower, rational, upper
 from subtheory.certificate.curves import ORIGIN, Channel, alignment
-from subtheory.certificate.jets import Jet, square
+from subtheory.certificate.jets import Jet, Span, square
 from subtheory.certificate.problem import Problem
-from subtheory.certificate.span import Span
 
 PIECES = 64
 """Pieces of the segment from 0 to the threshold that its curvature at 0 alone would give."""

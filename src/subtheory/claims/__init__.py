@@ -3,30 +3,24 @@
 from subtheory.claim import Claim, collect
 from subtheory.claims import (
     descent,
+    edges,
     first_order,
     heads,
     inits,
-    kinks,
-    loss_class,
     mean_field,
     mismatch,
     orbits,
     over_readings,
     restriction,
-    sign,
     thresholds,
-    zero_branch,
 )
 
 CLAIMS: dict[str, Claim] = collect(
     [
         first_order,
-        sign,
         descent,
         thresholds,
-        zero_branch,
-        loss_class,
-        kinks,
+        edges,
         inits,
         orbits,
         restriction,

@@ -1,4 +1,4 @@
-"""The first-order law: alignment is the Gauss-Newton form of the teacher's direction, and what comes next."""
+"""The first-order law: alignment is the Gauss-Newton form of the teacher's direction, so positive; and what comes next."""
 
 import numpy as np
 
@@ -14,7 +14,7 @@ from subtheory.claims.assumptions import (
     UNFILTERED,
 )
 from subtheory.constructed import witnesses
-from subtheory.envelope import limit
+from subtheory.envelope import fine, limit
 from subtheory.instruments.first_order import Measurement
 from subtheory.setting.setting import Setting
 
@@ -132,3 +132,35 @@ def distance_has_a_critical_step(m: Measurement) -> Evidence:
     relative = m.alignment_rounding / np.maximum(m.eps * m.leading, np.finfo(float).tiny)
     rounding = predicted * (relative + 2 * m.alignment_rounding / (m.update_norm * m.delta_norm))
     return limit(m.critical_step, predicted, predicted, m.eps, 1, rounding)
+
+
+@claim(
+    formula="D(ε) > 0 for all small ε > 0 and any Δ with ΔᵀGΔ > 0",
+    source="arXiv 2507.14805, App. C, Lemma 1; prediction P2",
+    controls=[
+        Control(SHARED_INIT, fails=0.25),
+        Control(SAME_PARAMETERS, witnesses=witnesses.frozen),
+        Control(GRADIENT_STUDENT, witnesses=witnesses.signs),
+        Control(UNFILTERED, witnesses=witnesses.filtered),
+        Control(INTERIOR_MINIMUM, witnesses=witnesses.maximum_at_the_match),
+        Control(DIFFERENTIABLE, witnesses=witnesses.kink),
+        Control(SMALL_EPS, witnesses=witnesses.oscillation),
+    ],
+    applies=seen,
+    proof="gauss_newton_form",
+)
+def alignment_is_positive(m: Measurement) -> Evidence:
+    """One small step of imitation never points away from the teacher's own update, wherever the teacher went.
+
+    Gradient descent, momentum, Adam, a converged, a random and an adversarial teacher alike.
+    """
+    measured, noise, unit = fine(m.alignment), fine(m.alignment_rounding), fine(m.eps * m.leading)
+    # A D that is off by its noise is certainly positive only where it ought to be more than twice as large.
+    clear = unit > 2 * noise
+    if not clear.any():
+        clear = np.abs(measured) > 3 * noise
+    if not clear.any():
+        return Evidence(0.0, 0.0, 1.0, "both sides are at rounding level")
+    ratio = (measured - noise)[clear] / np.maximum(unit, noise)[clear]
+    worst = int(np.argmin(ratio))
+    return Evidence(float(measured[clear][worst] / np.maximum(unit, noise)[clear][worst]), 1.0, float(ratio[worst]))
