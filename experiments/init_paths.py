@@ -37,8 +37,8 @@ from subtheory.statistics import half_width, ratios
 from subtheory.study.ablation import Progress, crossed, error_of, fitting, shared
 from subtheory.study.finding import Finding, shown
 from subtheory.study.options import at_least
+from subtheory.theory.beyond.mean_field import MEASURES, transfer_curve
 from subtheory.theory.losses import KL, Loss, SquaredError
-from subtheory.theory.mean_field import MEASURES, transfer_curve
 from subtheory.theory.network import Params
 from subtheory.theory.trait import TargetTrait
 

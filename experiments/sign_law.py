@@ -28,7 +28,7 @@ from subtheory.setting.setting import Setting
 from subtheory.statistics import share_interval
 from subtheory.study.finding import Finding, shown
 from subtheory.study.options import at_least
-from subtheory.theory import sign_law
+from subtheory.theory.beyond import sign_law
 from subtheory.theory.losses import CrossEntropy
 from subtheory.verification.plan import Progress
 

@@ -15,7 +15,7 @@ from subtheory.constructed.witnesses import Repulsion
 from subtheory.data.task import Task
 from subtheory.numerics import float64
 from subtheory.theory import alignment as theory
-from subtheory.theory import bounds, piecewise
+from subtheory.theory.beyond import bounds, piecewise
 from subtheory.theory.distillation import Distillation, student_update
 from subtheory.theory.linearize import path
 from subtheory.theory.rule import Carried, Signs

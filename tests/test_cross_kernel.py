@@ -17,13 +17,13 @@ from subtheory.data.toys import toy
 from subtheory.networks import MLP, ConvNet, Linear, Transformer
 from subtheory.numerics import float64, public
 from subtheory.theory import alignment as theory
-from subtheory.theory import cross_kernel as cross
+from subtheory.theory.beyond import cross_kernel as cross
+from subtheory.theory.beyond.sign_law import noise
 from subtheory.theory.curvature import ggn
 from subtheory.theory.distillation import at_rest, student_update
 from subtheory.theory.layout import Layout
 from subtheory.theory.linearize import path
 from subtheory.theory.losses import KL, LOSSES, CrossEntropy, JensenShannon, ReverseKL, SquaredError
-from subtheory.theory.noise import noise
 from subtheory.theory.rule import Carried, Rule, Signs
 from subtheory.theory.trait import FunctionTrait, LabelledTrait
 from subtheory.theory.view import Shifted

@@ -12,7 +12,7 @@ from subtheory.data import DIGITS
 from subtheory.errors import InputError
 from subtheory.init import PATHS, Fork
 from subtheory.numerics import float64, widen
-from subtheory.theory.cross_kernel import control_subtracted_alignment
+from subtheory.theory.beyond.cross_kernel import control_subtracted_alignment
 from subtheory.theory.distillation import Distillation
 from subtheory.theory.losses import SquaredError
 from subtheory.traces import TRACES

@@ -13,9 +13,9 @@ from subtheory.data.task import Task
 from subtheory.errors import InputError
 from subtheory.networks import MLP, linen
 from subtheory.numerics import float64
-from subtheory.theory import kernel, mean_field
-from subtheory.theory.distillation import outputs
-from subtheory.theory.mean_field import (
+from subtheory.theory import curvature
+from subtheory.theory.beyond import mean_field
+from subtheory.theory.beyond.mean_field import (
     activation_kernels,
     cholesky,
     cross_kernels,
@@ -24,6 +24,7 @@ from subtheory.theory.mean_field import (
     transfer,
     transfer_curve,
 )
+from subtheory.theory.distillation import outputs
 from subtheory.theory.trait import LabelledTrait, TargetTrait
 
 RNG = np.random.default_rng(44)
@@ -231,7 +232,7 @@ def test_kernels_are_the_means_over_inits(activation, depth, width, inits):
 def test_one_init_has_the_ordinary_kernel():
     network = MLP(width=8, depth=1, task=TASK)
     with float64():
-        ntk = jax.jit(lambda key: kernel.ntk(network, network.init(key), jnp.asarray(X), jnp.asarray(TRAIT_X)))
+        ntk = jax.jit(lambda key: curvature.ntk(network, network.init(key), jnp.asarray(X), jnp.asarray(TRAIT_X)))
         drawn = np.einsum("nakbk->nab", np.asarray(jax.lax.map(ntk, keys(400)))) / 4
     error = drawn.std(0, ddof=1) / np.sqrt(len(drawn))
     same, almost = (cross_kernels(X, TRAIT_X, rho, 1, width=8).ntk[-1] for rho in (1.0, 0.9))

@@ -27,7 +27,7 @@ from subtheory.setting import teachers
 from subtheory.setting.setting import Setting
 from subtheory.setting.student import Along, Redrawn, Student
 from subtheory.statistics import surprise
-from subtheory.theory import sign_law
+from subtheory.theory.beyond import sign_law
 from subtheory.theory.distillation import at_rest, outputs, trait_loss
 from subtheory.theory.losses import L1, CrossEntropy, SquaredError
 from subtheory.theory.rule import Signs

@@ -19,7 +19,7 @@ from subtheory.numerics import float64, to_numpy_leaves
 from subtheory.setting.setting import Setting
 from subtheory.setting.student import Redrawn, Shared, Student
 from subtheory.theory import alignment as theory
-from subtheory.theory import curvature, kernel
+from subtheory.theory import curvature
 from subtheory.theory.distillation import at_rest
 from subtheory.theory.losses import LOSSES, CrossEntropy, SquaredError
 from subtheory.theory.trait import FunctionTrait
@@ -112,8 +112,8 @@ def test_public_functions_agree_with_dense_matrices(name, loss):
             "trait": theory.trait_change(d, 0.1),
             "trait law": theory.predicted_trait_change(d, 0.1),
             "G v": ravel_pytree(curvature.ggn(d)(v))[0],
-            "K": kernel.ntk(d.network, d.theta0, d.x, x2),
-            "K r": kernel.ntk_product(d.network, d.theta0, d.x, x2)(r),
+            "K": curvature.ntk(d.network, d.theta0, d.x, x2),
+            "K r": curvature.ntk_product(d.network, d.theta0, d.x, x2)(r),
         }
 
     with float64():

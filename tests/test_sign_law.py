@@ -14,10 +14,10 @@ import subtheory as st
 from subtheory.errors import InputError
 from subtheory.networks import MLP
 from subtheory.numerics import UNIT, float64, public, to_numpy_leaves
-from subtheory.theory import sign_law
+from subtheory.theory.beyond import sign_law
+from subtheory.theory.beyond.sign_law import noise
 from subtheory.theory.distillation import at_rest, trait_loss
 from subtheory.theory.losses import L1, CrossEntropy
-from subtheory.theory.noise import noise
 from subtheory.theory.rule import Signs
 from subtheory.theory.trait import LabelledTrait
 from subtheory.theory.view import Accepted

@@ -7,7 +7,7 @@ from subtheory import figure, records
 from subtheory.networks import MLP
 from subtheory.numerics import public
 from subtheory.study import experiment
-from subtheory.theory import sign_law
+from subtheory.theory.beyond import sign_law
 
 SMALL_MLP = MLP(width=6, depth=1)
 DRAWS = 2000

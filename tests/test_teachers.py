@@ -15,9 +15,9 @@ from subtheory.kernels.compiled import Kernels
 from subtheory.kernels.stack import Stack, labels, stack_of, updates
 from subtheory.numerics import float64, to_numpy_leaves
 from subtheory.setting.teachers import OPTIMIZERS, SHORT, STEPS, TEACHERS, Given, GradientDescent, Random, Teacher
+from subtheory.theory.beyond.sign_law import noise
 from subtheory.theory.curvature import ggn
 from subtheory.theory.distillation import at_rest, outputs, student_update, trait_loss
-from subtheory.theory.noise import noise
 from subtheory.theory.rule import Carried, Signs
 from subtheory.theory.trains import Layers
 from subtheory.theory.view import Accepted

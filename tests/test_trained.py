@@ -10,7 +10,7 @@ from subtheory.errors import InputError, SubtheoryError
 from subtheory.init import Fork
 from subtheory.numerics import float64
 from subtheory.study import parts
-from subtheory.theory.training import orders
+from subtheory.theory.beyond.training import orders
 from subtheory.trained import Fit, Schedule, from_arrays, leading, pick, single, stacked, to_arrays
 
 

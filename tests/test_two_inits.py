@@ -26,7 +26,7 @@ from subtheory.setting.setting import Setting
 from subtheory.setting.spread import along_every_path, fitting
 from subtheory.setting.student import Along, Elsewhere, Redrawn, Shared, path_of
 from subtheory.theory import alignment as theory
-from subtheory.theory import cross_kernel as two
+from subtheory.theory.beyond import cross_kernel as two
 from subtheory.theory.distillation import student_update
 from subtheory.theory.losses import KL, SquaredError
 from subtheory.theory.rule import Carried, Signs

@@ -23,11 +23,10 @@ from subtheory.setting.setting import Setting
 from subtheory.setting.teachers import TEACHERS
 from subtheory.setting.whole import whole
 from subtheory.suggest import choose
-from subtheory.theory import bounds as _bounds
 from subtheory.theory import curvature as _curvature
-from subtheory.theory import kernel as _kernel
-from subtheory.theory import piecewise as _piecewise
-from subtheory.theory import training as _training
+from subtheory.theory.beyond import bounds as _bounds
+from subtheory.theory.beyond import piecewise as _piecewise
+from subtheory.theory.beyond import training as _training
 from subtheory.theory.distillation import Distillation, trait_loss
 from subtheory.theory.losses import LOSSES, Loss
 from subtheory.theory.network import Params, require_network
@@ -106,8 +105,8 @@ def hessian(function: Callable[[Params], Array], params: Params) -> Callable[[Pa
     return _curvature.hessian(function, params)
 
 
-ntk = _of_network(_kernel.ntk)
-ntk_product = _of_network(_kernel.ntk_product)
+ntk = _of_network(_curvature.ntk)
+ntk_product = _of_network(_curvature.ntk_product)
 train = spoken(public(_training.train))
 
 

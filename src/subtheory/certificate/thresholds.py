@@ -1,6 +1,6 @@
 """The explicit threshold in rigorous arithmetic: D(ε) ≥ εq − ½ε²N(ε), so D > 0 below ε* = 2q/N(ε*).
 
-N(ε) is the second-derivative bound of `theory.bounds`, with balls in place of a grid.
+N(ε) is the second-derivative bound of `theory.beyond.bounds`, with balls in place of a grid.
 """
 
 from dataclasses import dataclass

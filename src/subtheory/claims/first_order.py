@@ -1,4 +1,4 @@
-"""The first-order law: alignment is the Gauss-Newton form of the teacher's direction, so positive; and what comes next."""
+"""The first-order law: alignment is the Gauss-Newton form of the teacher's direction, so positive, and what is next."""
 
 import numpy as np
 

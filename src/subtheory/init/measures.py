@@ -13,8 +13,8 @@ from scipy.optimize import linear_sum_assignment
 
 from subtheory.errors import InputError
 from subtheory.numerics import public
+from subtheory.theory.curvature import ntk_product
 from subtheory.theory.distillation import outputs
-from subtheory.theory.kernel import ntk_product
 from subtheory.theory.network import Network, Params
 
 Member = tuple[str | Sequence[Hashable], int] | tuple[str | Sequence[Hashable], int, int]

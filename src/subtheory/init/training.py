@@ -9,7 +9,7 @@ import numpy as np
 
 from subtheory.errors import InputError
 from subtheory.init.path import Keys, Path, Start, column, generator
-from subtheory.theory.training import orders, require_schedule
+from subtheory.theory.beyond.training import orders, require_schedule
 from subtheory.theory.trait import LabelledTrait, TargetTrait, Trait
 
 Optimizer = Callable[[Any, np.ndarray, int], tuple[Any, np.ndarray]]

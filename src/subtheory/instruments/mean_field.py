@@ -18,8 +18,8 @@ from subtheory.kernels.stack import each_eps, inner, labels, pull, trained, upda
 from subtheory.networks import MLP
 from subtheory.setting.setting import Setting
 from subtheory.setting.student import Student, amount_of
+from subtheory.theory.beyond.mean_field import SMOOTH, transfer
 from subtheory.theory.losses import SquaredError
-from subtheory.theory.mean_field import SMOOTH, transfer
 from subtheory.theory.rule import Descent
 from subtheory.theory.trait import TargetTrait
 

@@ -1,6 +1,7 @@
 """How many of many students, whose init is off by a random δ, step towards their teacher, beside the sign law.
 
-Students start at θ0_S + δ, the teacher goes from θ0 to θ0 + εΔ; `theory.sign_law` states the law. Any network will do.
+Students start at θ0_S + δ, the teacher goes from θ0 to θ0 + εΔ; `theory.beyond.sign_law` states the law. Any network
+will do.
 """
 
 from dataclasses import dataclass, replace
@@ -18,7 +19,7 @@ from subtheory.numerics import public
 from subtheory.setting.preparation import resting, stack, start
 from subtheory.setting.setting import Setting
 from subtheory.setting.student import Redrawn, Shared, Student, path_of
-from subtheory.theory import sign_law
+from subtheory.theory.beyond import sign_law
 from subtheory.theory.losses import Loss
 from subtheory.theory.rule import Descent
 from subtheory.theory.trains import All

@@ -1,13 +1,14 @@
-"""Curvature as functions v ↦ Gv: Gauss-Newton and Hessian products by jvp and vjp, no matrix."""
+"""Curvature and the tangent kernel as functions v ↦ Gv, r ↦ Kr: products by jvp and vjp, no matrix."""
 
 from collections.abc import Callable
 
 import jax
+import jax.numpy as jnp
 from jax import Array
 
 from subtheory.theory.distillation import Distillation, outputs, trait_loss
 from subtheory.theory.losses import Loss
-from subtheory.theory.network import Params
+from subtheory.theory.network import Network, Params
 
 
 def averaged(d: Distillation, cotangent: Array) -> Array:
@@ -48,3 +49,28 @@ def hessian(function: Callable[[Params], Array], params: Params) -> Callable[[Pa
 def trait_hessian(d: Distillation) -> Callable[[Params], Params]:
     """v ↦ ∇²L_T(θ0) v."""
     return hessian(lambda theta: trait_loss(d, theta), d.theta0)
+
+
+def ntk_product(network: Network, params: Params, x1: Array, x2: Array) -> Callable[[Array], Array]:
+    """r ↦ K(x1, x2) r = J(x1) J(x2)ᵀ r: what a step along the cotangent r at x2 does to the outputs at x1.
+
+    r has the shape of the outputs at x2; the result has the shape of the outputs at x1.
+    """
+    _, pullback = jax.vjp(lambda theta: outputs(network, theta, x2), params)
+
+    def product(r: Array) -> Array:
+        return jax.jvp(lambda theta: outputs(network, theta, x1), (params,), pullback(r))[1]
+
+    return product
+
+
+def ntk(network: Network, params: Params, x1: Array, x2: Array) -> Array:
+    """The empirical neural tangent kernel K(x1, x2), of shape outputs(x1) + outputs(x2).
+
+    Its entries are Σ_p ∂f_i(x)/∂θ_p ∂f_j(x')/∂θ_p. Dense in the outputs (never in the parameters); for many inputs use `ntk_product`.
+    """
+    product = ntk_product(network, params, x1, x2)
+    shape = jax.eval_shape(lambda: outputs(network, params, x2))
+    basis = jnp.eye(shape.size, dtype=shape.dtype).reshape(shape.size, *shape.shape)
+    columns = jax.lax.map(lambda r: product(r), basis)
+    return jnp.moveaxis(columns, 0, -1).reshape(columns.shape[1:] + shape.shape)

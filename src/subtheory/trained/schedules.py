@@ -9,7 +9,7 @@ import optax
 from jax import Array
 
 from subtheory.errors import InputError
-from subtheory.theory.training import orders, require_schedule
+from subtheory.theory.beyond.training import orders, require_schedule
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from jax import Array
 
 from subtheory.networks import LinenNetwork
 from subtheory.numerics import float64, to_numpy, widen
-from subtheory.theory.cross_kernel import mixed_hessian
+from subtheory.theory.beyond.cross_kernel import mixed_hessian
 from subtheory.theory.distillation import outputs
 from subtheory.theory.network import Params
 from subtheory.trained.images.workload import Workload

@@ -12,9 +12,9 @@ from jax import Array
 from subtheory.errors import InputError
 from subtheory.networks import LinenNetwork
 from subtheory.numerics import float64, to_numpy
+from subtheory.theory.beyond.training import train
 from subtheory.theory.distillation import outputs
 from subtheory.theory.network import Params
-from subtheory.theory.training import train
 from subtheory.theory.trait import LabelledTrait
 from subtheory.traces import TRACES
 from subtheory.trained.images.lessons import Images, pixels

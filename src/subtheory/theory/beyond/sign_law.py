@@ -21,13 +21,13 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 from jax import Array
+from jax.flatten_util import ravel_pytree
 
 from subtheory.errors import InputError
 from subtheory.numerics import UNIT
 from subtheory.theory.curvature import ggn
 from subtheory.theory.distillation import Distillation, labels, outputs, residual
 from subtheory.theory.network import Params
-from subtheory.theory.noise import noise
 from subtheory.theory.rule import Descent
 from subtheory.theory.view import Full
 
@@ -308,3 +308,9 @@ def _require_descent(d: Distillation) -> None:
         raise InputError("rule", d.rule.shown, f"must be {Descent.name}")
     if not all(np.all(np.asarray(leaf) == 1) for leaf in jax.tree.leaves(d.trainable)):
         raise InputError("trainable", "a mask with zeros", "must be 1 everywhere")
+
+
+def noise(key: Array, like: Params) -> Params:
+    """Standard normal parameters of the shape of `like`, from one draw."""
+    flat, unravel = ravel_pytree(like)
+    return unravel(jax.random.normal(key, flat.shape, flat.dtype))

@@ -22,11 +22,11 @@ from subtheory import arguments
 from subtheory.errors import InputError
 from subtheory.numerics import ROUNDINGS, UNIT
 from subtheory.theory.alignment import leading
+from subtheory.theory.beyond.piecewise import first_kink_on, require_positive
 from subtheory.theory.distillation import Distillation, expectation, outputs, student_update, teacher, trait_loss
 from subtheory.theory.linearize import derivatives, path
 from subtheory.theory.losses import KL, CrossEntropy, Loss, SquaredError
 from subtheory.theory.network import Params
-from subtheory.theory.piecewise import first_kink_on, require_positive
 from subtheory.theory.rule import Descent
 from subtheory.theory.view import Full
 

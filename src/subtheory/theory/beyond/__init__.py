@@ -1,0 +1,3 @@
+"""Beyond one small step at a shared init: how small is small, kinks, other inits, many steps."""
+
+__all__ = ["bounds", "cross_kernel", "mean_field", "piecewise", "sign_law", "training"]
