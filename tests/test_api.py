@@ -161,7 +161,7 @@ def test_no_module_hides_a_public_name() -> None:
     # A lazy name and a submodule of the same name collide as soon as the submodule is imported.
     import types
 
-    import subtheory.cli.verify
+    import subtheory.cli.verbs.verify
     import subtheory.pages.report  # imports everything below it
 
     for name in subtheory.__all__:

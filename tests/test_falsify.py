@@ -17,7 +17,7 @@ from subtheory.claim import Assumption, Control, Evidence, claim
 from subtheory.claims import CLAIMS, OVER_READINGS
 from subtheory.claims.over_readings import DeadZones
 from subtheory.cli import main
-from subtheory.cli.falsify import seconds
+from subtheory.cli.verbs.falsify import seconds
 from subtheory.errors import DataError, InputError
 from subtheory.falsification import counterexample
 from subtheory.falsification import search as falsification

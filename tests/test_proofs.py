@@ -12,7 +12,7 @@ from subtheory import resources
 from subtheory.claim import CONJECTURE
 from subtheory.claims import CLAIMS
 from subtheory.cli import main
-from subtheory.cli.prove import ENOUGH
+from subtheory.cli.verbs.prove import ENOUGH
 from subtheory.errors import InputError, SubtheoryError
 from subtheory.proof import Disproved, Unavailable, coq, entails, equal, negative, nonnegative, positive, refutable, smt
 from subtheory.proof.algebra import total

@@ -10,7 +10,7 @@ from samples import holding, mixed
 
 from subtheory import records, resources
 from subtheory.claims import CLAIMS
-from subtheory.cli.theory import describe
+from subtheory.cli.verbs.theory import describe
 from subtheory.pages.report import to_json
 from subtheory.verification.verdicts import verify_settings
 

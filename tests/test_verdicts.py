@@ -11,7 +11,7 @@ import subtheory as st
 from subtheory.claim import NOT_FINITE, Control, Evidence, Verdict
 from subtheory.claims import CLAIMS
 from subtheory.claims.assumptions import SHARED_INIT
-from subtheory.cli import verify as command
+from subtheory.cli.verbs import verify as command
 from subtheory.pages import report
 from subtheory.verification.results import Verification
 from subtheory.verification.verdicts import control_result, summarize

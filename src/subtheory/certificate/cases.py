@@ -84,4 +84,4 @@ CASES: dict[str, Case] = {
     "convnet": Case(ConvNet(channels=(1,), task=DIGITS), 0.5, 3, 4, limit=10),
     "attention": Case(Transformer(width=4, heads=2, blocks=1, task=toy((3,), 2, 2, tokens=4)), 0.5, 2, 3, limit=1),
 }
-"""Certified networks by name; a relu network is piecewise polynomial and has exact roots (`theory.beyond.piecewise`)."""
+"""Certified networks by name; a relu network is piecewise polynomial and has exact roots (`beyond.piecewise`)."""

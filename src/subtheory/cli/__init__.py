@@ -27,7 +27,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     terminal.prepare()
     try:
         options = build().parse_args(argv)
-        code = import_module(f"subtheory.cli.{options.module}").main(options)
+        code = import_module(f"subtheory.cli.verbs.{options.module}").main(options)
         sys.stdout.flush()
         return int(code)
     except SubtheoryError as error:

@@ -155,7 +155,7 @@ def build() -> Parser:
 
 
 def _verb(verbs: Any, name: str, module: str, text: str) -> Parser:
-    """A verb, served by the `main` of a module of this package; every verb speaks JSON."""
+    """A verb, served by the `main` of a module of `verbs`; every verb speaks JSON."""
     parser: Parser = verbs.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
     parser.set_defaults(module=module)
     parser.add_argument("--json", action="store_true", help="print one JSON object")

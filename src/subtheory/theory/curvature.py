@@ -67,7 +67,8 @@ def ntk_product(network: Network, params: Params, x1: Array, x2: Array) -> Calla
 def ntk(network: Network, params: Params, x1: Array, x2: Array) -> Array:
     """The empirical neural tangent kernel K(x1, x2), of shape outputs(x1) + outputs(x2).
 
-    Its entries are Σ_p ∂f_i(x)/∂θ_p ∂f_j(x')/∂θ_p. Dense in the outputs (never in the parameters); for many inputs use `ntk_product`.
+    Its entries are Σ_p ∂f_i(x)/∂θ_p ∂f_j(x')/∂θ_p. Dense in the outputs (never in the
+    parameters); for many inputs use `ntk_product`.
     """
     product = ntk_product(network, params, x1, x2)
     shape = jax.eval_shape(lambda: outputs(network, params, x2))
