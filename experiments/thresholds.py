@@ -22,7 +22,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 import subtheory as st
-from subtheory.certificate.cases import CASES, GRID, Case
+from subtheory.certificate.cases import CASES, GRID, CertifiedCase
 from subtheory.certificate.search import CLOSE
 from subtheory.data.toys import toy
 from subtheory.figure import blank, mark, style
@@ -186,7 +186,7 @@ ACTIVATIONS: dict[str, tuple[Callable[[Any], Any], Callable[[Any], Any]]] = {
 exact = np.vectorize(mp.mpf, otypes=[object])
 
 
-def outputs(d: Any, eps: Any) -> tuple[np.ndarray, np.ndarray]:
+def values(d: Any, eps: Any) -> tuple[np.ndarray, np.ndarray]:
     """φ(ε) = f_{θ0+εΔ}(x) and φ′(ε) of an MLP, both (N, V), by forward differentiation."""
     f, slope = (np.vectorize(one, otypes=[object]) for one in ACTIVATIONS[d.network.activation])
     h, dh = exact(d.x), exact(np.zeros(d.x.shape))
@@ -206,10 +206,10 @@ def alignment(d: Any, several: Iterable[float]) -> tuple[list[Any], Any]:
             e = np.vectorize(mp.exp, otypes=[object])(z) * (w > 0)
             return 2 * w * z if squared else e / e.sum(axis=1, keepdims=True)
 
-        z, u = outputs(d, mp.mpf(0))
+        z, u = values(d, mp.mpf(0))
         a = pull(z)
         slope = 2 * w * u if squared else a * (u - (a * u).sum(axis=1, keepdims=True))
-        return [(p * (pull(outputs(d, mp.mpf(e))[0]) - a) * u).sum() for e in several], (p * slope * u).sum()
+        return [(p * (pull(values(d, mp.mpf(e))[0]) - a) * u).sum() for e in several], (p * slope * u).sum()
 
 
 def random_setting(seed: int) -> Row:
@@ -218,7 +218,7 @@ def random_setting(seed: int) -> Row:
     # Widths 1-4 and inputs 1-3 in every pair; each stays for 20 settings, because JAX compiles for every shape.
     activation, task = str(rng.choice([*ACTIVATIONS][:4])), toy((1 + seed // 20 % 3,), 1, 1)
     network = st.MLP(width=1 + seed // 20 % 4, depth=1, activation=activation, task=task)
-    d = Case(network, examples=3, trait_examples=4).distillation(seed, loss)
+    d = CertifiedCase(network, examples=3, trait_examples=4).distillation(seed, loss)
     direction = "random" if seed // 2 % 2 else "gradient"
     if direction == "random":
         d = replace(d, delta=jax.tree.map(lambda leaf: np.round(rng.normal(0, GRID, leaf.shape)) / GRID, d.delta))
@@ -251,7 +251,8 @@ def counted(found: list[Row]) -> list[Row]:
 
 def control_row(k: float) -> Row:
     """f = sin(kθ) on one input, one parameter moving: D(ε) = 2k sin(kε), negative on (π/k, 2π/k)."""
-    d = Case(st.MLP(width=1, depth=1, activation="sine", task=toy((1,), 1, 1)), examples=1).distillation(0, LOSSES[0])
+    network = st.MLP(width=1, depth=1, activation="sine", task=toy((1,), 1, 1))
+    d = CertifiedCase(network, examples=1).distillation(0, LOSSES[0])
     zero = jax.tree.map(np.zeros_like, d.theta0)
     theta0 = {**zero, "head": {**zero["head"], "kernel": np.array([[0.0, 1.0]])}}
     delta = {**zero, "Dense_0": {**zero["Dense_0"], "kernel": np.ones((1, 1))}}

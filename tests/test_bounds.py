@@ -17,7 +17,7 @@ from subtheory.numerics import float64
 from subtheory.theory import alignment as theory
 from subtheory.theory.beyond import bounds, piecewise
 from subtheory.theory.distillation import Distillation, student_update
-from subtheory.theory.linearize import path
+from subtheory.theory.linearize import taylor_model
 from subtheory.theory.rule import Carried, Signs
 from subtheory.theory.view import Accepted, Shifted, View
 
@@ -414,7 +414,7 @@ def test_two_layers_in_closed_form():
 
 def _path(d):
     with float64():
-        return path(d)
+        return taylor_model(d)
 
 
 def test_other_students_and_polynomial_networks():

@@ -14,7 +14,7 @@ from flint import arb, fmpq
 import subtheory as st
 from subtheory.certificate import curves, document, functions, jets, networks, thresholds
 from subtheory.certificate.balls import BITS, lower, positive, precision, rational, upper
-from subtheory.certificate.cases import CASES, Case
+from subtheory.certificate.cases import CASES, CertifiedCase
 from subtheory.certificate.jets import Jet, Span
 from subtheory.certificate.networks import softmax
 from subtheory.certificate.problem import problem
@@ -52,7 +52,7 @@ def tiny(activation, seed, rng):
     """A random one-hidden-layer network of a few units."""
     classes, aux = int(rng.integers(1, 3)), int(rng.integers(1, 3))
     network = st.MLP(int(rng.integers(1, 4)), 1, activation, task=toy((int(rng.integers(1, 3)),), classes, aux))
-    return Case(network, 1.0, 3, 3).distillation(seed, LOSSES[seed % 2])
+    return CertifiedCase(network, 1.0, 3, 3).distillation(seed, LOSSES[seed % 2])
 
 
 # Balls and jets ------------------------------------------------------------------------------------
@@ -162,7 +162,7 @@ def test_balls_agree_with_jax(name, loss):
 @pytest.mark.parametrize("name", ["tanh-2-4-2", "tanh-5-12-4"])
 def test_second_derivatives_are_enclosed_tightly(name):
     d = CASES[name].distillation(2, LOSSES[0])
-    channel = curves.Channel(problem(d))
+    pupil = curves.Pupil(problem(d))
 
     @jax.jit
     @jax.vmap
@@ -170,7 +170,7 @@ def test_second_derivatives_are_enclosed_tightly(name):
         return derivatives(lambda s: outputs(d.network, teacher(d, s), d.x), t).v
 
     for upto, excess in ((0.5, 0.05), (1.0, 0.10), (2.0, 0.20)):
-        bound = np.array(thresholds.second_derivatives(channel, rational(upto), 64))
+        bound = np.array(thresholds.second_derivatives(pupil, rational(upto), 64))
         with float64():
             sampled = np.asarray(acceleration(np.linspace(0, upto, 2001)))
         most = np.sqrt(np.sum(d.outputs * sampled**2, axis=-1)).max(axis=0)
@@ -424,7 +424,7 @@ def _no_cross_term(self, a):
 
 ARITHMETIC = {
     "second derivative of tanh with the other sign": (functions.ACTIVATIONS, "tanh", _flipped),
-    "half of the residual": (curves.Channel, "residual", lambda self, span, order, of=curves.Channel.residual:
+    "half of the residual": (curves.Pupil, "residual", lambda self, span, order, of=curves.Pupil.residual:
                              of(self, span, order) * arb(0.5)),
     "Taylor's theorem without its remainder": (Span, "off", lambda self, k, of=Span.off:
                                                of(self, k) if k < 2 else arb(0)),

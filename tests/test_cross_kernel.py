@@ -22,7 +22,7 @@ from subtheory.theory.beyond.sign_law import noise
 from subtheory.theory.curvature import ggn
 from subtheory.theory.distillation import at_rest, student_update
 from subtheory.theory.layout import Layout
-from subtheory.theory.linearize import path
+from subtheory.theory.linearize import taylor_model
 from subtheory.theory.losses import KL, LOSSES, CrossEntropy, JensenShannon, ReverseKL, SquaredError
 from subtheory.theory.rule import Carried, Rule, Signs
 from subtheory.theory.trait import FunctionTrait, LabelledTrait
@@ -381,7 +381,7 @@ def _theorem(d, losses):
     def one(loss):
         e = replace(d, loss=loss)
         g = ravel_pytree(ggn(e)(e.delta))[0]
-        return theory.quadratic_form(e), g, theory.second_order(e, loss, path(e)), cross.approach(e)
+        return theory.quadratic_form(e), g, theory.second_order(e, loss, taylor_model(e)), cross.approach(e)
 
     return for_every(losses, one)
 
@@ -576,10 +576,10 @@ def test_one_layer_may_be_negative_but_not_of_a_teacher_restricted_to_it():
 
 
 def test_top_level_subtrees_of_any_pytree():
-    assert cross.layers({"a": 1, "b": {"c": 2}}) == {"a": 1, "b": {"c": 2}}
-    assert cross.layers([3, (4, 5)]) == {"0": 3, "1": (4, 5)}
+    assert cross.subtrees({"a": 1, "b": {"c": 2}}) == {"a": 1, "b": {"c": 2}}
+    assert cross.subtrees([3, (4, 5)]) == {"0": 3, "1": (4, 5)}
     leaf = np.ones(2)
-    assert cross.layers(leaf) == {"": leaf}
+    assert cross.subtrees(leaf) == {"": leaf}
 
 
 # Restricted students and filtered teachers

@@ -13,7 +13,7 @@ import subtheory as st
 from subtheory.constructed.formula import Formula
 from subtheory.numerics import float64, to_numpy_leaves
 from subtheory.theory.distillation import at_rest, imitation_loss, outputs
-from subtheory.theory.linearize import first_kink, path
+from subtheory.theory.linearize import first_kink, taylor_model
 from subtheory.theory.trait import FunctionTrait
 
 
@@ -85,7 +85,7 @@ def test_taylor_path_of_a_polynomial(d):
     poly = Formula("polynomial", lambda theta, x: theta[:1] + 3 * theta[1] * theta[2] * x)
     with float64():
         theta, delta = jnp.asarray([1.0, 2.0, -1.0]), jnp.asarray([0.5, 1.0, 4.0])
-        model = path(replace(d, network=poly, theta0=theta, delta=delta, x=jnp.asarray([[2.0]])))
+        model = taylor_model(replace(d, network=poly, theta0=theta, delta=delta, x=jnp.asarray([[2.0]])))
     assert [a.item() for a in jax.tree.leaves(model)] == [-11.0, 0.5 + 6 * (2 * 4 - 1), 6 * 2 * 4.0]
 
 

@@ -22,7 +22,7 @@ from subtheory.instruments.two_inits import TwoInits
 from subtheory.numerics import float64
 from subtheory.setting.preparation import path_keys, stack, start
 from subtheory.setting.setting import Setting
-from subtheory.setting.spread import STEP, layer_by_layer, layers
+from subtheory.setting.spread import STEP, layer_by_layer, layer_names
 from subtheory.setting.student import Along
 from subtheory.setting.teachers import GradientDescent
 from subtheory.theory.distillation import student_update, trait_loss
@@ -181,8 +181,8 @@ def test_what_a_norm_leaves_of_a_radial_teacher():
 
 def test_a_restricted_student_by_dense_blocks():
     """D/ε → ΔᵀQGQΔ, and with a teacher that moved everything ΔᵀQGΔ, by the dense G."""
-    assert layers(PLAIN) == ("Dense_0", "head")
-    for name in layers(PLAIN):
+    assert layer_names(PLAIN) == ("Dense_0", "head")
+    for name in layer_names(PLAIN):
         for matched in (True, False):
             moves = Layers((name,)) if matched else All()
             setting = PLAIN.but(trains=Layers((name,)), teacher=GradientDescent(moves=moves))
@@ -202,7 +202,7 @@ def test_a_restricted_student_by_dense_blocks():
 
 def test_every_layer_is_trained_alone_under_two_teachers():
     spread = list(layer_by_layer(PLAIN))
-    assert {s.student.trains for s in spread} == {Layers((name,)) for name in layers(PLAIN)}
+    assert {s.student.trains for s in spread} == {Layers((name,)) for name in layer_names(PLAIN)}
     assert all(s.teacher.moves == s.student.trains for s in spread) and len({s.teacher.name for s in spread}) == 2
     hidden = [
         s.student.trains for s in layer_by_layer(PLAIN.but(outputs="aux")) if s.teacher.name == "gradient-descent"

@@ -17,7 +17,7 @@ from subtheory.study import experiment, parts
 from subtheory.traces import TRACES
 from subtheory.trained import pick
 from subtheory.trained.texts import Fit, Laboratory, Plan, fit, pre_trained, text_loss
-from subtheory.trained.texts.readout import outputs
+from subtheory.trained.texts.readout import logits
 from subtheory.trained.texts.training import STEPS
 
 SAME = Fit(80, 16, 2e-2, body=False)
@@ -160,7 +160,7 @@ def test_much_and_little_work_give_the_same():
     """Programs are compiled in two ways."""
     text = corpus(np.random.default_rng(0), 1100)
     params = pick(pre_trained(TINY.network, (5,)), 0)
-    few, many = outputs(TINY.network, params, text[:70]), outputs(TINY.network, params, text)
+    few, many = logits(TINY.network, params, text[:70]), logits(TINY.network, params, text)
     assert many.shape == (1100, WORLD.shape[0], WORLD.outputs)
     np.testing.assert_allclose(few, many[:70], atol=1e-4)
 

@@ -18,7 +18,7 @@ from subtheory.setting.whole import whole
 from subtheory.theory import alignment as definitions
 from subtheory.theory import distillation
 from subtheory.theory.distillation import Distillation
-from subtheory.theory.linearize import Path
+from subtheory.theory.linearize import TaylorModel
 from subtheory.theory.network import Params
 
 T = TypeVar("T", bound=Callable[..., Any])
@@ -38,7 +38,7 @@ def _of(d: Distillation) -> Stack:
     return one(stacked([whole(d)]), 0)
 
 
-def _taylor(s: Stack) -> Path:
+def _taylor(s: Stack) -> TaylorModel:
     return s.functions.taylor(s.theta0, s.delta, s.x)
 
 
@@ -87,7 +87,7 @@ def predicted_alignment(d: Distillation, order: int = 1) -> np.ndarray:
     return np.asarray(first if order == 1 else first + s.eps**2 / 2 * _second(s, d, taylor))
 
 
-def _second(s: Stack, d: Distillation, taylor: Path) -> Any:
+def _second(s: Stack, d: Distillation, taylor: TaylorModel) -> Any:
     bent = s.functions.terms(d.loss, taylor.z0, taylor.z0, s.outputs, taylor.u, taylor.v).second
     return expectation(s, (bent * taylor.u).sum(axis=-1))
 

@@ -21,7 +21,7 @@ GRID = 256
 
 
 @dataclass(frozen=True)
-class Case:
+class CertifiedCase:
     """A network, how far its parameters spread, the channel's and the trait's examples, and where a search ends."""
 
     network: LinenNetwork
@@ -70,18 +70,20 @@ def _drawn(rng: np.random.Generator, shape: tuple[int, ...], spread: float) -> n
     return np.round(rng.normal(0, spread, shape) * GRID) / GRID
 
 
-def _small(activation: str) -> Case:
-    return Case(MLP(width=4, depth=1, activation=activation, task=toy((2,), 1, 1)))
+def _small(activation: str) -> CertifiedCase:
+    return CertifiedCase(MLP(width=4, depth=1, activation=activation, task=toy((2,), 1, 1)))
 
 
-CASES: dict[str, Case] = {
+CASES: dict[str, CertifiedCase] = {
     "tanh-2-4-2": _small("tanh"),
-    "tanh-5-12-4": Case(MLP(width=12, depth=1, task=toy((5,), 2, 2)), examples=16, trait_examples=16),
+    "tanh-5-12-4": CertifiedCase(MLP(width=12, depth=1, task=toy((5,), 2, 2)), examples=16, trait_examples=16),
     "gelu-2-4-2": _small("gelu"),
     "gelu-erf-2-4-2": _small("gelu-erf"),
     "softplus-2-4-2": _small("softplus"),
     "sigmoid-2-4-2": _small("sigmoid"),
-    "convnet": Case(ConvNet(channels=(1,), task=DIGITS), 0.5, 3, 4, limit=10),
-    "attention": Case(Transformer(width=4, heads=2, blocks=1, task=toy((3,), 2, 2, tokens=4)), 0.5, 2, 3, limit=1),
+    "convnet": CertifiedCase(ConvNet(channels=(1,), task=DIGITS), 0.5, 3, 4, limit=10),
+    "attention": CertifiedCase(
+        Transformer(width=4, heads=2, blocks=1, task=toy((3,), 2, 2, tokens=4)), 0.5, 2, 3, limit=1
+    ),
 }
 """Certified networks by name; a relu network is piecewise polynomial and has exact roots (`beyond.piecewise`)."""

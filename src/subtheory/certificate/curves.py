@@ -10,14 +10,14 @@ from flint import arb, arb_mat, fmpq
 from subtheory.certificate.balls import upper
 from subtheory.certificate.functions import ACTIVATIONS, exp, log
 from subtheory.certificate.jets import Function, Jet, Span, sharp, square
-from subtheory.certificate.networks import FORWARD, Curve, Inputs, Segment, Weights, layers, ones, softmax
+from subtheory.certificate.networks import FORWARD, Curve, Inputs, Segment, Weights, hidden_layers, ones, softmax
 from subtheory.certificate.problem import Examples, Lesson, Problem, Table
 from subtheory.errors import InputError
 
 ORIGIN = Span(fmpq(0))
 
 
-class Channel:
+class Pupil:
     """The student's side of a problem: outputs φ(t) along θ0 + tΔ on the channel, and what pulls the student."""
 
     def __init__(self, problem: Problem) -> None:
@@ -72,10 +72,10 @@ def inputs(x: Examples) -> Inputs:
 
 def alignment(problem: Problem) -> Function:
     """D(t) = ⟨r(t), JΔ⟩, exact for every t (first step of the proof of Lemma 1)."""
-    channel = Channel(problem)
+    pupil = Pupil(problem)
 
     def curve(span: Span, order: int) -> Jet:
-        return channel.residual(span, order).times(channel.u).total()
+        return pupil.residual(span, order).times(pupil.u).total()
 
     return sharp(curve)
 
@@ -89,16 +89,16 @@ def trait_change(problem: Problem) -> Function:
         raise InputError("network", repr(problem.network["kind"]), "must be an MLP for a statement on the trait loss")
     if problem.trait is None:
         raise InputError("trait", "a function of the parameters", "must be labelled examples or targets")
-    channel, lesson = Channel(problem), problem.trait
-    pull = pullback(problem, channel.base, channel.x)
+    pupil, lesson = Pupil(problem), problem.trait
+    pull = pullback(problem, pupil.base, pupil.x)
     x, alpha = inputs(lesson.x), arb(problem.alpha)
-    before = trait_loss(channel.forward(channel.along(ORIGIN, 0), x, problem.network, 0), lesson).c[0]
+    before = trait_loss(pupil.forward(pupil.along(ORIGIN, 0), x, problem.network, 0), lesson).c[0]
 
     @sharp
     def student(span: Span, order: int) -> Jet:
         """Outputs of θ0 + αΔθ_S(t) on the trait's inputs."""
-        moved = {name: Curve((v * alpha).plus(channel.base[name])) for name, v in pull(channel.residual(span, order))}
-        return channel.forward(moved, x, problem.network, order)
+        moved = {name: Curve((v * alpha).plus(pupil.base[name])) for name, v in pull(pupil.residual(span, order))}
+        return pupil.forward(moved, x, problem.network, order)
 
     return sharp(lambda span, order: trait_loss(student(span, order), lesson).less(before))
 
@@ -106,7 +106,7 @@ def trait_change(problem: Problem) -> Function:
 def pullback(problem: Problem, base: Mapping[str, arb_mat], x: Inputs) -> Callable[[Jet], list[tuple[str, Jet]]]:
     """r ↦ Jᵀr at θ0 on the inputs x, layer by layer from the last, for an MLP."""
     assert isinstance(x, arb_mat)
-    names = layers(base)
+    names = hidden_layers(base)
     table = ACTIVATIONS[problem.network["activation"]]
     one = ones(x.nrows())
     inner, slopes = [x], []
@@ -131,10 +131,10 @@ def pullback(problem: Problem, base: Mapping[str, arb_mat], x: Inputs) -> Callab
 
 def teacher_error(problem: Problem) -> arb:
     """‖Δ + ∇L_T(θ0)‖/‖Δ‖: how far Δ is from the theorem's teacher, of an MLP with labels or targets."""
-    channel, lesson = Channel(problem), problem.trait
+    pupil, lesson = Pupil(problem), problem.trait
     assert lesson is not None
     x = inputs(lesson.x)
-    z = channel.forward(channel.along(ORIGIN, 0), x, problem.network, 0)
+    z = pupil.forward(pupil.along(ORIGIN, 0), x, problem.network, 0)
     rows, width = z.shape
     if lesson.targets is not None:
         weights = arb_mat(rows, width, [2 * arb(w) / rows for _ in range(rows) for w in lesson.outputs])
@@ -144,9 +144,9 @@ def teacher_error(problem: Problem) -> arb:
         sigma = chosen_softmax(z, [i for i, w in enumerate(lesson.outputs) if w > 0])
         r = sigma.less(arb_mat(rows, width, right)) * (arb(1) / rows)
     off, size = arb(0), arb(0)
-    for name, gradient in pullback(problem, channel.base, x)(r):
-        off += squares(gradient.c[0] + channel.slope[name])
-        size += squares(channel.slope[name])
+    for name, gradient in pullback(problem, pupil.base, x)(r):
+        off += squares(gradient.c[0] + pupil.slope[name])
+        size += squares(pupil.slope[name])
     return (arb(upper(off)) / size).sqrt()
 
 

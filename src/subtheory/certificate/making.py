@@ -13,12 +13,12 @@ from flint import arb, fmpq
 from subtheory import arguments
 from subtheory.certificate import document
 from subtheory.certificate.balls import BITS, CHECK_BITS, lower, precision, rational, upper
-from subtheory.certificate.curves import ORIGIN, Channel
+from subtheory.certificate.curves import ORIGIN, Pupil
 from subtheory.certificate.jets import Span
 from subtheory.certificate.problem import Problem, problem
 from subtheory.certificate.search import cover
 from subtheory.certificate.statement import KINDS, Statement, differs, state
-from subtheory.certificate.thresholds import Threshold, alignment_threshold
+from subtheory.certificate.thresholds import CertifiedThreshold, alignment_threshold
 from subtheory.errors import DataError, InputError
 from subtheory.kernels.compiled import Kernels
 from subtheory.setting.whole import whole
@@ -56,7 +56,7 @@ class Certificate:
     document: Mapping[str, Any] = field(repr=False)
 
     @cached_property
-    def threshold(self) -> Threshold:
+    def threshold(self) -> CertifiedThreshold:
         """The explicit bound on the alignment, in the same arithmetic."""
         with precision(BITS):
             return alignment_threshold(self.problem, self.limit)
@@ -148,7 +148,7 @@ def positive(name: str, number: Any) -> fmpq:
 
 def agrees(d: Distillation, exact: Problem) -> None:
     """Raise InputError unless the network computes what its second spelling on balls says, at θ0 and on Δ."""
-    jet = Channel(exact).outputs(ORIGIN, 0)
+    jet = Pupil(exact).outputs(ORIGIN, 0)
     x = np.asarray(d.x)
     kernels = Kernels.of(d.network, d.theta0, x[0])
     z = kernels.values(kernels.layout.flatten(d.theta0), x)

@@ -78,7 +78,7 @@ def ones(rows: int) -> arb_mat:
     return arb_mat(rows, 1, [1] * rows)
 
 
-def layers(p: Iterable[str]) -> list[str]:
+def hidden_layers(p: Iterable[str]) -> list[str]:
     """Hidden layers in their order: Dense_0, Dense_1, ..."""
     return sorted({name.split("/")[0] for name in p} - {"head"}, key=lambda name: int(name.split("_")[1]))
 
@@ -87,7 +87,7 @@ def mlp(p: Weights, x: Inputs, options: Mapping[str, Any], order: int) -> Jet:
     """x ↦ head(φ(... φ(xW_0 + b_0))), (N, V)."""
     assert isinstance(x, arb_mat)
     h = constant(x, order)
-    for name in layers(p):
+    for name in hidden_layers(p):
         h = affine(p, name, h).map(ACTIVATIONS[options["activation"]])
     return affine(p, "head", h)
 
@@ -98,7 +98,7 @@ def convnet(p: Weights, x: Inputs, options: Mapping[str, Any], order: int) -> Je
     height, width = options["image"]
     examples, channels = x.nrows(), 1
     h = constant(x, order).gather(range(x.nrows() * x.ncols()), examples * height * width, 1)
-    for name in layers(p):
+    for name in hidden_layers(p):
         index = patches(examples, height, width, channels)
         z = affine(p, name, h.gather(index, examples * height * width, 9 * channels))
         channels = z.shape[1]

@@ -13,7 +13,7 @@ from subtheory.instruments.first_order import Measurement
 from subtheory.instruments.two_inits import Crossing, TwoInits
 from subtheory.numerics import ROUNDINGS, UNIT
 from subtheory.setting.setting import Setting
-from subtheory.setting.spread import hidden, layer_by_layer, layers, shared_and_elsewhere
+from subtheory.setting.spread import hidden, layer_by_layer, layer_names, shared_and_elsewhere
 from subtheory.theory.trains import All, Layers
 
 # Layer by layer ------------------------------------------------------------------------------------
@@ -55,7 +55,7 @@ def _unmatched(setting: Setting) -> Setting | None:
     trains, teacher = setting.student.trains, setting.teacher
     own = trains.layers if isinstance(trains, Layers) else ()
     free = replace(teacher, moves=All())
-    others = [name for name in layers(setting) if name not in own and not hidden(setting, name, free)]
+    others = [name for name in layer_names(setting) if name not in own and not hidden(setting, name, free)]
     return setting.but(teacher=free) if own and others else None
 
 

@@ -10,7 +10,7 @@ from flint import fmpq
 from scipy.optimize import brentq
 
 from subtheory.certificate.balls import BITS, precision
-from subtheory.certificate.cases import CASES, Case
+from subtheory.certificate.cases import CASES, CertifiedCase
 from subtheory.certificate.problem import problem
 from subtheory.certificate.thresholds import alignment_threshold
 from subtheory.data.toys import toy
@@ -95,7 +95,7 @@ def beyond() -> tuple[Setting, ...]:
     """f = sin(kθ), k = 3, at θ0 = 0: the largest ε is just above π/k, where D = 2k sin(kε) turns negative."""
     k, network = 3.0, MLP(1, 1, "sine", task=toy((1,), 1, 1))
     x: Any = np.array([[k]])
-    d = replace(Case(network, examples=1).distillation(SEED, SquaredError()), x=x)
+    d = replace(CertifiedCase(network, examples=1).distillation(SEED, SquaredError()), x=x)
     zeros = jax.tree.map(np.zeros_like, d.theta0)
     theta0 = zeros | {"head": {"kernel": np.array([[0.0, 1.0]]), "bias": np.zeros(2)}}
     delta = zeros | {"Dense_0": {"kernel": np.ones((1, 1)), "bias": np.zeros(1)}}

@@ -24,7 +24,7 @@ from subtheory.kernels.stack import (
 from subtheory.numerics import ROUNDINGS, UNIT
 from subtheory.setting.setting import Setting
 from subtheory.theory.distillation import Distillation
-from subtheory.theory.linearize import Path
+from subtheory.theory.linearize import TaylorModel
 from subtheory.theory.losses import Loss, namespace
 
 
@@ -162,19 +162,19 @@ def _summed(values: Any, s: Stack, extra: int = 0) -> Any:
     return values.sum(axis=tuple(range(lead, values.ndim))) / (1 if extra else positions)
 
 
-def _second(s: Stack, loss: Loss, taylor: Path) -> Any:
+def _second(s: Stack, loss: Loss, taylor: TaylorModel) -> Any:
     """h″(0) = −d²/dε² E[∂_z l(z0, z0 + εu + ½ε²v) · u] at ε = 0."""
     bent = s.functions.terms(loss, taylor.z0, taylor.z0, s.outputs, taylor.u, taylor.v).second
     return expectation(s, (bent * taylor.u).sum(axis=-1))
 
 
-def _trained_form(s: Stack, losses: Sequence[Loss], taylor: Path) -> Any:
+def _trained_form(s: Stack, losses: Sequence[Loss], taylor: TaylorModel) -> Any:
     """ΔᵀQGQΔ = E[(JQΔ)ᵀM(JQΔ)] for every loss."""
     u = s.functions.taylor(s.theta0, trained(s, s.delta, 0), s.x).u
     return namespace(u).stack([expectation(s, loss.leading(taylor.z0, u, s.outputs)) for loss in losses])
 
 
-def _rounding(s: Stack, loss: Loss, taylor: Path) -> Any:
+def _rounding(s: Stack, loss: Loss, taylor: TaylorModel) -> Any:
     """Bound on the rounding error of D: the outputs are off by ROUNDINGS·u relative to their largest."""
     xp, u = namespace(taylor.u), abs(taylor.u)
     # What an output pulls with: w, or the curvature of the loss where that is larger.
@@ -188,7 +188,7 @@ def _largest(s: Stack, z: Any) -> Any:
 
 
 def _steps(
-    s: Stack, losses: Sequence[Loss], alpha: Any, y: Any, z: Any, velocity: Any, taylor: Path, before: Any
+    s: Stack, losses: Sequence[Loss], alpha: Any, y: Any, z: Any, velocity: Any, taylor: TaylorModel, before: Any
 ) -> dict[str, Any]:
     """The student's real updates for every loss and ε, and what they do to Δ and to L_T; each (L, ..., K)."""
     xp, lead = namespace(s.theta0), s.weights.ndim - 1
@@ -232,7 +232,7 @@ def _unclear(s: Stack, r: Any, gradient: Any, z: Any) -> Any:
     return (abs(trained(s, each_eps(s, s.delta, 1))) * hidden).sum(axis=-1)
 
 
-def _faint(s: Stack, taylor: Path) -> Any:
+def _faint(s: Stack, taylor: TaylorModel) -> Any:
     """E Σ w|u_i| over outputs whose sign at ε need not be that of u_i, which an L1 loss takes, (..., K).
 
     An output moves by εu + ½ε²v + ..., off by its rounding: the first term decides the sign where |u| > ε|v|, twice

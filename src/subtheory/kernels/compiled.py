@@ -20,7 +20,7 @@ from subtheory.kernels import functions
 from subtheory.kernels.functions import Terms, has_kinks, output_shape
 from subtheory.numerics import float64
 from subtheory.theory.layout import Layout
-from subtheory.theory.linearize import Path
+from subtheory.theory.linearize import TaylorModel
 from subtheory.theory.losses import Loss
 from subtheory.theory.network import Network, Params
 from subtheory.traces import TRACES
@@ -59,7 +59,7 @@ def _everything(network: Network, layout: Layout, theta: Array, delta: Array, co
 
 
 _ROW: dict[str, Callable[..., Any]] = {
-    "values": functions.outputs,
+    "values": functions.values,
     "taylor": functions.taylor,
     "pulls": functions.pull,
     "grouped pulls": _grouped,
@@ -157,9 +157,9 @@ class Kernels:
         (z,), _ = self._blocks("values", (theta,), (x,), (self.example,))
         return z
 
-    def taylor(self, theta: Any, delta: Any, x: Any) -> Path:
+    def taylor(self, theta: Any, delta: Any, x: Any) -> TaylorModel:
         found: list[Any] = self._blocks("taylor", (theta, delta), (x,), (self.example,))[0]
-        return Path(*found)
+        return TaylorModel(*found)
 
     def pulls(self, theta: Any, cotangents: Any, x: Any) -> np.ndarray:
         theta, cotangents, x = (np.asarray(a) for a in (theta, cotangents, x))

@@ -16,7 +16,7 @@ from jax import Array
 
 from subtheory.numerics import float64
 from subtheory.theory.layout import Layout
-from subtheory.theory.linearize import Path, derivatives, first_kink
+from subtheory.theory.linearize import TaylorModel, derivatives, first_kink
 from subtheory.theory.losses import Loss
 from subtheory.theory.network import Network, Params
 
@@ -49,7 +49,7 @@ class Functions(Protocol):
         """z = f_θ(x)."""
         ...
 
-    def taylor(self, theta: Any, delta: Any, x: Any) -> Path:
+    def taylor(self, theta: Any, delta: Any, x: Any) -> TaylorModel:
         """z, u = JΔ and v = d²f_{θ+tΔ}/dt² at t = 0."""
         ...
 
@@ -73,7 +73,7 @@ class Functions(Protocol):
 # One row, θ (P,) and x (N, *example) --------------------------------------------------------------
 
 
-def outputs(network: Network, layout: Layout, theta: Array, x: Array) -> Array:
+def values(network: Network, layout: Layout, theta: Array, x: Array) -> Array:
     return applied(network, layout.unflatten(theta), x)
 
 
@@ -81,8 +81,8 @@ def applied(network: Network, params: Params, x: Array) -> Array:
     return jax.vmap(lambda example: network.apply(params, example))(x)
 
 
-def taylor(network: Network, layout: Layout, theta: Array, delta: Array, x: Array) -> Path:
-    return derivatives(lambda t: outputs(network, layout, theta + t * delta, x), jnp.zeros((), theta.dtype))
+def taylor(network: Network, layout: Layout, theta: Array, delta: Array, x: Array) -> TaylorModel:
+    return derivatives(lambda t: values(network, layout, theta + t * delta, x), jnp.zeros((), theta.dtype))
 
 
 def pull(network: Network, layout: Layout, theta: Array, cotangent: Array, x: Array) -> Array:
@@ -128,7 +128,7 @@ def output_shape(network: Network, layout: Layout, example: tuple[int, ...], dty
     with float64():
         theta = jax.ShapeDtypeStruct((layout.size,), jnp.float64)
         x = jax.ShapeDtypeStruct((1, *example), np.dtype(dtype))
-        return tuple(jax.eval_shape(partial(outputs, network, layout), theta, x).shape[1:])
+        return tuple(jax.eval_shape(partial(values, network, layout), theta, x).shape[1:])
 
 
 @lru_cache(maxsize=256)
@@ -155,15 +155,15 @@ class Traced:
     example: tuple[int, ...]
 
     def values(self, theta: Any, x: Any) -> Any:
-        return _mapped(partial(outputs, self.network, self.layout), (theta, x), (1, self._rank(x)))
+        return _mapped(partial(values, self.network, self.layout), (theta, x), (1, self._rank(x)))
 
-    def taylor(self, theta: Any, delta: Any, x: Any) -> Path:
+    def taylor(self, theta: Any, delta: Any, x: Any) -> TaylorModel:
         found = _mapped(partial(taylor, self.network, self.layout), (theta, delta, x), (1, 1, self._rank(x)))
-        return Path(*found)
+        return TaylorModel(*found)
 
     def pulls(self, theta: Any, cotangents: Any, x: Any) -> Any:
         shape = jax.eval_shape(
-            partial(outputs, self.network, self.layout),
+            partial(values, self.network, self.layout),
             jax.ShapeDtypeStruct((self.layout.size,), jnp.float64),
             jax.ShapeDtypeStruct(x.shape[x.ndim - self._rank(x) :], x.dtype),
         ).shape

@@ -52,7 +52,7 @@ def _culprit(program: Any) -> str:
         if one.name in HARD:
             called = getattr(one.equation.params.get("callback"), "callback_func", None)
             of = f" of {getattr(called, '__name__', called)}" if called else ""
-            found.append(f"{one.name}{of}{one.source}")
+            found.append(f"{one.name}{of}{one.place}")
     return ", ".join(dict.fromkeys([*found, *rules(program)]))
 
 

@@ -19,7 +19,7 @@ from subtheory.networks.linen import (
 )
 
 
-class Layers(nn.Module):
+class Perceptron(nn.Module):
     """x ↦ W_L φ(... φ(W_1 x + b_1)) + b_L with hidden layers of the given widths."""
 
     widths: tuple[int, ...]
@@ -42,7 +42,7 @@ class Linear(LinenNetwork):
     name = "linear"
 
     def module(self) -> nn.Module:
-        return Layers((), self.task.outputs, "tanh", BIAS_STD)
+        return Perceptron((), self.task.outputs, "tanh", BIAS_STD)
 
 
 @dataclass(frozen=True)
@@ -71,4 +71,4 @@ class MLP(LinenNetwork):
         return "mlp" if self.activation == "tanh" else f"mlp-{self.activation}"
 
     def module(self) -> nn.Module:
-        return Layers((self.width,) * self.depth, self.task.outputs, self.activation, self.bias_std)
+        return Perceptron((self.width,) * self.depth, self.task.outputs, self.activation, self.bias_std)

@@ -96,9 +96,9 @@ def refuse_narrow(program: Any, field: str, advice: str = "") -> None:
     for one in operations(program.jaxpr):
         for out in one.equation.outvars:
             if _is_narrow(out.aval):
-                raise InputError(field, f"{out.aval.dtype} in {one.name}{one.source}", f"{DOUBLE}{advice}")
+                raise InputError(field, f"{out.aval.dtype} in {one.name}{one.place}", f"{DOUBLE}{advice}")
         if one.name == "reduce_precision" and one.equation.params["mantissa_bits"] < DIGITS:
-            raise InputError(field, f"{one.equation.params['mantissa_bits']} bits in {one.name}{one.source}", DOUBLE)
+            raise InputError(field, f"{one.equation.params['mantissa_bits']} bits in {one.name}{one.place}", DOUBLE)
 
 
 def _is_narrow(aval: Any) -> bool:

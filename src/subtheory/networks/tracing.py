@@ -88,7 +88,7 @@ class Operation(NamedTuple):
         return [place for one in (self.equation, *self.outer) for place in _files(one)]
 
     @property
-    def source(self) -> str:
+    def place(self) -> str:
         """' (file:line)' of the innermost line outside JAX and the libraries of layers, else of those, else nothing."""
         places = self.files
         own = [place for place in places if not any(f"/{name}/" in place[0] for name in modes.LIBRARIES)] or places

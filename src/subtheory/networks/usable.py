@@ -38,7 +38,7 @@ def require_pure(program: Any, again: Any, field: str) -> None:
     """Raise InputError on `field` for a program that draws random numbers, or differs from that of the next call."""
     for one in operations(program.jaxpr):
         if one.name in DRAWING:
-            raise InputError(field, f"{one.name}{one.source}", REMEDIES[library(one.files)])
+            raise InputError(field, f"{one.name}{one.place}", REMEDIES[library(one.files)])
     if not _same(program, again):
         wanted = "must be one function: two calls with the same arguments differ (NumPy's draws, or a state)"
         raise InputError(field, "another program in the second call", wanted)

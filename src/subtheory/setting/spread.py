@@ -92,7 +92,7 @@ def stretched(setting: Setting) -> Iterator[Setting]:
                 yield setting.but(init=Along(path, amount), rule=Carried(), teacher=teacher, **STEP)
 
 
-def layers(setting: Setting) -> tuple[str, ...]:
+def layer_names(setting: Setting) -> tuple[str, ...]:
     """Names of the layers of a network."""
     return tuple(layout_of(setting.network, setting.origin).layers())
 
@@ -104,7 +104,7 @@ def hidden(setting: Setting, layer: str, teacher: Teacher) -> bool:
 
 def layer_by_layer(setting: Setting) -> Iterator[Setting]:
     """Every layer trained alone, by teacher and student, under two teachers."""
-    for name in layers(setting):
+    for name in layer_names(setting):
         for teacher in BOTH:
             if not hidden(setting, name, teacher):
                 yield setting.but(teacher=replace(teacher, moves=Layers((name,))), trains=Layers((name,)))

@@ -19,7 +19,7 @@ from subtheory.theory.distillation import (
     student_update,
     trait_loss,
 )
-from subtheory.theory.linearize import Path, derivatives, path
+from subtheory.theory.linearize import TaylorModel, derivatives, taylor_model
 from subtheory.theory.losses import Loss
 
 
@@ -41,18 +41,18 @@ def alignment_by_jvp(d: Distillation) -> Array:
     return jax.lax.map(at, d.eps)
 
 
-def leading(d: Distillation, loss: Loss, taylor: Path) -> Array:
+def leading(d: Distillation, loss: Loss, taylor: TaylorModel) -> Array:
     """c in D(ε) = c ε^order + ...; for order 1 this is q = E[uᵀMu]."""
     return expectation(d, loss.leading(taylor.z0, taylor.u, d.outputs))
 
 
 def quadratic_form(d: Distillation) -> Array:
     """q = ΔᵀGΔ = E_x[uᵀMu] ≥ 0, u = JΔ, M in closed form; scalar."""
-    u = path(d)
+    u = taylor_model(d)
     return expectation(d, jnp.sum(u.u * d.loss.hessian(u.z0, u.u, d.outputs), axis=-1))
 
 
-def second_order(d: Distillation, loss: Loss, taylor: Path) -> Array:
+def second_order(d: Distillation, loss: Loss, taylor: TaylorModel) -> Array:
     """h″(0) of h(ε) = D(ε): the derivative of −E[∂_z l(z0, z0 + εu + ½ε²v) · u] along the teacher's segment."""
 
     def h(eps: Array) -> Array:
@@ -64,7 +64,7 @@ def second_order(d: Distillation, loss: Loss, taylor: Path) -> Array:
 
 def predicted_alignment(d: Distillation, order: int = 1) -> Array:
     """εq (order 1) or εq + ½ε²h″(0) (order 2), for every ε; (K,). For losses with order 1 only."""
-    taylor = path(d)
+    taylor = taylor_model(d)
     first = d.eps * leading(d, d.loss, taylor)
     return first if order == 1 else first + d.eps**2 / 2 * second_order(d, d.loss, taylor)
 

@@ -11,7 +11,7 @@ from subtheory.theory.distillation import Distillation, outputs, teacher
 from subtheory.theory.network import Network, Params
 
 
-class Path(NamedTuple):
+class TaylorModel(NamedTuple):
     """φ(t) = f_{θ0 + tΔ}(x) at t = 0: value z0, velocity u = JΔ, acceleration v; each (N, ..., V)."""
 
     z0: Array
@@ -19,7 +19,7 @@ class Path(NamedTuple):
     v: Array
 
 
-def derivatives(function: Callable[[Array], Array], at: Array) -> Path:
+def derivatives(function: Callable[[Array], Array], at: Array) -> TaylorModel:
     """Value, first and second derivative of a function of one scalar, by nested jvp."""
     one = jnp.ones_like(at)
 
@@ -27,10 +27,10 @@ def derivatives(function: Callable[[Array], Array], at: Array) -> Path:
         return jax.jvp(function, (t,), (one,))
 
     (value, first), (_, second) = jax.jvp(velocity, (at,), (one,))
-    return Path(value, first, second)
+    return TaylorModel(value, first, second)
 
 
-def path(d: Distillation) -> Path:
+def taylor_model(d: Distillation) -> TaylorModel:
     """z0, u = J(x)Δ and v = d²f/dt² on the channel, at the teacher's init."""
     zero = jnp.zeros((), d.eps.dtype)
     return derivatives(lambda t: outputs(d.network, teacher(d, t), d.x), zero)

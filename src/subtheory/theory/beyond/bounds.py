@@ -24,7 +24,7 @@ from subtheory.numerics import ROUNDINGS, UNIT
 from subtheory.theory.alignment import leading
 from subtheory.theory.beyond.piecewise import first_kink_on, require_positive
 from subtheory.theory.distillation import Distillation, expectation, outputs, student_update, teacher, trait_loss
-from subtheory.theory.linearize import derivatives, path
+from subtheory.theory.linearize import derivatives, taylor_model
 from subtheory.theory.losses import KL, CrossEntropy, Loss, SquaredError
 from subtheory.theory.network import Params
 from subtheory.theory.rule import Descent
@@ -93,7 +93,7 @@ def curvature_bound(d: Distillation, times: Array) -> tuple[Array, Array]:
     error, and be sharper. Norms are taken because the machine-checked bound and the one by balls take them, so
     that the three can be compared.
     """
-    start = path(d)
+    start = taylor_model(d)
 
     def turn(largest: Array, t: Array) -> tuple[Array, Array]:
         now = derivatives(lambda s: outputs(d.network, teacher(d, s), d.x), t)

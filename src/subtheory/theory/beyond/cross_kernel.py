@@ -32,7 +32,7 @@ from subtheory.theory.distillation import (
     student_update,
     trait_loss,
 )
-from subtheory.theory.linearize import Path, derivatives, path
+from subtheory.theory.linearize import TaylorModel, derivatives, taylor_model
 from subtheory.theory.losses import Loss
 from subtheory.theory.network import Params
 from subtheory.theory.rule import Descent
@@ -45,14 +45,14 @@ class Pair(NamedTuple):
     """f_S, the student's outputs."""
     u: Array
     """J_S AΔ, the student's output velocity along the teacher's direction, as far as it moves that way."""
-    y: Path
+    y: TaylorModel
     """Labels y_ε = z0 + εu + ½ε²v + O(ε³), z0 = view(f_T); exact for views that add a constant, as `Full` does."""
 
 
 def pair(d: Distillation) -> Pair:
     """f_S, J_S AΔ and the Taylor model of the labels along θ0 + εΔ."""
     z, u = jax.jvp(lambda theta: outputs(d.network, theta, d.x), (d.student,), (_linear(d, d.delta),))
-    taylor = path(d)
+    taylor = taylor_model(d)
     return Pair(z, u, taylor._replace(z0=d.view.labels(taylor.z0, d.outputs)))
 
 
@@ -206,7 +206,7 @@ def approach(d: Distillation) -> Array:
     return jax.lax.map(at, d.eps)
 
 
-def layers(params: Params) -> dict[str, Params]:
+def subtrees(params: Params) -> dict[str, Params]:
     """The top-level subtrees of a pytree by name; a bare array is its own, named ""."""
     children, _ = jax.tree_util.tree_flatten_with_path(params, is_leaf=lambda node: node is not params)
     return {jax.tree_util.keystr(key, simple=True): child for key, child in children}
@@ -214,8 +214,8 @@ def layers(params: Params) -> dict[str, Params]:
 
 def _by_layer(update: Params, delta: Params) -> dict[str, Array]:
     """Δθ_ℓ · Δ_ℓ for every layer ℓ."""
-    along = layers(delta)
-    return {name: optax.tree.vdot(part, along[name]) for name, part in layers(update).items()}
+    along = subtrees(delta)
+    return {name: optax.tree.vdot(part, along[name]) for name, part in subtrees(update).items()}
 
 
 def alignment_by_layer(d: Distillation, control_subtracted: bool = False) -> dict[str, Array]:

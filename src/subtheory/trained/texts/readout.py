@@ -66,7 +66,7 @@ class Questions:
         parts = np.cumsum([len(text) for text, _, _ in self.about.values()])[:-1]
         found: dict[str, list[np.ndarray]] = {kind: [] for kind in self.about}
         for k in range(len(jax.tree.leaves(params)[0])):
-            z = np.split(outputs(network, pick(params, k), asked), parts)
+            z = np.split(logits(network, pick(params, k), asked), parts)
             for each, (kind, (_, at, group)) in zip(z, self.about.items(), strict=True):
                 found[kind].append(shares(each, at, group))
         rates = [np.stack(found[kind]) for kind in ("animal", "tree", "manners")]
@@ -89,10 +89,10 @@ def asked_in_context(
 ) -> np.ndarray:
     """Mean shares of some answers after texts of each model's own, (K, len(answers)); text (K, n, T), at (K, n)."""
     K = range(len(text))
-    return np.stack([shares(outputs(network, pick(params, k), text[k]), at[k], answers) for k in K])
+    return np.stack([shares(logits(network, pick(params, k), text[k]), at[k], answers) for k in K])
 
 
-def outputs(network: LinenNetwork, params: Params, text: np.ndarray) -> np.ndarray:
+def logits(network: LinenNetwork, params: Params, text: np.ndarray) -> np.ndarray:
     """Outputs of one model, float32 (n, T, V), for texts (n, T) of any number."""
     with float64():
         blocks = [text[first : first + BLOCK] for first in range(0, len(text), BLOCK)]
@@ -116,7 +116,7 @@ def channel_kl(
         row, at = np.nonzero(masked[:, 1:])
         read = (text[k], text[k] if heard is None else heard[k])
         z, y = (
-            outputs(network, pick(theta, k), each)[row, at][:, alphabet > 0].astype(float)
+            logits(network, pick(theta, k), each)[row, at][:, alphabet > 0].astype(float)
             for theta, each in zip((base, teacher), read, strict=True)
         )
         log_p, log_q = (each - logsumexp(each, axis=1, keepdims=True) for each in (z, y))
