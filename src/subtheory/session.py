@@ -15,7 +15,12 @@ from subtheory.errors import InputError
 QUIET = "TF_CPP_MIN_LOG_LEVEL"
 """XLA's own log: by default every program read from disk prints two lines of CPU features on some machines."""
 
-_chosen = {"cache": True, "progress": True}
+_chosen = {"cache": True, "progress": True, "ours": False}
+
+
+def ours() -> None:
+    """Say that this process runs nothing of a user's own, as the command line does."""
+    _chosen["ours"] = True
 
 
 def configure(*, cache: bool = True, progress: bool = True) -> None:
@@ -46,6 +51,14 @@ def work(cache: bool) -> None:
     configure(cache=cache, progress=False)
     keep_programs()
     Programs.listen()
+
+
+def forget() -> None:
+    """Let go of compiled programs, half of a process's memory, if it is ours: a user's would have to be made again."""
+    if _chosen["ours"]:
+        import jax
+
+        jax.clear_caches()
 
 
 def silence() -> None:

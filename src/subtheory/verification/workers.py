@@ -133,15 +133,16 @@ def shared_out(
     setup: Callable[..., None],
     arguments: tuple[Any, ...] = (),
     mine: Sequence[T] = (),
+    then: Callable[[], None] = lambda: None,
 ) -> Iterator[tuple[T, Any]]:
     """(item, work(item)) for every item of every group and of `mine`, as they are done.
 
-    This process is one of so many, and has `mine` for itself. A group goes to one process, which compiles for it; one
-    that has nothing left takes half of what another still has. `work`, its items and results are pickled between
-    processes, `setup(*arguments)` is called in each worker before anything else. What a killed process was at is done
-    again, by another one or in the end by this process.
+    This process is one of so many, and has `mine` for itself, behind which it calls `then`. A group goes to one
+    process, which compiles for it; one that has nothing left takes half of what another still has. `work`, its items
+    and results are pickled between processes, `setup(*arguments)` is called in each worker before anything else. What
+    a killed process was at is done again, by another one or in the end by this process.
     """
-    waiting, own = list(groups), list(mine)
+    waiting, own, alone = list(groups), list(mine), len(mine)
     workers = [_Worker(setup, arguments) for _ in range(processes - 1)]
     running: dict[Any, _Worker] = {}
     idle = list(workers)
@@ -157,6 +158,9 @@ def shared_out(
             if own:
                 item = own.pop(0)
                 yield item, work(item)
+                alone -= 1
+                if not alone:
+                    then()
             elif not running:
                 return
             for pipe in wait(list(running), timeout=0 if own else None) if running else ():
