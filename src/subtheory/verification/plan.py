@@ -169,15 +169,15 @@ def _measured(order: Sequence[Task], processes: int) -> Iterator[tuple[Task, dic
     for task in order:
         own = task[0][1].source is not None
         (mine if own else theirs.setdefault(task[0][1].network, [])).append(task)
-    # Transformers come last in the order of the networks and take longest: first they go.
-    groups = list(theirs.values())[::-1]
-    rest = [task for group in groups for task in group]
+    rest = [task for group in theirs.values() for task in group]
     if processes == 1 or len(rest) <= FEW:
         for some in (mine, rest):
             yield from ((task, measured(task)) for task in some)
             if rest:
                 session.forget()  # a constructed setting has a network of its own
         return
+    # Transformers come last in the order of the networks and take longest: first they go.
+    groups = list(theirs.values())[::-1]
     workers: dict[int, tuple[int, int]] = {}
     for task, (records, process, programs) in shared_out(
         groups, _counted, processes, session.work, (session.wants_cache(),), mine, session.forget
