@@ -10,6 +10,7 @@ import optax
 import pytest
 from jax.flatten_util import ravel_pytree
 from scipy.stats import t as student_t
+from shapes import SMOOTH
 
 import subtheory as st
 from subtheory import figure, init, records
@@ -29,8 +30,7 @@ from subtheory.theory.distillation import at_rest, student_update, trait_loss
 from subtheory.theory.losses import Quartic, SquaredError
 from subtheory.traces import TRACES
 
-NETWORK = MLP(width=5, depth=1)
-SETTING = Setting(NETWORK, outputs="aux")
+SETTING = Setting(SMOOTH, outputs="aux")
 SEEDS = 2
 AMOUNTS = (0.0, 0.7)
 """Compiled once for all: the kernels of one tiny network."""
@@ -65,11 +65,11 @@ def test_rows_are_what_dense_algebra_says(spherical):
     with float64():
         start, unravel = ravel_pytree(d.theta0)
         student, delta = ravel_pytree(d.student)[0], ravel_pytree(d.delta)[0]
-        f = jax.jit(lambda theta: jax.vmap(lambda x: NETWORK.apply(unravel(theta), x))(d.x))
+        f = jax.jit(lambda theta: jax.vmap(lambda x: SMOOTH.apply(unravel(theta), x))(d.x))
         jacobian = jax.jit(jax.jacrev(f))
         J_T, J_S = jacobian(start), jacobian(student)
-        trait = jax.jit(jax.value_and_grad(lambda theta: d.trait.loss(NETWORK.apply, unravel(theta))))
-        on_trait = jax.vmap(lambda x, theta: NETWORK.apply(unravel(theta), x), (0, None))
+        trait = jax.jit(jax.value_and_grad(lambda theta: d.trait.loss(SMOOTH.apply, unravel(theta))))
+        on_trait = jax.vmap(lambda x, theta: SMOOTH.apply(unravel(theta), x), (0, None))
         w, size, n = d.outputs, float(d.eps[0]), len(d.x)
 
         def step(at, J, moved):
@@ -122,7 +122,7 @@ def test_tangent_kernels_are_those_of_the_measures(spherical):
     d = distilled("spherical", 0.7, 0)
     row = row_of(spherical, 0.7, 0)
     for name in "ntk_overlap", "cross_ntk_overlap":
-        found = getattr(measures, name)(NETWORK, d.theta0, d.student, d.x, d.outputs)
+        found = getattr(measures, name)(SMOOTH, d.theta0, d.student, d.x, d.outputs)
         assert row[name] == pytest.approx(found, rel=1e-10)
 
 
@@ -180,8 +180,8 @@ def test_inits_are_those_of_a_setting(name):
 
 def test_another_architecture_compares_functions_only():
     """Of the same shape, it is a student at that init; nothing of its parameters is said."""
-    result = ablate(Another(NETWORK), SETTING, seeds=SEEDS)
-    s = stack(SETTING.but(eps=(ablation.SIZE,), init=Elsewhere(NETWORK)), tuple(range(SEEDS)))
+    result = ablate(Another(SMOOTH), SETTING, seeds=SEEDS)
+    s = stack(SETTING.but(eps=(ablation.SIZE,), init=Elsewhere(SMOOTH)), tuple(range(SEEDS)))
     found = TwoInits().record(replace(s, other=None), (SquaredError(),), s.x)
     crossings = TwoInits().read(found, (SquaredError(),))["squared-error"]
     for row, c in zip(result.rows, crossings, strict=True):
@@ -199,7 +199,7 @@ def test_another_architecture_of_other_shapes():
     s = stack(SETTING.but(eps=(ablation.SIZE,), init=Elsewhere(other)), (0,))
     student, theta0 = s.students.layout.unflatten(s.student[0]), s.functions.layout.unflatten(s.theta0[0])
     for name in "functional_distance", "ntk_overlap":
-        found = getattr(measures, name)(NETWORK, theta0, student, s.x[0], s.outputs, other)
+        found = getattr(measures, name)(SMOOTH, theta0, student, s.x[0], s.outputs, other)
         assert row["channel_distance" if name == "functional_distance" else name] == pytest.approx(found, rel=1e-10)
     assert np.isfinite(row["relative_added_trait_change"])
     assert row["added_trait_change"] == pytest.approx(row["predicted_trait_change"], rel=0.1)
@@ -253,7 +253,7 @@ SWEEP = {"path": "spherical,permutation,head-permutation,width", "network": "mlp
 @pytest.fixture(scope="module")
 def tiny_networks():
     with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(NETWORKS, "mlp", NETWORK)
+        patch.setitem(NETWORKS, "mlp", SMOOTH)
         patch.setitem(NETWORKS, "linear", Linear())
         yield
 
@@ -353,7 +353,7 @@ def test_figures_of_one_of_several_and_of_many(asked, swept):
 
 @pytest.fixture
 def tiny(monkeypatch):
-    monkeypatch.setitem(NETWORKS, "mlp", NETWORK)
+    monkeypatch.setitem(NETWORKS, "mlp", SMOOTH)
     monkeypatch.setitem(NETWORKS, "linear", Linear())
 
 
@@ -496,7 +496,7 @@ def test_every_path_has_a_group_and_a_network(module):
 def test_experiment_on_one_tiny_network(module, monkeypatch):
     """Constants and orders are 1 where they must be, a planted error shows in both, saved rows draw the figure."""
     paths, losses, fractions = ("spherical", "permutation"), (SquaredError(),), (0.0, 0.5, 1.0)
-    plan = module.Plan((NETWORK,), paths, losses, 2, fractions, widths=(8,), inits=6, between=())
+    plan = module.Plan((SMOOTH,), paths, losses, 2, fractions, widths=(8,), inits=6, between=())
     kept = []
     real = module.checks
     monkeypatch.setattr(module, "checks", lambda crossings: (kept.append(crossings), real(crossings))[1])

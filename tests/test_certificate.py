@@ -10,6 +10,7 @@ import numpy as np
 import precise
 import pytest
 from flint import arb, fmpq
+from shapes import SINGLE
 
 import subtheory as st
 from subtheory.certificate import curves, document, functions, jets, networks, thresholds
@@ -337,7 +338,7 @@ def test_files_are_read_back_or_refused_in_one_line(certificate, tmp_path):
 @pytest.mark.parametrize(
     "field, change",
     [
-        ("network", {"network": st.MLP(4, 1, "relu", task=toy((2,), 1, 1))}),
+        ("network", {"network": replace(SINGLE, activation="relu")}),
         ("network", {"network": st.VisionTransformer()}),
         ("loss", {"loss": st.KL()}),
         ("student", {"rule": Signs()}),
@@ -364,13 +365,11 @@ def test_trait_statements_are_for_mlps_with_data():
 
 
 def test_a_second_spelling_that_differs_is_refused():
-    network = st.MLP(4, 1, "tanh", task=toy((2,), 1, 1))
-
     class Twice(st.MLP):
         def apply(self, params, x):
-            return 2 * network.apply(params, x)
+            return 2 * SINGLE.apply(params, x)
 
-    d = replace(CASES["tanh-2-4-2"].distillation(1, LOSSES[0]), network=Twice(4, 1, task=toy((2,), 1, 1)))
+    d = replace(CASES["tanh-2-4-2"].distillation(1, LOSSES[0]), network=Twice(4, 1, task=SINGLE.task))
     with pytest.raises(st.InputError, match="form on balls"):
         st.certify(d, 1.0)
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from shapes import KINKED, SMOOTH
 
 from subtheory.envelope import outgrown, proportion
 from subtheory.init import Permutation, ReluRescaling
@@ -182,8 +183,8 @@ def test_a_curve_is_wrong_by_a_hundredth_but_not_by_a_term_in_the_width(paths, p
 def orbit():
     """The experiment on one tiny network, with its tables."""
     module = experiment.experiments()["orbit"].module
-    relu, tiny = MLP(width=4, depth=1, activation="relu"), MLP(width=1, depth=1, activation="relu")
-    cases = (("ReLU MLP", relu, (Permutation(), ReluRescaling())),)
+    tiny = MLP(width=1, depth=1, activation="relu")
+    cases = (("ReLU MLP", KINKED, (Permutation(), ReluRescaling())),)
     natural = (("rich channel", "all", 200), ("auxiliary outputs", "aux", 200))
     return module, module.tables(module.Plan(cases, (1.0,), (0.7,), tiny, natural, seeds=4))
 
@@ -233,7 +234,7 @@ def test_orbit_can_fail(orbit, change, says):
 def layers():
     """The experiment on one tiny network, with its tables."""
     module = experiment.experiments()["layers"].module
-    return module, module.tables(module.Plan((MLP(width=3, depth=1),), seeds=5, masks=100))
+    return module, module.tables(module.Plan((SMOOTH,), seeds=5, masks=100))
 
 
 def lone(row: dict[str, Any]) -> bool:

@@ -6,8 +6,8 @@ from dataclasses import replace
 from functools import cache
 
 import pytest
+from shapes import KINKED, LINEAR, SMOOTH
 
-from subtheory.networks import MLP, NETWORKS
 from subtheory.study import experiment, ladder
 from subtheory.study.finding import Finding
 
@@ -24,9 +24,7 @@ def tables():
 
 def rungs(own):
     """Both inits of a linear, a smooth and a kinked network."""
-    small = {"width": 4, "depth": 1}
-    networks = [NETWORKS["linear"], MLP(**small), MLP(**small, activation="relu")]
-    return {"runs": ladder.measured(networks, (0, 1))}
+    return {"runs": ladder.measured([LINEAR, SMOOTH, KINKED], (0, 1))}
 
 
 def thresholds(own):
@@ -46,7 +44,7 @@ MADE = {
     "eps_ladder": rungs,
     "thresholds": thresholds,
     "phase_diagram": quick(points=9),
-    "sign_law": quick(networks=(MLP(width=6, depth=1),)),
+    "sign_law": quick(networks=(SMOOTH,)),
 }
 
 

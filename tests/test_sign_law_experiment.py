@@ -2,14 +2,13 @@
 
 import numpy as np
 import pytest
+from shapes import SMOOTH
 
 from subtheory import figure, records
-from subtheory.networks import MLP
 from subtheory.numerics import public
 from subtheory.study import experiment
 from subtheory.theory.beyond import sign_law
 
-SMALL_MLP = MLP(width=6, depth=1)
 DRAWS = 2000
 
 probability = public(sign_law.sign_probability)
@@ -44,7 +43,7 @@ def test_slope_is_of_the_powers_of_eps(module):
 
 def test_experiment_on_one_small_network(module):
     """Cells are judged before they are drawn, radii differ between sizes, saved rows draw the figure."""
-    tables = module.tables(module.Plan((SMALL_MLP,), draws=100))
+    tables = module.tables(module.Plan((SMOOTH,), draws=100))
     cells = tables["sign_law"]
     sizes = len(module.LARGE + module.SMALL)
     assert len(cells) == sizes * module.RADII == len({round(row["relative_radius"], 9) for row in cells})
