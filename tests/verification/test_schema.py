@@ -14,7 +14,7 @@ from subtheory.cli.verbs.theory import describe
 from subtheory.pages.report import to_json
 from subtheory.verification.verdicts import verify_settings
 
-GOLDEN = Path(__file__).parent / "golden" / "verify.json"
+GOLDEN = Path(__file__).parents[1] / "golden" / "verify.json"
 
 
 def validator(name):
