@@ -1,13 +1,15 @@
 """Arguments as people type them: numbers of any library, lists, masks; each read once, or refused in one line."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from math import isfinite
 from numbers import Integral, Real
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
 from subtheory.errors import InputError
+
+T = TypeVar("T")
 
 MOST_SEEDS = 10_000
 """More than anybody's machine would finish: a slip of the keyboard."""
@@ -20,8 +22,9 @@ def number(value: Any) -> float | None:
     if _truth(value):
         return None
     if isinstance(value, Real):
-        return float(value)
-    return float(value) if _scalar(value) and np.dtype(value.dtype).kind in "fiuV" else None
+        return _converted(float, value)
+    # Kind V is that of bfloat16, and of records, which are no numbers.
+    return _converted(float, value) if _scalar(value) and getattr(value.dtype, "kind", "") in "fiuV" else None
 
 
 def integer(value: Any) -> int | None:
@@ -30,11 +33,20 @@ def integer(value: Any) -> int | None:
         return None
     if isinstance(value, Integral):
         return int(value)
-    return int(value) if _scalar(value) and np.dtype(value.dtype).kind in "iu" else None
+    return _converted(int, value) if _scalar(value) and getattr(value.dtype, "kind", "") in "iu" else None
+
+
+def _converted(kind: Callable[[Any], T], value: Any) -> T | None:
+    """The value as a number of Python; None if it is none, or too large for one."""
+    try:
+        return kind(value)
+    except (TypeError, ValueError, OverflowError):
+        return None
 
 
 def _scalar(value: Any) -> bool:
-    return hasattr(value, "dtype") and getattr(value, "shape", None) == ()
+    """Whether this is an array without axes; a class is none, whatever it has."""
+    return not isinstance(value, type) and hasattr(value, "dtype") and getattr(value, "shape", None) == ()
 
 
 def _truth(value: Any) -> bool:
@@ -65,14 +77,27 @@ def seeds(value: Any, field: str = "seeds") -> tuple[int, ...]:
     """0 ... n − 1 for a count n, or the seeds of a list or array. Raises InputError on `field` for anything else."""
     if integer(value) is not None:
         return tuple(range(whole(field, value, 1, MOST_SEEDS)))
-    if isinstance(value, str | bytes) or not isinstance(value, Iterable) or _scalar(value):
+    listed = None if isinstance(value, str) else entries(value)
+    if listed is None:
         raise InputError(field, shown(value), "must be a whole number, or a list of them")
-    found = tuple(_seed(field, each) for each in value)
+    found = tuple(_seed(field, each) for each in listed)
     if not found:
         raise InputError(field, "none", "must be at least one")
     if len(set(found)) < len(found):
         raise InputError(field, shown(value), "must differ from each other")
     return found
+
+
+def entries(value: Any) -> list[Any] | None:
+    """The entries of a list or an array of one axis; None for anything else."""
+    if isinstance(value, dict | bytes) or not isinstance(value, Iterable) or _scalar(value):
+        return None
+    try:
+        found = list(value)
+    except TypeError:
+        return None
+    nested = [isinstance(each, Iterable) and not isinstance(each, str) and not _scalar(each) for each in found]
+    return None if any(nested) else found
 
 
 def _seed(field: str, value: Any) -> int:
@@ -94,7 +119,8 @@ def outputs(value: Any, width: int | None, field: str = "outputs") -> str | tupl
     wanted += ", or a mask of truth values"
     if integer(value) is not None:
         value = (value,)
-    if not isinstance(value, Iterable) or _scalar(value) or np.ndim(listed := list(value)) != 1:
+    listed = entries(value)
+    if listed is None:
         raise InputError(field, shown(value), wanted)
     if listed and all(_truth(each) for each in listed):
         if width is not None and len(listed) != width:
@@ -111,5 +137,8 @@ def outputs(value: Any, width: int | None, field: str = "outputs") -> str | tupl
 
 def shown(value: Any, longest: int = 60) -> str:
     """A value in one line that is not too long."""
-    text = " ".join((str(value) if number(value) is not None else repr(value)).split())
+    try:
+        text = " ".join((str(value) if number(value) is not None else repr(value)).split())
+    except Exception:  # of somebody's own class
+        text = type(value).__name__
     return text if len(text) <= longest else f"{text[:longest]}..."

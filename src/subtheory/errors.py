@@ -10,11 +10,11 @@ class SubtheoryError(Exception):
 
 
 class InputError(SubtheoryError):
-    """A value that a user gave is unusable: names the field and the offending value."""
+    """A value that a user gave is unusable: names the field and the offending value, in one line."""
 
     def __init__(self, field: str, value: object, wanted: str) -> None:
         self.field, self.value, self.wanted = field, value, wanted
-        super().__init__(f"{field}: {wanted}, got {value}")
+        super().__init__(" ".join(f"{field}: {wanted}, got {value}".split("\n")))
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), (self.field, str(self.value), self.wanted), {"__notes__": getattr(self, "__notes__", [])}

@@ -126,3 +126,11 @@ def test_verify_sees_the_same_network_through_a_structure():
     )["cosine-limit"]  # fmt: skip
     assert found.verdict is plain.verdict is st.Verdict.HOLDS
     assert found.margin == pytest.approx(plain.margin, abs=1e-6)
+
+
+def test_strategies_say_that_they_draw_no_structures():
+    from subtheory.cases import strategies
+
+    network, _ = adapt(lambda p, x: x["a"] @ p["W"], PARAMS)
+    with pytest.raises(InputError, match=r"networks: must have a task, .* no structured inputs"):
+        strategies.distillations(networks=[network])

@@ -18,9 +18,10 @@ from hypothesis import assume
 from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
+from subtheory.arguments import shown
 from subtheory.cases.case import Case
 from subtheory.claim import Assumption
-from subtheory.data import GaussianNoise, RandomTokens, UniformNoise
+from subtheory.data import GaussianNoise, RandomTokens, Task, UniformNoise
 from subtheory.data.toys import toy
 from subtheory.errors import InputError
 from subtheory.kernels.functions import shapes_of
@@ -202,6 +203,9 @@ def combinations(
     """Every combination of the chosen networks, losses, teachers and outputs as a setting."""
     several = _some("teachers", FOLLOWING if teachers is None else teachers, TEACHERS)
     for network in _some("networks", networks, SHAPES):
+        if not isinstance(getattr(network, "task", None), Task):
+            wanted = "must have a task, as the built-in ones: strategies draw arrays, no structured inputs"
+            raise InputError("networks", shown(network), wanted)
         tokens = np.dtype(network.example.dtype).kind != "f"
         for channel in (RandomTokens(),) if tokens else (UniformNoise(), GaussianNoise()):
             for loss in _some("losses", losses, LOSSES):

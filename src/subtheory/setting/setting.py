@@ -106,6 +106,11 @@ class Setting:
         for name, kind in (("view", View), ("student", Student)):
             if not _fits(getattr(self, name), kind):
                 raise InputError(name, arguments.shown(getattr(self, name)), f"must be a {kind.__name__}")
+        for name in ("relative", "subtracted"):
+            if not isinstance(getattr(self, name), bool):
+                raise InputError(name, arguments.shown(getattr(self, name)), "must be True or False")
+        if self.source is not None and not (hasattr(self.source, "inputs") and hasattr(self.source, "weights")):
+            raise InputError("source", arguments.shown(self.source), "must be a source, such as kernels.source.Given")
         object.__setattr__(self, "eps", _sizes(self.eps))
         if self.outputs.__class__ is not str:
             task = getattr(self.network, "task", None)
@@ -126,9 +131,10 @@ class Setting:
             known = {name: name for name in (*own, *_FIELDS)}
             for name in parts:
                 choose("part", name, known)
-        student = replace(
-            parts.pop("student", self.student), **{name: part for name, part in parts.items() if name in own}
-        )
+        base = parts.pop("student", self.student)
+        if not isinstance(base, Student):
+            raise InputError("student", arguments.shown(base), "must be a Student")
+        student = replace(base, **{name: part for name, part in parts.items() if name in own})
         rest = {name: part for name, part in parts.items() if name not in own}
         return replace(self, **({"student": student} | rest))
 

@@ -1,6 +1,7 @@
 """A distillation that a user hands over, looked at before it is used: its parts fit each other, and are numbers."""
 
 from dataclasses import replace
+from math import isfinite, nan
 from typing import Any
 
 import jax
@@ -14,7 +15,6 @@ from subtheory.networks.tracing import first_line
 from subtheory.theory.distillation import Distillation
 from subtheory.theory.layout import Layout
 from subtheory.theory.losses import Loss
-from subtheory.theory.network import require_network
 from subtheory.theory.rule import Rule
 from subtheory.theory.trait import LabelledTrait, TargetTrait
 from subtheory.theory.view import View
@@ -32,7 +32,8 @@ def whole(d: Any) -> Distillation:
     """
     if not isinstance(d, Distillation):
         raise InputError("d", arguments.shown(d), "must be a distillation: Setting(...).distillation(seed)")
-    require_network(d.network)
+    if isinstance(d.network, type) or not callable(getattr(d.network, "apply", None)):
+        raise InputError("network", arguments.shown(d.network), "must be a network: apply(params, x)")
     for name, kind in (("loss", Loss), ("view", View), ("rule", Rule)):
         part = getattr(d, name)
         if isinstance(part, type) or not isinstance(part, kind):
@@ -47,13 +48,15 @@ def whole(d: Any) -> Distillation:
         if part is not None and Layout.of(part) != layout:
             raise InputError(name, _shapes(part), f"must be like theta0, {_shapes(d.theta0)}")
     for name in ("theta0", *LIKE_THETA):
-        if not all(np.isfinite(np.asarray(leaf)).all() for leaf in jax.tree.leaves(getattr(d, name))):
+        if not all(np.isfinite(_array(name, leaf)).all() for leaf in jax.tree.leaves(getattr(d, name))):
             raise InputError(name, "a number that is not finite", "must be finite")
+    if not isfinite(arguments.number(d.alpha) or nan):
+        raise InputError("alpha", arguments.shown(d.alpha), "must be a finite number other than 0")
     d = _as_rows(d)
-    x = np.asarray(d.x)
+    x = _array("x", d.x)
     if x.ndim < 1 or not np.isfinite(x).all():
         raise InputError("x", arguments.shown(d.x), "must be finite numbers, the first axis counting inputs")
-    weights, eps = np.asarray(d.weights), np.asarray(d.eps)
+    weights, eps = _array("weights", d.weights), _array("eps", d.eps)
     if weights.shape != (len(x),) or weights.dtype.kind != "f" or not abs(float(weights.sum()) - 1) < 1e-6:
         raise InputError("weights", arguments.shown(d.weights), f"must be {len(x)} numbers that sum to 1")
     if eps.ndim != 1 or eps.dtype.kind not in "fi" or not np.all(eps >= 0) or not np.isfinite(eps).all():
@@ -67,18 +70,29 @@ def whole(d: Any) -> Distillation:
     if isinstance(d.trait, LabelledTrait | TargetTrait):
         _require_weights("trait.outputs", d.trait.outputs, width)
     if isinstance(d.trait, LabelledTrait):
-        labels = np.asarray(d.trait.labels)
-        if labels.dtype.kind not in "iu" or labels.shape != (len(np.asarray(d.trait.x)),):
+        labels = _array("trait.labels", d.trait.labels)
+        if labels.dtype.kind not in "iu" or labels.shape != (len(_array("trait.x", d.trait.x)),):
             raise InputError("trait.labels", arguments.shown(labels), "must be one whole number for each example")
         if np.any((labels < 0) | (labels >= width)):
             raise InputError("trait.labels", int(labels.max()), f"must lie in 0 ... {width - 1}")
-    arrays: dict[str, Any] = {"weights": weights, "eps": eps, "outputs": np.asarray(d.outputs)}
+    arrays: dict[str, Any] = {"weights": weights, "eps": eps, "outputs": _array("outputs", d.outputs)}
     return replace(d, **arrays)
+
+
+def _array(field: str, value: Any) -> np.ndarray:
+    """Numbers as an array. Raises InputError on `field` for what are none."""
+    try:
+        found = np.asarray(value)
+    except Exception as error:
+        raise InputError(field, arguments.shown(value), f"must be an array ({first_line(error)})") from error
+    if found.dtype.kind not in "fiub":
+        raise InputError(field, arguments.shown(value), "must be an array of numbers")
+    return found
 
 
 def _require_weights(field: str, w: Any, width: int) -> None:
     """Raise InputError unless these are weights ≥ 0 of the outputs, and no indices."""
-    found = np.asarray(w)
+    found = _array(field, w)
     if found.shape != (width,) or found.dtype.kind not in "fb" or not np.all(found >= 0):
         raise InputError(field, arguments.shown(w), f"must be {width} weights, floats ≥ 0: 1 on the logits that count")
 

@@ -14,6 +14,11 @@ from subtheory.theory.layout import Layout
 from subtheory.theory.part import Part
 
 
+def _several(value: Any) -> bool:
+    """Whether this is a list, a tuple or a set."""
+    return isinstance(value, list | tuple | set | frozenset)
+
+
 class Trains(Part):
     """A set of parameters; the theorem's own is `All`."""
 
@@ -54,7 +59,7 @@ class Layers(Trains):
     name = "layers"
 
     def __post_init__(self) -> None:
-        names = (self.layers,) if isinstance(self.layers, str) else tuple(self.layers)
+        names = (self.layers,) if isinstance(self.layers, str) else tuple(self.layers if _several(self.layers) else ())
         if not names or not all(isinstance(name, str) for name in names):
             raise InputError("layers", arguments.shown(self.layers), "must be names of layers, at least one")
         object.__setattr__(self, "layers", names)
@@ -86,7 +91,8 @@ class Entries(Trains):
     name = "entries"
 
     def __post_init__(self) -> None:
-        known = [float(each) if isinstance(each, bool | np.bool_) else arguments.number(each) for each in self.entries]
+        each_one = arguments.entries(self.entries) or [None]
+        known = [float(each) if isinstance(each, bool | np.bool_) else arguments.number(each) for each in each_one]
         if any(each not in (0.0, 1.0) for each in known):
             raise InputError("entries", arguments.shown(self.entries), "must be 0 or 1, one for each parameter")
         object.__setattr__(self, "entries", tuple(known))

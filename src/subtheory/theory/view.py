@@ -1,7 +1,6 @@
 """Views: what a student is shown of its teacher's outputs. To add one, add one class; nothing else has to know it."""
 
 from abc import abstractmethod
-from collections.abc import Iterable
 from dataclasses import dataclass
 from math import isfinite
 from typing import Any
@@ -77,7 +76,7 @@ class Shifted(Added):
     name = "shifted"
 
     def __post_init__(self) -> None:
-        known = [arguments.number(each) for each in self.by] if isinstance(self.by, Iterable) else [None]
+        known = [arguments.number(each) for each in arguments.entries(self.by) or [None]]
         if any(each is None or not isfinite(each) for each in known):
             raise InputError("by", arguments.shown(self.by), "must be finite numbers, one for each logit")
         object.__setattr__(self, "by", tuple(known))

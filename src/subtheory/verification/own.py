@@ -152,7 +152,7 @@ def _source(
             shown = type(trait).__name__
             raise InputError("trait", shown, "must be a function of the parameters, or (inputs, labels)")
         rows["trait"], labels = rows_of("trait", trait[0], accepts), np.asarray(trait[1])
-    for one in units if isinstance(units, Iterable) else [units]:
+    for one in units if isinstance(units, list | tuple) else [units]:
         if not isinstance(one, Units):
             raise InputError("units", arguments.shown(one), "must be of subtheory.init.Units")
     network, custom = usable(network, theta0, example_of(rows["channel"]))
@@ -199,7 +199,8 @@ def _losses(loss: Any) -> list[Loss]:
     """Loss objects from names, objects, or nothing. Raises InputError for two of one name: results are told by it."""
     if loss is None:
         return [SquaredError(), CrossEntropy()]
-    several = [loss] if isinstance(loss, str | type | Loss) or not isinstance(loss, Iterable) else list(loss)
+    listed = None if isinstance(loss, str | type | Loss) else arguments.entries(loss)
+    several = [loss] if listed is None else listed
     found: dict[str, Loss] = {}
     for one in several:
         known = choose("loss", one, LOSSES) if isinstance(one, str) else one
@@ -216,7 +217,8 @@ def _claims(names: Any, grid: Sequence[Setting]) -> list[Claim]:
     """Claims by name; if none is named, all that speak of this network rather than of constructed ones."""
     if names is None:
         return [c for c in CLAIMS.values() if (c.spread or not c.settings) and any(map(c.applies, grid))]
-    several = [names] if isinstance(names, str | Claim) or not isinstance(names, Iterable) else list(names)
+    listed = None if isinstance(names, str | Claim) else arguments.entries(names)
+    several = [names] if listed is None else listed
     for one in several:
         if not isinstance(one, str | Claim):
             raise InputError("claims", arguments.shown(one), "must be names of claims, or claims")
