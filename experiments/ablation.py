@@ -16,7 +16,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from subtheory.data import CHANNELS, Channel, channels_of
+from subtheory.data import CHANNELS, Channel
 from subtheory.errors import InputError
 from subtheory.figure import COLOURS, WIDTH, mark, style
 from subtheory.init import PATHS, Another, Path, checked
@@ -162,7 +162,7 @@ def settings_of(plan: Plan) -> list[Setting]:
     group = choose("outputs", plan.outputs, {name: name for name in OUTPUTS})
     mover = choose("teacher", plan.teacher, {one.name: one for one in SEEN})
     for net in nets:
-        if law is not None and law not in channels_of(net.task):
+        if law is not None and not law.fits(net.task):
             raise InputError("channel", repr(law.name), f"must have the inputs of {net.name}")
     return [Setting(net, loss, law, group, mover) for net in nets for loss in chosen]
 

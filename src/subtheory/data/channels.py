@@ -23,6 +23,9 @@ class Channel(ABC):
     reals: bool = True
     """Whether the channel draws real-valued images (or else integer tokens)."""
 
+    corner: bool = False
+    """Whether it is a corner on purpose, which only those who name it get."""
+
     @property
     @abstractmethod
     def name(self) -> str:
@@ -86,6 +89,7 @@ class Blank(Channel):
     """Images of zeros: the corner where the channel sees the network through its biases only."""
 
     name = "blank"
+    corner = True
 
     def draw(self, key: Array, shape: tuple[int, ...], task: Task) -> Array:
         return jnp.zeros(shape, task.dtype)
@@ -162,7 +166,5 @@ CHANNELS: dict[str, Channel] = {channel.name: channel for channel in _ALL}
 
 
 def channels_of(task: Task) -> tuple[Channel, ...]:
-    """The default channels of a task: noise and photographs for images, three laws for tokens."""
-    if np.dtype(task.dtype).kind == "f":
-        return (UniformNoise(), GaussianNoise(), Photographs())
-    return (RandomTokens(), NumberSequences(), RepeatedTokens())
+    """The channels that a verification of a task uses: every built-in one that fits it, but for corners."""
+    return tuple(channel for channel in _ALL if channel.fits(task) and not channel.corner)

@@ -12,7 +12,8 @@ network's kernels; amount 0 is the shared init of the theorem. `students` runs o
 >>> found["head"]["kernel"].shape
 (3, 2, 4, 13)
 
-To add a path, write one dataclass and name it in `PATHS`. Theory: predictions P16 to P19 and P44, gaps g10 and g15.
+To add a path, write one dataclass and name it in `_ALL` below. Theory: predictions P16 to P19 and P44,
+gaps g10 and g15.
 """
 
 from dataclasses import replace

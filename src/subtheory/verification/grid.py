@@ -41,7 +41,7 @@ def runs(
     found: list[Setting] = []
     for task in dict.fromkeys(network.task for network in chosen):
         own = [network for network in chosen if network.task == task]
-        laws = [c for c in channels or channels_of(task) if c.reals == task.dtype.startswith("float")]
+        laws = [c for c in channels or channels_of(task) if c.fits(task)]
         if not laws:
             continue
         design = covering([own, SEEN, laws, OUTPUTS], star=quick)
