@@ -71,27 +71,34 @@ def test_names_that_are_none():
             choose("loss", name, st.LOSSES)
 
 
-@pytest.mark.parametrize(
-    ("make", "words"),
-    [
-        (lambda: st.KL(temperature=0.0), "temperature: must be a positive number, got 0.0"),
-        (lambda: st.KL(temperature=-2), "temperature: must be a positive number, got -2"),
-        (lambda: st.KL(temperature=np.nan), "temperature: must be a positive number, got nan"),
-        (lambda: st.KL(temperature="hot"), "temperature: must be a positive number, got 'hot'"),
-        (lambda: st.KL(temperature=1e-320), "temperature: must lie between"),
-        (lambda: st.TopK(k=0), "k: must be at least 1, got 0"),
-        (lambda: st.TopK(k=1.5), "k: must be a whole number, got 1.5"),
-        (lambda: st.Bregman(3), "potential: must be a Potential"),
-    ],
-)
-def test_losses_whose_own_numbers_are_impossible(make, words):
-    with pytest.raises(InputError, match=words):
-        make()
-    assert st.KL(temperature=np.float32(3.0)) == st.KL(3.0), "equal numbers make equal losses, which share a program"
-
-
 NETWORK = st.MLP(width=3, depth=1)
 SETTING = st.Setting(NETWORK, loss="squared-error", outputs="aux", examples=4, trait_examples=4)
+
+
+@pytest.mark.parametrize(
+    ("loss", "words"),
+    [
+        (st.KL(temperature=0.0), r"loss: must have a temperature between .*, got KL\(temperature=0.0"),
+        (st.KL(temperature=-2), "loss: must have a temperature"),
+        (st.KL(temperature=np.nan), "loss: must have a temperature"),
+        (st.KL(temperature="hot"), "loss: must have a temperature"),
+        (st.KL(temperature=1e-320), "loss: must have a temperature"),
+        (st.TopK(k=0), "loss: must have a whole number k, at least 1"),
+        (st.TopK(k=1.5), "loss: must have a whole number k"),
+        (st.Bregman(3), "loss: must (have a Potential|be one of)"),
+    ],
+)
+def test_losses_whose_own_numbers_are_impossible_are_refused_where_they_are_used(loss, words):
+    d, own = SETTING.distillation(0), {"trait": lambda p: p @ p, "channel": np.ones((2, 3))}
+    uses = (
+        lambda: SETTING.but(loss=loss),
+        lambda: st.alignment(replace(d, loss=loss)),
+        lambda: st.ggn(d, loss),
+        lambda: st.verify(lambda p, x: p * x, np.ones(3), loss=loss, **own),
+    )
+    for use in uses:
+        with pytest.raises(InputError, match=words):
+            use()
 
 
 def test_a_setting_reads_names_lists_and_masks():
@@ -161,7 +168,7 @@ WRONG = {
     "one eps": ({"eps": 0.1}, "eps: must be finite numbers"),
     "a direction of another network": ({"delta": {"a": np.ones(3)}}, "delta: must be like theta0"),
     "nan": ({"x": np.full((4, 8, 8), np.nan)}, "x: must be finite"),
-    "a loss by name": ({"loss": "kl"}, "loss: must be a Loss"),
+    "a loss by name": ({"loss": "kl"}, "loss: must be the name of a loss, or a loss"),
     "no trait": ({"trait": None}, "trait: must be a trait"),
 }
 

@@ -28,7 +28,7 @@ from subtheory.theory.beyond import bounds as _bounds
 from subtheory.theory.beyond import piecewise as _piecewise
 from subtheory.theory.beyond import training as _training
 from subtheory.theory.distillation import Distillation, trait_loss
-from subtheory.theory.losses import LOSSES, Loss
+from subtheory.theory.losses import LOSSES, Loss, require_loss
 from subtheory.theory.network import Params, require_network
 from subtheory.verification.results import ClaimResult
 from subtheory.verification.verdicts import verify_settings, verify_without
@@ -83,7 +83,9 @@ def _of_network(function: Callable[..., Any]) -> Callable[..., Any]:
 @_of_distillation
 @wraps(_curvature.ggn)
 def ggn(d: Distillation, loss: Loss | str | None = None) -> Callable[[Params], Params]:
-    known = choose("loss", loss, LOSSES) if loss is not None and not isinstance(loss, Loss) else loss
+    known = choose("loss", loss, LOSSES) if isinstance(loss, str) else loss
+    if known is not None:
+        require_loss(known)
     return _curvature.ggn(d, known)
 
 

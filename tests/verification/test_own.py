@@ -190,7 +190,7 @@ class Broken(_Regular):
         ({"claims": []}, "claims: must be at least one"),
         ({"loss": [], "claims": None}, "loss: must be at least one"),
         ({"loss": [st.KL(2.0), st.KL(3.0)]}, "loss: must not be the name of two losses: .*got 'kl'"),
-        ({"loss": st.KL}, "loss: must be the name of a loss"),
+        ({"loss": st.KL}, "loss: must be a loss such as KL.., not a class"),
         ({"loss": Broken()}, "loss: must be finite, with its derivatives, where z = y, got Broken"),
         ({"units": [3]}, "units: must be of subtheory.init.Units"),
         ({"loss": "squarederror"}, "loss: unknown, did you mean 'squared-error'"),

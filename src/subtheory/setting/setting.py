@@ -15,7 +15,7 @@ from subtheory.setting.student import Student
 from subtheory.setting.teachers import TEACHERS, GradientDescent, Teacher
 from subtheory.suggest import choose
 from subtheory.theory.distillation import Distillation
-from subtheory.theory.losses import LOSSES, Loss, SquaredError
+from subtheory.theory.losses import LOSSES, Loss, SquaredError, require_loss
 from subtheory.theory.network import Network, require_network
 from subtheory.theory.view import Full, View
 
@@ -103,6 +103,8 @@ class Setting:
                 raise InputError(
                     name, arguments.shown(part), f"must be one of {', '.join(known)}, or a {kind.__name__}"
                 )
+        if getattr(self.loss, "fault", ""):
+            require_loss(self.loss)
         for name, kind in (("view", View), ("student", Student)):
             if not _fits(getattr(self, name), kind):
                 raise InputError(name, arguments.shown(getattr(self, name)), f"must be a {kind.__name__}")

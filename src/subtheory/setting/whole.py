@@ -14,7 +14,7 @@ from subtheory.networks.inputs import packed, rows_of
 from subtheory.networks.tracing import first_line
 from subtheory.theory.distillation import Distillation
 from subtheory.theory.layout import Layout
-from subtheory.theory.losses import Loss
+from subtheory.theory.losses import require_loss
 from subtheory.theory.rule import Rule
 from subtheory.theory.trait import LabelledTrait, TargetTrait
 from subtheory.theory.view import View
@@ -34,7 +34,8 @@ def whole(d: Any) -> Distillation:
         raise InputError("d", arguments.shown(d), "must be a distillation: Setting(...).distillation(seed)")
     if isinstance(d.network, type) or not callable(getattr(d.network, "apply", None)):
         raise InputError("network", arguments.shown(d.network), "must be a network: apply(params, x)")
-    for name, kind in (("loss", Loss), ("view", View), ("rule", Rule)):
+    require_loss(d.loss)
+    for name, kind in (("view", View), ("rule", Rule)):
         part = getattr(d, name)
         if isinstance(part, type) or not isinstance(part, kind):
             raise InputError(name, arguments.shown(part), f"must be a {kind.__name__}")

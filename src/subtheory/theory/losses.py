@@ -76,6 +76,20 @@ class _Regular:
         return (u * self.hessian(y, u, w)).sum(axis=-1)
 
 
+def require_loss(loss: Any, field: str = "loss") -> None:
+    """Raise InputError on `field` for what is no loss, such as a class of losses, or has impossible numbers of its own.
+
+    A loss may have a `fault` that says so; where it is made, it is only a record.
+    """
+    if isinstance(loss, type):
+        raise InputError(field, arguments.shown(loss), "must be a loss such as KL(), not a class of them")
+    # First, because a loss with such numbers may not even have a name.
+    if fault := getattr(loss, "fault", ""):
+        raise InputError(field, arguments.shown(loss), fault)
+    if not isinstance(loss, Loss):
+        raise InputError(field, arguments.shown(loss), "must be the name of a loss, or a loss such as KL()")
+
+
 def namespace(*arrays: Any) -> Any:
     """jax.numpy if one of the arrays is JAX's, else NumPy."""
     return jnp if any(isinstance(a, jax.Array) for a in arrays) else np
@@ -129,19 +143,18 @@ class CrossEntropy(_Regular):
 
 @dataclass(frozen=True)
 class KL(_Regular):
-    """l = KL(σ(y/T) ‖ σ(z/T)), temperature T; M = (diag(p) − ppᵀ)/T², p = σ(y/T).
-
-    Raises InputError on "temperature" for what is no positive number, or one with no square.
-    """
+    """l = KL(σ(y/T) ‖ σ(z/T)), temperature T; M = (diag(p) − ppᵀ)/T², p = σ(y/T)."""
 
     temperature: float = 2.0
     name: str = "kl"
 
-    def __post_init__(self) -> None:
-        found = arguments.positive("temperature", self.temperature)
-        if not SMALLEST < found < 1 / SMALLEST:
-            raise InputError("temperature", found, f"must lie between {SMALLEST:g} and {1 / SMALLEST:g}")
-        object.__setattr__(self, "temperature", found)
+    @property
+    def fault(self) -> str:
+        """What is wrong with its own numbers; empty if nothing is."""
+        found = arguments.number(self.temperature)
+        if found is not None and SMALLEST < found < 1 / SMALLEST:
+            return ""
+        return f"must have a temperature between {SMALLEST:g} and {1 / SMALLEST:g}"
 
     def value(self, z: Array, y: Array, w: Array) -> Array:
         log_p, log_q = log_softmax(y / self.temperature, w), log_softmax(z / self.temperature, w)
@@ -227,16 +240,15 @@ class HyperbolicCosine:
 
 @dataclass(frozen=True)
 class Bregman(_Regular):
-    """l = φ(z) − φ(y) − ∇φ(y)·(z − y) for a convex potential φ; M = ∇²φ(y).
-
-    Raises InputError on "potential" for what is none.
-    """
+    """l = φ(z) − φ(y) − ∇φ(y)·(z − y) for a convex potential φ; M = ∇²φ(y)."""
 
     potential: Potential = Logistic()
 
-    def __post_init__(self) -> None:
-        if isinstance(self.potential, type) or not isinstance(self.potential, Potential):
-            raise InputError("potential", arguments.shown(self.potential), "must be a Potential such as Logistic()")
+    @property
+    def fault(self) -> str:
+        """What is wrong with its potential; empty if nothing is."""
+        fits = isinstance(self.potential, Potential) and not isinstance(self.potential, type)
+        return "" if fits else "must have a Potential such as Logistic()"
 
     @property
     def name(self) -> str:
@@ -300,15 +312,16 @@ class TopK(_Regular):
 
     M = diag(p) − ppᵀ with p the softmax over those k. Its null space moves with y, so the
     null-space clause fails and the zero branch need not be exact (theory gap g12). Where the k-th
-    logit ties with the next there is no second derivative at the match, and M is not a number. Raises InputError on
-    "k" below 1.
+    logit ties with the next there is no second derivative at the match, and M is not a number.
     """
 
     k: int = 3
     name: str = "top-k"
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "k", arguments.whole("k", self.k))
+    @property
+    def fault(self) -> str:
+        """What is wrong with its own number; empty if nothing is."""
+        return "" if (arguments.integer(self.k) or 0) >= 1 else "must have a whole number k, at least 1"
 
     @property
     def null_clause(self) -> bool:

@@ -27,7 +27,7 @@ from subtheory.setting.setting import Setting, ladder
 from subtheory.setting.teachers import TEACHERS, Invisible
 from subtheory.suggest import choose
 from subtheory.theory.layout import Layout
-from subtheory.theory.losses import LOSSES, CrossEntropy, Loss, SquaredError
+from subtheory.theory.losses import LOSSES, CrossEntropy, Loss, SquaredError, require_loss
 from subtheory.theory.network import Network, Params
 from subtheory.theory.trait import FunctionTrait, LabelledTrait
 from subtheory.verification.finite import require_derivative, require_finite, require_losses, require_slope
@@ -199,13 +199,12 @@ def _losses(loss: Any) -> list[Loss]:
     """Loss objects from names, objects, or nothing. Raises InputError for two of one name: results are told by it."""
     if loss is None:
         return [SquaredError(), CrossEntropy()]
-    listed = None if isinstance(loss, str | type | Loss) else arguments.entries(loss)
+    listed = None if isinstance(loss, str | type) or hasattr(loss, "hessian") else arguments.entries(loss)
     several = [loss] if listed is None else listed
     found: dict[str, Loss] = {}
     for one in several:
         known = choose("loss", one, LOSSES) if isinstance(one, str) else one
-        if isinstance(known, type) or not isinstance(known, Loss):
-            raise InputError("loss", arguments.shown(one), "must be the name of a loss, or a loss such as KL()")
+        require_loss(known)
         if found.setdefault(known.name, known) != known:
             raise InputError("loss", repr(known.name), "must not be the name of two losses: give one another name")
     if not found:
