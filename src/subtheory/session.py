@@ -15,12 +15,7 @@ from subtheory.errors import InputError
 QUIET = "TF_CPP_MIN_LOG_LEVEL"
 """XLA's own log: by default every program read from disk prints two lines of CPU features on some machines."""
 
-_chosen = {"cache": True, "progress": True, "ours": False}
-
-
-def ours() -> None:
-    """Say that this process runs nothing of a user's own, as the command line does."""
-    _chosen["ours"] = True
+_chosen = {"cache": True, "progress": True}
 
 
 def configure(*, cache: bool = True, progress: bool = True) -> None:
@@ -54,11 +49,10 @@ def work(cache: bool) -> None:
 
 
 def forget() -> None:
-    """Let go of compiled programs, half of a process's memory, if it is ours: a user's would have to be made again."""
-    if _chosen["ours"]:
-        import jax
+    """Let go of compiled programs, half of a process's memory; a user's own would have to be made again too."""
+    import jax
 
-        jax.clear_caches()
+    jax.clear_caches()
 
 
 def silence() -> None:

@@ -93,7 +93,7 @@ def test_two_processes_measure_what_one_does(monkeypatch, claim):
     networks = [MLP(3, 1, activation, task=toy((2,), 2, 2)) for activation in ("tanh", "gelu")]
     grid = cells(runs(networks, [UniformNoise()]), [SquaredError(), CrossEntropy()])[:12]
     todo = plan.jobs([CLAIMS[claim]], grid)
-    alone, shared = (plan.measure_all(todo, (0, 1), processes=n) for n in (1, 2))
+    alone, shared = (plan.measure_all(todo, (0, 1), how=plan.How(processes=n)) for n in (1, 2))
     assert alone.keys() == shared.keys() and len(alone) > 4
     for run, records in alone.items():
         for name, each in records.items():

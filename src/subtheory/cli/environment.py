@@ -20,7 +20,6 @@ def prepare(device: str | None = None, cache: bool = True, processes: int = 1) -
     Raises InputError on "device" where JAX finds no such hardware.
     """
     session.silence()
-    session.ours()
     if processes > 1:
         os.environ.setdefault("NPROC", "1")
     if device:

@@ -38,6 +38,8 @@ class How:
 
     size: Size = "default"
     processes: int = 1
+    ours: bool = False
+    """Whether the process runs nothing of a user's own, so that programs which are used no more can be let go of."""
 
 
 CONTROL_RUNS, EACH = 8, 2
@@ -125,9 +127,7 @@ def _apart(count: int) -> list[int]:
     return [i for i in order if i < count]
 
 
-def measure_all(
-    todo: Iterable[Job], seeds: Sequence[int], progress: Progress | None = None, processes: int = 1
-) -> Found:
+def measure_all(todo: Iterable[Job], seeds: Sequence[int], progress: Progress | None = None, how: How = How()) -> Found:
     """Measure every run once, with the losses that some job asks for; network after network.
 
     With more than one process, runs that depend on a built-in task alone are shared out among as many.
@@ -148,7 +148,7 @@ def measure_all(
     pieces: dict[tuple[Run, tuple[int, ...]], dict[str, list[Any]]] = {}
     # BLAS's own threads gain nothing on matrices as small as these, and spin between them.
     with threadpool_limits(1, user_api="blas"):
-        for (run, some, _), records in _measured(order, processes):
+        for (run, some, _), records in _measured(order, how):
             pieces[run, some] = records
             if progress:
                 progress(len(pieces), len(order), run[1].network.name)
@@ -163,24 +163,25 @@ Task = tuple[Run, tuple[int, ...], tuple[Loss, ...]]
 """A run with some seeds, `SEEDS` at most, and losses."""
 
 
-def _measured(order: Sequence[Task], processes: int) -> Iterator[tuple[Task, dict[str, list[Any]]]]:
+def _measured(order: Sequence[Task], how: How) -> Iterator[tuple[Task, dict[str, list[Any]]]]:
     theirs: dict[Hashable, list[Task]] = {}
     mine: list[Task] = []
     for task in order:
         own = task[0][1].source is not None
         (mine if own else theirs.setdefault(task[0][1].network, [])).append(task)
     rest = [task for group in theirs.values() for task in group]
-    if processes == 1 or len(rest) <= FEW:
+    forget = session.forget if how.ours else lambda: None  # a constructed setting has a network of its own
+    if how.processes == 1 or len(rest) <= FEW:
         for some in (mine, rest):
             yield from ((task, measured(task)) for task in some)
             if rest:
-                session.forget()  # a constructed setting has a network of its own
+                forget()
         return
     # Transformers come last in the order of the networks and take longest: first they go.
     groups = list(theirs.values())[::-1]
     workers: dict[int, tuple[int, int]] = {}
     for task, (records, process, programs) in shared_out(
-        groups, _counted, processes, session.work, (session.wants_cache(),), mine, session.forget
+        groups, _counted, how.processes, session.work, (session.wants_cache(),), mine, forget
     ):
         if process != os.getpid():
             workers[process] = programs

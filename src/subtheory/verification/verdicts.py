@@ -25,7 +25,7 @@ def verify_settings(
     """Run claims and controls on a grid of settings. Raises WrongNumbers where JAX fails a known answer."""
     known_answers.require()
     todo = jobs(claims, grid, how.size)
-    found = measure_all(todo, seeds, progress, how.processes)
+    found = measure_all(todo, seeds, progress, how)
     results: dict[str, ClaimResult] = {}
     for job in todo:
         rows = judge(job, found)
@@ -55,7 +55,7 @@ def verify_without(
         for job in jobs(claims, grid, how.size)
         if job.control and job.control.assumption.name == assumption and job.settings
     ]
-    found = measure_all(todo, seeds, progress, how.processes)
+    found = measure_all(todo, seeds, progress, how)
     return Verification(tuple(summarize(job.claim, judge(job, found), len(seeds)) for job in todo))
 
 

@@ -59,7 +59,7 @@ def main(options: Namespace) -> int:
         _chosen("without", [options.without], known)
 
     numbers = tuple(range(seeds))
-    how = How(_size(options), processes)
+    how = How(_size(options), processes, ours=True)
     with progress("verify") as report:
         if options.without:
             found = verify_without(options.without, claims, settings, numbers, report, how)
