@@ -78,6 +78,15 @@ def test_sizes_are_judged_before_anything_is_read(tmp_path):
         files.read("/proc/self/maps", 10)  # which says that it has no bytes
 
 
+@pytest.mark.parametrize("name", ["pipe", "device", "folder with a pipe"])
+def test_data_of_an_experiment_is_a_plain_file(strange, name, capsys, tmp_path):
+    where = {**strange, "folder with a pipe": tmp_path}[name]
+    words = ["run", "aux_logits", "--set", "data=mnist", "--set", f"file={where}", "--out", str(tmp_path / "out")]
+    assert main(words) == 2
+    err = capsys.readouterr().err
+    assert err.startswith("error: file: must be a plain file") and err.count("\n") == 1
+
+
 @pytest.mark.parametrize("deep", [b"[" * 100_000, b"[" * 900 + b"]" * 900, b'{"a":' * 70 + b"1" + b"}" * 70])
 def test_depth_is_bounded(tmp_path, deep):
     path = tmp_path / "deep.json"

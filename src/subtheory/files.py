@@ -60,6 +60,22 @@ def read(path: Path | str, most: int = LARGEST) -> bytes:
     return data
 
 
+def require_readable(path: Path | str, most: int = LARGEST, field: str = "file") -> None:
+    """Raise InputError on `field` for what is there and is neither a folder nor a plain file of `most` bytes at most.
+
+    Of a folder the files in it are looked at.
+    """
+    place = Path(path).expanduser()
+    for one in [place, *(place.iterdir() if place.is_dir() else ())]:
+        if not one.exists() or one.is_dir():
+            continue
+        about = one.stat()
+        if other := kind(about.st_mode):
+            raise InputError(field, one, f"must be a plain file (it is {other})")
+        if about.st_size > most:
+            raise InputError(field, one, f"must have at most {most} bytes (it has {about.st_size})")
+
+
 def read_json(path: Path | str, most: int = TEXT) -> Any:
     """What a file of JSON says. Raises ValueError for one that is damaged, too large or too deep."""
     try:
