@@ -44,6 +44,15 @@ def test_one_such_run_is_enough_not_to_hold_and_never_refutes():
     assert found.verdict is Verdict.FAILS and found.measured == 0.3 and found.failed == 1
 
 
+def test_a_run_that_says_why_it_is_undecided_is_one_of_many():
+    """A slope that could not be fitted is no number, and the claim says so: that is no fault of a number."""
+    open_ = Evidence(np.nan, 1.0, 0.0, undecided="too few draws")
+    assert summarize(CLAIM, rows(*[GOOD] * 19, open_), 20).verdict is Verdict.HOLDS
+    found = summarize(CLAIM, rows(*[GOOD] * 17, *[open_] * 3), 20)
+    assert found.verdict is Verdict.UNDECIDED and found.reason == "too few draws" and found.ok
+    assert control_result(Control(SHARED_INIT, fails=0.95), rows(*[BAD] * 99, open_)).reason == ""
+
+
 def test_such_a_run_is_no_control_that_broke():
     declared = Control(SHARED_INIT, fails=0.95)
     found = control_result(declared, rows(*[Evidence(np.nan, np.nan, np.nan)] * 24))

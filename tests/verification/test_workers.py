@@ -56,6 +56,20 @@ def test_everything_is_done_once():
     assert all(value == product(item) for item, value in found)
 
 
+def whose(item):
+    """Who does it; what cannot be pickled has to be done where it is."""
+    time.sleep(0.02)
+    return os.getpid()
+
+
+def test_what_is_the_parents_own_is_never_sent_away():
+    """More processes than groups: one is idle while the parent has much to do that cannot leave it."""
+    mine, behind = [(lambda: i) for i in range(60)], []
+    found = list(shared_out([[(0, j) for j in range(3)]], whose, 3, ready, (), mine, lambda: behind.append(1)))
+    assert {process for item, process in found if callable(item)} == {os.getpid()} and len(found) == 63
+    assert behind == [1]
+
+
 def test_a_killed_worker_loses_nothing(monkeypatch, tmp_path):
     monkeypatch.setenv("SUBTHEORY_TEST_MARK", str(tmp_path / "mark"))
     monkeypatch.setenv("SUBTHEORY_TEST_PARENT", str(os.getpid()))

@@ -89,9 +89,10 @@ def data(
         each = [source.inputs(channel, seed, examples) for seed in seeds]
         return np.stack(each), repeated(source.given_trait, len(seeds))
     task: Any = source
-    channels = siblings(channel or channels_of(task.task)[0], task.task)
+    channel = channel or channels_of(task.task)[0]
+    channels = siblings(channel, task.task)
     x, trait = _of_task(task, channels, examples, trait_examples, seeds)
-    return x[channels.index(channel) if channel else 0], trait
+    return x[channels.index(channel)], trait
 
 
 @lru_cache(maxsize=8)

@@ -172,10 +172,10 @@ def _measured(order: Sequence[Task], how: How) -> Iterator[tuple[Task, dict[str,
     rest = [task for group in theirs.values() for task in group]
     forget = session.forget if how.ours else lambda: None  # a constructed setting has a network of its own
     if how.processes == 1 or len(rest) <= FEW:
-        for some in (mine, rest):
-            yield from ((task, measured(task)) for task in some)
-            if rest:
-                forget()
+        yield from ((task, measured(task)) for task in mine)
+        if mine and rest:
+            forget()
+        yield from ((task, measured(task)) for task in rest)
         return
     # Transformers come last in the order of the networks and take longest: first they go.
     groups = list(theirs.values())[::-1]

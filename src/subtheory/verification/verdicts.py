@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 
 from subtheory import known_answers
-from subtheory.claim import Claim, Control, Evidence, Verdict
+from subtheory.claim import NOT_FINITE, Claim, Control, Evidence, Verdict
 from subtheory.setting.setting import Setting
 from subtheory.verification.plan import Found, How, Job, Progress, jobs, measure_all, run_of
 from subtheory.verification.results import ClaimResult, ControlResult, Verification
@@ -77,7 +77,7 @@ def summarize(claim: Claim, rows: Sequence[Row], seeds: int) -> ClaimResult:
     said = [row for row in rows if row[2].verdict is not Verdict.VACUOUS]
     failed = [row for row in said if row[2].verdict is Verdict.FAILS]
     open_ = [row for row in said if row[2].verdict is Verdict.UNDECIDED]
-    broken = [row for row in open_ if not row[2].finite]
+    broken = [row for row in open_ if row[2].undecided == NOT_FINITE]
     reasons = sorted({row[2].vacuous for row in rows if row[2].vacuous})
     vacuous = 1 - len(said) / len(rows) if rows else 1.0
     if failed:
@@ -129,7 +129,7 @@ def control_result(control: Control, rows: Sequence[Row]) -> ControlResult:
     # A witness that does not fail is no witness; of random runs the declared share must fail.
     needed = 1.0 if control.witnesses else control.fails
     as_declared = bool(failures) and fraction >= needed
-    undecided = sorted({row[2].undecided for row in said if not row[2].finite})
+    undecided = [NOT_FINITE] if any(row[2].undecided == NOT_FINITE for row in said) else []
     if not (as_declared or undecided) and said and _by_chance(fraction, needed, said):
         undecided = [f"too few seeds to tell {100 * fraction:.3g} % from {100 * needed:g} %"]
     reasons = undecided or sorted({row[2].vacuous for row in rows if row[2].vacuous and not said})

@@ -137,12 +137,12 @@ def shared_out(
 ) -> Iterator[tuple[T, Any]]:
     """(item, work(item)) for every item of every group and of `mine`, as they are done.
 
-    This process is one of so many, and has `mine` for itself, behind which it calls `then`. A group goes to one
-    process, which compiles for it; one that has nothing left takes half of what another still has. `work`, its items
-    and results are pickled between processes, `setup(*arguments)` is called in each worker before anything else. What
-    a killed process was at is done again, by another one or in the end by this process.
+    This process is one of so many, and has `mine` for itself, which is never sent away and behind which it calls
+    `then`. A group goes to one process, which compiles for it; one that has nothing left takes half of what another
+    still has. `work`, its items and results are pickled between processes, `setup(*arguments)` is called in each worker
+    before anything else. What a killed process was at is done again, by another one or in the end by this process.
     """
-    waiting, own, alone = list(groups), list(mine), len(mine)
+    waiting, alone, own = list(groups), list(mine), list[T]()
     workers = [_Worker(setup, arguments) for _ in range(processes - 1)]
     running: dict[Any, _Worker] = {}
     idle = list(workers)
@@ -154,16 +154,17 @@ def shared_out(
                 if worker.queue:
                     worker.submit(work)
                     running[worker.pipe] = worker
-            own = own or _next(waiting, [w.queue for w in workers])
-            if own:
-                item = own.pop(0)
+            if alone:
+                item = alone.pop(0)
                 yield item, work(item)
-                alone -= 1
                 if not alone:
                     then()
+            elif own := own or _next(waiting, [w.queue for w in workers]):
+                item = own.pop(0)
+                yield item, work(item)
             elif not running:
                 return
-            for pipe in wait(list(running), timeout=0 if own else None) if running else ():
+            for pipe in wait(list(running), timeout=0 if alone or own else None) if running else ():
                 worker = running.pop(pipe)
                 results = worker.results()
                 if results is not None:
