@@ -64,7 +64,7 @@ def whose(item):
 
 def test_what_is_the_parents_own_is_never_sent_away():
     """More processes than groups: one is idle while the parent has much to do that cannot leave it."""
-    mine, behind = [(lambda: i) for i in range(60)], []
+    mine, behind = [(lambda i=i: i) for i in range(60)], []
     found = list(shared_out([[(0, j) for j in range(3)]], whose, 3, ready, (), mine, lambda: behind.append(1)))
     assert {process for item, process in found if callable(item)} == {os.getpid()} and len(found) == 63
     assert behind == [1]
