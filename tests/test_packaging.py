@@ -157,6 +157,13 @@ def test_a_module_is_short_and_loads_nothing_unsafe(path):
     assert not list(_unsafe(ast.parse(text)))
 
 
+def test_a_file_of_tests_is_as_short():
+    long = [
+        _name(path) for path in (ROOT / "tests").rglob("*.py") if len(path.read_text("utf-8").splitlines()) > MAX_LINES
+    ]
+    assert not long
+
+
 def _unsafe(tree: ast.AST) -> Iterator[str]:
     for node in ast.walk(tree):
         match node:

@@ -11,6 +11,7 @@ from pathlib import Path
 import matplotlib
 import numpy as np
 import pytest
+from invented import invented
 from matplotlib.text import Text
 from test_figure import FOLDER
 
@@ -23,24 +24,11 @@ from subtheory.study import experiment, parts
 WIDTHS = {"neurips": 5.5, "icml": 6.75, "iclr": 5.5, "jmlr": 6.0, "tmlr": 6.5, "nature": 183 / 25.4}
 """Text widths of the venues' style files, and two columns of Nature, in inches."""
 
-LINES = """from dataclasses import dataclass
-QUESTION, COMMAND, EXPECTED = "Is y <twice> x?", "subtheory run NAME", "yes"
-@dataclass(frozen=True)
-class Plan:
-    points: int = 4
-PLAN, QUICK = Plan(), Plan(2)
-def tables(plan, progress=None):
-    if progress:
-        progress(1, 1, "done")
-    return {name: [{"x": x, "y": 2.0 * x} for x in range(plan.points)] for name in ("aux_logits", "numbers")}
-def findings(tables):
-    return []
-def figure(tables):
-    from subtheory.figure import blank, style
-    with style():
-        drawn = {name: blank() for name in tables}
-    return drawn if "NAME" == "tokens" else drawn["aux_logits"]
-"""
+
+def lines(name):
+    """Two tables, and a figure a table for the one that has several."""
+    drawn = "{name: blank() for name in tables}" if name == "tokens" else "blank()"
+    return invented(name, '{name: line for name in ("aux_logits", "numbers")}', drawn)
 
 
 def size(pdf):
@@ -138,7 +126,7 @@ def test_latex_tables_align_numbers_and_have_three_digits():
 
 
 def test_large_tables_have_no_latex(tmp_path, monkeypatch):
-    (tmp_path / "many.py").write_text(LINES.replace("points: int = 4", "points: int = 41"))
+    (tmp_path / "many.py").write_text(lines("many").replace("points: int = 4", "points: int = 41"))
     monkeypatch.setattr(resources, "experiments", lambda: tmp_path)
     monkeypatch.setattr(experiment, "draw", lambda *_: [])
     names = [{path.suffix for path in experiment.run("many", tmp_path / "out", quick).files} for quick in (True, False)]
@@ -163,7 +151,7 @@ def some(tmp_path, monkeypatch):
     folder = tmp_path / "experiments"
     folder.mkdir()
     for name in ("tokens", "aux_logits"):
-        (folder / f"{name}.py").write_text(LINES.replace("NAME", name))
+        (folder / f"{name}.py").write_text(lines(name))
     monkeypatch.setattr(resources, "experiments", lambda: folder)
     return tmp_path / "out"
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from invented import invented
 
 import subtheory as st
 from subtheory import figure, records, resources
@@ -18,26 +19,7 @@ from subtheory.study import experiment, ladder
 from subtheory.study.finding import Finding, rate, shown, summary
 from subtheory.traces import TRACES
 
-FAKE = '''"""Is y twice x?"""
-from dataclasses import dataclass
-from subtheory.figure import blank, style
-QUESTION, COMMAND, EXPECTED = "Is y twice x?", "subtheory run fake", "yes"
-@dataclass(frozen=True)
-class Plan:
-    points: int = 4
-PLAN, QUICK = Plan(), Plan(2)
-def tables(plan, progress=None):
-    if progress:
-        progress(1, 1, "done")
-    return {"line": [{"x": x, "y": 2.0 * x} for x in range(plan.points)], "other": [{"name": "a"}]}
-def findings(tables):
-    return []
-def figure(tables):
-    with style():
-        drawn = blank()
-        drawn.axes[0].plot([row["x"] for row in tables["line"]], [row["y"] for row in tables["line"]])
-    return drawn
-'''
+FAKE = invented("fake", '{"line": line, "other": [{"name": "a"}]}', "blank() if tables['line'] else None")
 
 
 @pytest.fixture

@@ -84,16 +84,14 @@ CORNER = Assumption(
     lambda setting: setting.but(loss=SquaredError()),
 )
 
+BESIDES = [Control(each, fails=0.95) for each in (SHARED_INIT, GRADIENT_STUDENT, UNFILTERED)]
+"""What either loss needs besides."""
+
 
 @claim(
     formula="l = Σ w(z − y)⁴ ⇒ D(ε) = 4ε³ E Σ w u⁴ + O(ε⁴)",
     source="M = 0 in the proof of Lemma 1: the first derivative of the loss that does not vanish decides (gap g12, P7)",
-    controls=[
-        Control(FLAT_MINIMUM, fails=0.95),
-        Control(SHARED_INIT, fails=0.95),
-        Control(GRADIENT_STUDENT, fails=0.95),
-        Control(UNFILTERED, fails=0.95),
-    ],
+    controls=[Control(FLAT_MINIMUM, fails=0.95), *BESIDES],
     applies=lambda setting: setting.loss == Quartic() and not setting.zero_branch,
     proof="loss_class",
 )
@@ -106,12 +104,7 @@ def quartic_loss_aligns_at_third_order(m: Measurement) -> Evidence:
 @claim(
     formula="l = Σ w|z − y| ⇒ D(ε) = E Σ w|u| + O(ε)",
     source="no second derivative at the match: the student's step does not shrink with ε (gap g12); prediction P7",
-    controls=[
-        Control(CORNER, fails=0.95),
-        Control(SHARED_INIT, fails=0.95),
-        Control(GRADIENT_STUDENT, fails=0.95),
-        Control(UNFILTERED, fails=0.95),
-    ],
+    controls=[Control(CORNER, fails=0.95), *BESIDES],
     applies=lambda setting: setting.loss == L1() and not setting.zero_branch,
     proof="loss_class",
 )
