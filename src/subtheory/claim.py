@@ -71,6 +71,8 @@ class Assumption:
     name: str
     sentence: str
     breaks: Callable[[Setting], Setting | None]
+    bar: Callable[[Setting], str] = lambda setting: ""
+    """Why it cannot be changed so, where there is more to say than that."""
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,9 @@ ROUNDINGS = 256
 """How many unit roundoffs the outputs of a network may be off, relative to their size: an
 inner product of length n costs at most n·u, and no built-in network has a longer chain."""
 
+FEW = 4
+"""How many roundings an entry of a constant leaf may have been through: a scale, a cast, a sum or two."""
+
 LADDER_RATIO = 4.0
 """Each ε of a ladder is this many times smaller than the one before."""
 
@@ -41,6 +44,16 @@ def extrapolation_constant(ratio: float = LADDER_RATIO, nodes: int = COARSE) -> 
     x = ratio ** -np.arange(nodes, dtype=float)
     terms = [np.prod([xj / (xj - xi) for j, xj in enumerate(x) if j != i]) for i, xi in enumerate(x)]
     return float(np.sum(np.abs(terms)))
+
+
+def alike(a: Any, b: Any, unit: float = UNIT) -> bool:
+    """Whether two arrays are the same numbers after `FEW` roundings each: |a − b| ≤ 2·FEW·u·max(|a|, |b|) everywhere.
+
+    `unit` is the unit roundoff u of the type in which they were computed.
+    """
+    a, b = np.asarray(a), np.asarray(b)
+    largest = max(np.abs(a).max(initial=0.0), np.abs(b).max(initial=0.0))
+    return bool(np.abs(a - b).max(initial=0.0) <= 2 * FEW * unit * largest)
 
 
 _OURS: tuple[tuple[str, Callable[[Any], Any], Any], ...] = (

@@ -9,10 +9,17 @@ from subtheory.theory.rule import Signs
 from subtheory.theory.trains import Half
 from subtheory.theory.view import Accepted
 
+
+def _no_other_init(setting: Setting) -> str:
+    """Why the source of a setting has no independent init; empty if it has one."""
+    return getattr(setting.source, "fixed", "")
+
+
 SHARED_INIT = Assumption(
     "shared-init",
     "Teacher and student start from the same parameters θ0.",
-    lambda setting: setting.but(init=Redrawn()),
+    lambda setting: None if _no_other_init(setting) else setting.but(init=Redrawn()),
+    _no_other_init,
 )
 
 

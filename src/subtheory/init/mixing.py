@@ -15,6 +15,7 @@ class LinearInterpolation(Path):
 
     name = "linear"
     says = "The straight line to an independent init."
+    redraws = True
 
     def __call__(self, start: Start, amount: Any, keys: Keys) -> np.ndarray:
         return mix(column(amount, keys), start.theta0, start.other)
@@ -30,6 +31,7 @@ class SphericalInterpolation(Path):
 
     name = "spherical"
     says = "The arc to an independent init, tensor by tensor."
+    redraws = True
 
     def __call__(self, start: Start, amount: Any, keys: Keys) -> np.ndarray:
         return leafwise(start.layout, partial(slerp, column(amount, keys)), start.theta0, start.other)
@@ -45,6 +47,7 @@ class Correlated(Path):
 
     name = "correlated"
     says = "An init of the same law whose correlation with θ0 is one minus the amount."
+    redraws = True
 
     def __call__(self, start: Start, amount: Any, keys: Keys) -> np.ndarray:
         amount = column(amount, keys)
@@ -62,6 +65,7 @@ class PartialReinit(Path):
 
     name = "partial-reinit"
     says = "A random fraction of all weights takes the values of an independent init."
+    redraws = True
 
     def __call__(self, start: Start, amount: Any, keys: Keys) -> np.ndarray:
         size = start.layout.size

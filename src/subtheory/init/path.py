@@ -95,6 +95,8 @@ class Path(ABC):
     """The largest amount with a meaning."""
     reaches_start: ClassVar[bool] = True
     """Whether amount 0 is the teacher's own init."""
+    redraws: ClassVar[bool] = False
+    """Whether it leads to an independent init, which a network of one's own need not have."""
     shares_parameters: ClassVar[bool] = True
     """Whether the student's parameters live in the teacher's space, so that Δθ_S·Δ means something."""
 

@@ -81,6 +81,8 @@ def _called_program(equation: Any) -> Any:
 class Sharing(Path):
     """θ0_S = θ0 on the shared part and (1 − a)θ0 + aθ0' elsewhere, a = amount: re-drawn at 1."""
 
+    redraws = True
+
     @abstractmethod
     def shared(self, start: Start) -> Params:
         """True where an entry is shared; a pytree like θ0, of arrays that broadcast to its leaves."""

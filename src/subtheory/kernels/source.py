@@ -10,7 +10,7 @@ from jax import Array
 
 from subtheory.data import Channel, Task, channels_of
 from subtheory.errors import InputError
-from subtheory.numerics import float64
+from subtheory.numerics import alike, float64
 from subtheory.theory.network import Network, Params
 from subtheory.theory.trait import LabelledTrait, Trait
 
@@ -66,6 +66,10 @@ class Given:
     other: Callable[[Array], Params] | None = None
     delta: Params | None = None
     deterministic: bool = False
+    held: tuple[bool, ...] = ()
+    """Of every leaf of the parameters, whether each independent init leaves it as it is; none does where empty."""
+    fixed: str = ""
+    """Why there is no independent init; empty where there is one."""
     units: tuple[Any, ...] = ()
     """Hidden units of the network (`subtheory.init.Units`), of which symmetries then move and rescale some."""
 
@@ -78,8 +82,9 @@ class Given:
 
         def like(leaf: Any) -> np.ndarray:
             """Noise with the mean and spread of a leaf (spread 1 for a constant one)."""
-            spread = np.std(leaf)
-            return np.mean(leaf) + (spread if spread > 0 else 1.0) * rng.standard_normal(np.shape(leaf))
+            mean = np.mean(leaf)
+            spread = 1.0 if alike(leaf, mean) else np.std(leaf)
+            return mean + spread * rng.standard_normal(np.shape(leaf))
 
         return jax.tree.map(like, self.params)
 

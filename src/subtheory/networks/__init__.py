@@ -1,6 +1,6 @@
 """Built-in networks, and adapters for a network of your own."""
 
-from subtheory.networks.adapters import Adapted, adapt
+from subtheory.networks.adapters import Adapted, Reordered, adapt, is_module, parameters_of
 from subtheory.networks.convnet import ConvNet
 from subtheory.networks.linen import BIAS_STD, Law, LinenNetwork
 from subtheory.networks.mlp import MLP, Linear
@@ -31,11 +31,14 @@ __all__ = [
     "Law",
     "Linear",
     "LinenNetwork",
+    "Reordered",
     "Transformer",
     "VisionTransformer",
     "adapt",
     "derivatives",
     "inputs",
+    "is_module",
+    "parameters_of",
     "refuse_narrow",
     "require_float64",
     "tracing",

@@ -20,7 +20,7 @@ from subtheory.networks.tracing import double, dtype_of, first_line
 from subtheory.numerics import float64
 from subtheory.theory.network import Network, Params
 
-__all__ = ["Adapted", "adapt", "require_float64", "upcast"]
+__all__ = ["Adapted", "Reordered", "adapt", "is_module", "parameters_of", "require_float64", "upcast"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,11 +95,29 @@ def adapt(
     elif isinstance(model, Network) and not isinstance(model, type):
         network = model
     elif callable(model) and params is not None:
-        network = Adapted(label, _permutation(params), model)
+        network = Adapted(label, Reordered(params), model)
     else:
         wanted = "must be a Flax module, (init, apply), or apply(params, x) together with params"
         raise InputError("model", type(model).__name__, wanted)
     return network, _drawn(network.init, seed) if params is None else params
+
+
+def is_module(value: Any) -> bool:
+    """Whether this is a module of Linen, NNX or Equinox, which may be callable and yet is no function of a key."""
+    return isinstance(value, nn.Module) or _is_of("flax.nnx", value) or _is_of("equinox", value)
+
+
+def parameters_of(model: Any, drawn: Any) -> Params:
+    """The parameters in what the user of a model has drawn: a module, or variables, are split as in `adapt`."""
+    if isinstance(model, nn.Module) and isinstance(drawn, Mapping):
+        drawn = drawn.get("params", drawn)
+    if _is_of("flax.nnx", drawn):
+        nnx = cast(Any, sys.modules["flax.nnx"])
+        return nnx.to_pure_dict(nnx.state(drawn, nnx.Param))
+    if _is_of("equinox", drawn):
+        eqx = cast(Any, sys.modules["equinox"])
+        return eqx.filter(drawn, eqx.is_inexact_array)
+    return nn.unbox(drawn)
 
 
 def _as_jax(leaf: Any) -> Any:
@@ -122,20 +140,21 @@ def _drawn(init: Callable[[Array], Params], seed: int) -> Params:
             raise InputError("init", first_line(error), "must draw the parameters of a key") from error
 
 
-def _permutation(params: Params) -> Callable[[Array], Params]:
+@dataclass(frozen=True, eq=False)
+class Reordered:
     """The law key ↦ params with the entries of each leaf in random order."""
 
-    def draw(key: Array) -> Params:
+    params: Params
+
+    def __call__(self, key: Array) -> Params:
         try:
             rng = np.random.default_rng(np.asarray(jax.random.key_data(key)))
         except jax.errors.TracerArrayConversionError:  # only the shapes are asked for, or a program is made of it
-            leaves, tree = jax.tree.flatten(params)
+            leaves, tree = jax.tree.flatten(self.params)
             mixed = [jax.random.permutation(jax.random.fold_in(key, i), jnp.ravel(a)) for i, a in enumerate(leaves)]
             shaped = [new.reshape(np.shape(old)) for new, old in zip(mixed, leaves, strict=True)]
             return jax.tree.unflatten(tree, shaped)
-        return jax.tree.map(lambda leaf: rng.permutation(np.ravel(leaf)).reshape(np.shape(leaf)), params)
-
-    return draw
+        return jax.tree.map(lambda leaf: rng.permutation(np.ravel(leaf)).reshape(np.shape(leaf)), self.params)
 
 
 @dataclass(frozen=True)
@@ -168,7 +187,7 @@ def _linen(module: nn.Module, variables: Any, example: Any, label: str, seed: in
     def apply(theta: Params, x: Array) -> Array:
         return cast(Array, module.apply({"params": theta, **jax.tree.map(double, constants)}, x))
 
-    draw = _permutation(params) if example is None else lambda key: initial(key)["params"]
+    draw = Reordered(params) if example is None else lambda key: initial(key)["params"]
     return Adapted(label, draw, apply if constants else _OfModule(module)), params
 
 
@@ -187,7 +206,7 @@ def _equinox(model: Any, params: Params, label: str) -> tuple[Adapted, Params]:
     def apply(theta: Params, x: Array) -> Array:
         return cast(Array, eqx.combine(theta, rest)(x))
 
-    return Adapted(label, _permutation(params), apply), params
+    return Adapted(label, Reordered(params), apply), params
 
 
 def _nnx(model: Any, params: Params, label: str) -> tuple[Adapted, Params]:
@@ -207,7 +226,7 @@ def _nnx(model: Any, params: Params, label: str) -> tuple[Adapted, Params]:
         _require_unchanged(before, jax.tree.leaves(nnx.split(merged, nnx.Param, ...)[2]))
         return cast(Array, outputs)
 
-    return Adapted(label, _permutation(params), apply, advice), params
+    return Adapted(label, Reordered(params), apply, advice), params
 
 
 def _require_unchanged(before: Any, after: Any) -> None:

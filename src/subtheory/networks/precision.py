@@ -18,35 +18,39 @@ DOUBLE = "must compute in float64"
 ONE = "must return one float64 array, logits on its last axis"
 
 
-def upcast(params: Params) -> tuple[Params, str | None]:
+def upcast(params: Params, field: str = "params", which: str = "") -> tuple[Params, str | None]:
     """Cast every leaf to float64 (NumPy), and say so in a message if that changed a dtype.
 
-    Raises InputError on "params", naming the leaf, if there is no leaf at all, a leaf is not
+    Raises InputError on `field`, with `which` of several, naming the leaf, if there is no leaf at all, a leaf is not
     a float array, or one holds NaN or infinity; and for the tracers of a call inside `jit`.
     """
     leaves, treedef = jax.tree_util.tree_flatten_with_path(params)
     if not leaves:
-        raise InputError("params", repr(params), "must hold at least one float array")
+        raise InputError(field, repr(params), "must hold at least one float array")
     narrow: set[str] = set()
     doubles = []
     for path, leaf in leaves:
-        where = jax.tree_util.keystr(path) or "the only leaf"
+        where = (jax.tree_util.keystr(path) or "the only leaf") + which
         dtype = dtype_of(leaf)
         if isinstance(leaf, jax.core.Tracer):
             wanted = "must be numbers: call this outside of jit, grad and vmap"
-            raise InputError("params", f"a tracer at {where}", wanted)
+            raise InputError(field, f"a tracer at {where}", wanted)
         if not jnp.issubdtype(dtype, jnp.floating):
-            raise InputError("params", f"{dtype} at {where}", "every leaf must be a float array")
+            raise InputError(field, f"{dtype} at {where}", "every leaf must be a float array")
         double = np.asarray(leaf).astype(np.float64)
         if not np.isfinite(double).all():
             first = double[~np.isfinite(double)].flat[0]
-            raise InputError("params", f"{first} at {where}", "every entry must be finite")
+            raise InputError(field, f"{first} at {where}", "every entry must be finite")
         if dtype != np.float64:
             narrow.add(str(dtype))
         doubles.append(double)
     if not sum(leaf.size for leaf in doubles):
-        raise InputError("params", f"leaves of size 0 ({len(leaves)} in all)", "must hold at least one number")
-    message = f"parameters: upcast from {', '.join(sorted(narrow))} to float64" if narrow else None
+        raise InputError(field, f"leaves of size 0 ({len(leaves)} in all)", "must hold at least one number")
+    message = (
+        f"{'parameters' if field == 'params' else field}: upcast from {', '.join(sorted(narrow))} to float64"
+        if narrow
+        else None
+    )
     return jax.tree.unflatten(treedef, doubles), message
 
 

@@ -42,6 +42,8 @@ def fitting(setting: Setting, names: tuple[str, ...] = tuple(PATHS)) -> dict[str
 def _fitting(setting: Setting, names: tuple[str, ...]) -> dict[str, Path]:
     begin, units = outline(setting), getattr(setting.source, "units", ())
     known = {name: PATHS[name] for name in names}
+    if getattr(setting.source, "fixed", ""):
+        known = {name: path for name, path in known.items() if not path.redraws}
     if units:
         known = {name: _with(path, units) for name, path in known.items()}
     return {name: path for name, path in known.items() if fits(path, begin)}
@@ -56,10 +58,15 @@ def small(setting: Setting) -> Setting:
 
 
 def another_function(setting: Setting) -> bool:
-    """Whether the student's path leads to another function: no symmetry's does, nor one that shares all there is."""
+    """Whether the student's path leads to another function: no symmetry's does, nor one that shares all there is.
+
+    Shared is also what an independent init leaves as it is.
+    """
     path = path_of(setting.student.init)
     if isinstance(path, Sharing):
-        return not np.all(path.entries(outline(setting)))
+        start = outline(setting)
+        held = getattr(setting.source, "held", ()) or (False,) * len(start.layout.shapes)
+        return not np.all(path.entries(start) | np.repeat(held, [prod(shape) for shape in start.layout.shapes]))
     return path is not None and not isinstance(path, Symmetry | NullNoise)
 
 

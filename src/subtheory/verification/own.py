@@ -7,10 +7,12 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax import Array
 
 from subtheory import arguments, session
 from subtheory.claim import Claim
 from subtheory.claims import CLAIMS
+from subtheory.claims.assumptions import SHARED_INIT
 from subtheory.errors import InputError
 from subtheory.init import Units
 from subtheory.kernels.compiled import Kernels
@@ -26,11 +28,11 @@ from subtheory.provenance import provenance
 from subtheory.setting.setting import Setting, ladder
 from subtheory.setting.teachers import TEACHERS, Invisible
 from subtheory.suggest import choose
-from subtheory.theory.layout import Layout
 from subtheory.theory.losses import LOSSES, CrossEntropy, Loss, SquaredError, require_loss
 from subtheory.theory.network import Network, Params
 from subtheory.theory.trait import FunctionTrait, LabelledTrait
 from subtheory.verification.finite import require_derivative, require_finite, require_losses, require_slope
+from subtheory.verification.inits import Independent, independent
 from subtheory.verification.plan import Progress
 from subtheory.verification.results import Verification
 from subtheory.verification.verdicts import verify_settings, verify_without
@@ -38,21 +40,17 @@ from subtheory.verification.verdicts import verify_settings, verify_without
 
 @dataclass(frozen=True, eq=False)
 class Own(Given):
-    """A user's parameters, inputs and trait; every seed draws a random subset of the inputs."""
+    """A user's parameters, inputs and trait; a seed draws a random subset of the inputs, and an independent init."""
+
+    draw: Callable[[int], Params] = lambda seed: None
 
     def inputs(self, channel: Any, seed: int, n: int) -> np.ndarray:
         x = np.asarray(self.x)
         return x[np.random.default_rng((seed, 2)).permutation(len(x))[:n]]
 
     def another(self, seed: int) -> Params:
-        """An independent init. Raises InputError on "init" for parameters that are not like those of the network."""
-        drawn = super().another(seed)
-        if Layout.of(drawn) != Layout.of(self.params):
-            shapes = [jax.tree.map(np.shape, params) for params in (drawn, self.params)]
-            raise InputError("init", f"leaves of shapes {shapes[0]}", f"must draw parameters like params, {shapes[1]}")
-        if not all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(drawn)):
-            raise InputError("init", f"a number that is not finite for seed {seed}", "must draw finite parameters")
-        return drawn
+        """An independent init, which has been looked at."""
+        return self.draw(seed)
 
 
 def verify(
@@ -66,6 +64,7 @@ def verify(
     outputs: Any = "all",
     eps: float = 1e-2,
     seeds: int | Iterable[int] = 4,
+    init: Callable[[Array], Params] | Sequence[Params] | None = None,
     examples: int = 32,
     without: str | None = None,
     units: Sequence[Units] = (),
@@ -81,7 +80,10 @@ def verify(
     like them. loss: names or objects, default squared error and cross-entropy. claims: names or
     objects. outputs: "all", or the distilled logits by indices or a mask of truth values. eps: largest
     relative change of outputs or parameters that the teacher makes. seeds: runs per setting, or a list
-    of seeds; the parameters stay, teachers and inputs vary. without: the name of one assumption to
+    of seeds; the parameters stay, teachers and inputs vary. init: where an independent init comes from, for the
+    assumption of a shared init and the claims about two: a function of a key, or a list of parameter sets, one for each
+    seed; default the model's own init if it is a pair or a `Network`, else the entries of each leaf of the parameters
+    in another order; `messages` tells which, and what of it is as in params. without: the name of one assumption to
     break, instead of checking with all in force. units: which entries belong to one hidden unit
     (`subtheory.init.Units`), for the claims about permuted and rescaled inits. The first call shows
     a line of progress and keeps compiled programs on disk; `subtheory.configure` turns both off.
@@ -100,9 +102,11 @@ def verify(
     session.keep_programs()
     session.Programs.listen()
     with np.errstate(all="ignore"):
-        network, theta0 = adapt(model, params)
-        theta0, message = upcast(theta0)
-        network, source, width = _source(network, theta0, trait, channel, units)
+        numbers = arguments.seeds(seeds)
+        network, given = adapt(model, params)
+        theta0, message = upcast(given)
+        another = independent(model, network, given, init, numbers)
+        network, source, width = _source(network, theta0, another, trait, channel, units)
         distilled = arguments.outputs(outputs, width)
         base = Setting(
             network,
@@ -120,7 +124,7 @@ def verify(
         require_losses(functions, theta, source.x[: base.examples], source.weights(distilled), own)
         teachers = [teacher for teacher in TEACHERS.values() if teacher != Invisible() or distilled != "all"]
         grid = [replace(base, loss=one, teacher=teacher) for one in losses for teacher in teachers]
-        chosen, numbers = _claims(claims, grid), arguments.seeds(seeds)
+        chosen = _claims(claims, grid)
         progress = progress or session.report("verify")
         if without is None:
             found = verify_settings(chosen, grid, numbers, progress)
@@ -128,13 +132,14 @@ def verify(
             choose("without", without, {a.name: a for claim in chosen for a in claim.assumptions})
             found = verify_without(without, chosen, grid, numbers, progress)
             if not found.claims:
-                raise InputError("without", repr(without), "cannot be broken on this network")
-    messages = (message,) if message else ()
-    return replace(found, messages=messages, provenance=provenance(numbers))
+                why = f": {another.fixed}" if another.fixed and without == SHARED_INIT.name else ""
+                raise InputError("without", repr(without), f"cannot be broken on this network{why}")
+    messages = (*filter(None, [message]), *another.notes, f"independent init: {another.said}")
+    return replace(found, messages=messages, provenance=provenance(numbers) | {"independent init": another.said})
 
 
 def _source(
-    network: Network, theta0: Params, trait: Any, channel: Any, units: Sequence[Units]
+    network: Network, theta0: Params, another: Independent, trait: Any, channel: Any, units: Sequence[Units]
 ) -> tuple[Network, Own, int]:
     """The network as its functions take it, what is known of it, looked at once, and the number of its logits."""
 
@@ -167,7 +172,17 @@ def _source(
         require_derivative(functions, theta, inputs, custom)
     if of_trait:
         require_slope(functions, theta, learned, of_trait)
-    return network, Own(theta0, inputs["channel"], learned, width, other=network.init, units=tuple(units)), width
+    own = Own(
+        theta0,
+        inputs["channel"],
+        learned,
+        width,
+        held=(*another.held.values(),),
+        fixed=another.fixed,
+        units=(*units,),
+        draw=another.draw,
+    )
+    return network, own, width
 
 
 def _function(trait: Callable[[Params], Any], theta0: Params) -> tuple[FunctionTrait, list[str]]:

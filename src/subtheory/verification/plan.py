@@ -53,6 +53,8 @@ class Job:
     claim: Claim
     settings: tuple[Setting, ...]
     control: Control | None = None
+    bar: str = ""
+    """Why there are no settings, where that is known."""
 
 
 Run = tuple[Instrument, Setting]
@@ -79,8 +81,13 @@ def jobs(claims: Iterable[Claim], grid: Sequence[Setting], size: Size = "default
             own = tuple(cover(own if size == "default" else one_of_each_kind(own), levels))
         found.append(Job(claim, own))
         for control in claim.controls:
-            found.append(Job(claim, control_settings(control, own), control))
+            broken = control_settings(control, own)
+            found.append(Job(claim, broken, control, "" if broken else _bar(control, own)))
     return found
+
+
+def _bar(control: Control, own: Sequence[Setting]) -> str:
+    return "; ".join(dict.fromkeys(filter(None, map(control.assumption.bar, own))))
 
 
 def levels(setting: Setting) -> tuple[Hashable, ...]:

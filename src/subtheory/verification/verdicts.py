@@ -33,7 +33,9 @@ def verify_settings(
             results[job.claim.name] = summarize(job.claim, rows, len(seeds))
         else:
             done = results[job.claim.name]
-            results[job.claim.name] = replace(done, controls=(*done.controls, control_result(job.control, rows)))
+            results[job.claim.name] = replace(
+                done, controls=(*done.controls, control_result(job.control, rows, job.bar))
+            )
     return Verification(tuple(results.values()))
 
 
@@ -118,10 +120,11 @@ def describe(setting: Setting, seed: int) -> str:
     return f"{setting.shown} / run {seed}"
 
 
-def control_result(control: Control, rows: Sequence[Row]) -> ControlResult:
+def control_result(control: Control, rows: Sequence[Row], bar: str = "") -> ControlResult:
     """How often the claim failed without the assumption, of the runs that say anything, and as declared or not.
 
-    Undecided where a number is not finite, or where the declared share might well have failed so seldom.
+    Undecided where a number is not finite, or where the declared share might well have failed so seldom. `bar` is why
+    there are no rows, if that is known.
     """
     said = [row for row in rows if row[2].verdict is not Verdict.VACUOUS]
     failures = [row[2].verdict is Verdict.FAILS for row in said]
@@ -142,8 +145,12 @@ def control_result(control: Control, rows: Sequence[Row]) -> ControlResult:
         as_declared=as_declared,
         runs=len(failures),
         tried=bool(rows),
-        reason=("" if as_declared else "; ".join(reasons)) if rows else "cannot be broken on these settings",
+        reason=("" if as_declared else "; ".join(reasons)) if rows else _untried(bar),
     )
+
+
+def _untried(bar: str) -> str:
+    return "cannot be broken on these settings" + (f": {bar}" if bar else "")
 
 
 CHANCE = 0.01
