@@ -81,6 +81,7 @@ PUBLIC = [
     "hessian",
     "kinks",
     "ladder",
+    "load",
     "ntk",
     "ntk_product",
     "predicted_alignment",

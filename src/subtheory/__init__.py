@@ -12,6 +12,7 @@ silence()
 # the package imports none of them, so that the command line answers at once.
 _PUBLIC = {
     "verify": "verification.own",
+    "load": "study.loading",
     "configure": "session",
     "Verification": "verification.results",
     "check": "api",

@@ -144,18 +144,18 @@ def teacher_update(
 
 
 def check(
-    claim: Claim | str, setting: Setting, seeds: int | Iterable[int] = 8, without: str | None = None
+    claim: Claim | str, setting: Setting, seeds: int | Iterable[int] = 8, without: str | None = None, seed: int = 0
 ) -> ClaimResult:
     """Judge one claim, or the one of a name, on one setting over seeds, optionally with one assumption broken.
 
-    `seeds` is a count or a list. Raises InputError if the claim does not rest on `without`, that cannot be broken on
-    the setting, or the claim does not speak of it (a softmax claim of squared error, say).
+    `seeds` is a count, from `seed` on, or a list. Raises InputError if the claim does not rest on `without`,
+    that cannot be broken on the setting, or the claim does not speak of it (a softmax claim of squared error, say).
     """
     require_eager("check")
     claim = choose("claim", claim, CLAIMS) if not isinstance(claim, Claim) else claim
     if not isinstance(setting, Setting):
         raise InputError("setting", arguments.shown(setting), "must be a Setting")
-    numbers = arguments.seeds(seeds)
+    numbers = arguments.seeds(seeds, first=seed)
     if claim.settings is None and not claim.applies(setting):
         raise InputError(
             "setting", f"{setting.loss.name}, {setting.teacher}", f"claim {claim.name} does not speak of it"

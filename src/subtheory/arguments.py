@@ -73,10 +73,19 @@ def whole(field: str, value: Any, low: int = 1, high: int | None = None) -> int:
     return found
 
 
-def seeds(value: Any, field: str = "seeds") -> tuple[int, ...]:
-    """0 ... n − 1 for a count n, or the seeds of a list or array. Raises InputError on `field` for anything else."""
+def seeds(value: Any, field: str = "seeds", first: Any = 0) -> tuple[int, ...]:
+    """`first` ... `first` + n − 1 for a count n, or the seeds of a list or array.
+
+    Raises InputError on `field` for anything else, and on "seed" for a `first` that is none or stands beside a list.
+    """
+    start = whole("seed", first, 0, LARGEST_SEED)
     if integer(value) is not None:
-        return tuple(range(whole(field, value, 1, MOST_SEEDS)))
+        count = whole(field, value, 1, MOST_SEEDS)
+        if start + count - 1 > LARGEST_SEED:
+            raise InputError("seed", start, f"must leave room for {count} seeds up to {LARGEST_SEED}")
+        return tuple(range(start, start + count))
+    if start:
+        raise InputError("seed", start, f"must stand beside a count of {field}, not a list of them")
     listed = None if isinstance(value, str) else entries(value)
     if listed is None:
         raise InputError(field, shown(value), "must be a whole number, or a list of them")

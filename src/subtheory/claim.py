@@ -44,6 +44,8 @@ class Evidence:
     margin: float
     vacuous: str = ""
     undecided: str = ""
+    eps: float = math.nan
+    """The ε at which measured and predicted are read; NaN where they are about no single one."""
 
     def __post_init__(self) -> None:
         if not (self.vacuous or self.undecided or self.finite):

@@ -75,4 +75,5 @@ def limit(
         predicted=float(predicted[best] / one),
         margin=margin,
         vacuous="the tolerance is wider than 10 %" if dull else "",
+        eps=float(eps[best]),
     )

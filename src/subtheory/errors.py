@@ -20,6 +20,12 @@ class InputError(SubtheoryError):
         return type(self), (self.field, str(self.value), self.wanted), {"__notes__": getattr(self, "__notes__", [])}
 
 
+class UnknownName(InputError, KeyError):
+    """A name that is not there, with what was probably meant; what expects a KeyError of a mapping gets one."""
+
+    __str__ = Exception.__str__  # a KeyError would quote it
+
+
 class DataError(SubtheoryError):
     """A stored record is corrupt or incomplete."""
 

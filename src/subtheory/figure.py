@@ -12,10 +12,13 @@ from typing import Any
 
 import matplotlib
 from matplotlib import font_manager
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
 from subtheory import latex, table
+from subtheory.arguments import shown
+from subtheory.errors import InputError
 from subtheory.records import write_atomic
 from subtheory.suggest import choose
 
@@ -205,6 +208,20 @@ def blank(columns: int = 1, height: float = 2.6, width: float = WIDTH) -> Figure
     figure = Figure(figsize=(width, height), layout="constrained")
     figure.subplots(1, columns)
     return figure
+
+
+def axes_of(ax: Any = None, height: float = 2.6) -> Any:
+    """The axes that somebody draws on, or new ones of pyplot's, which a notebook shows. Call it inside `style`.
+
+    Raises InputError on "ax" for what is none of matplotlib's.
+    """
+    if ax is None:
+        from matplotlib import pyplot
+
+        return pyplot.subplots(figsize=(WIDTH, height), layout="constrained")[1]
+    if not isinstance(ax, Axes):
+        raise InputError("ax", shown(ax), "must be axes of matplotlib")
+    return ax
 
 
 def drawn(figure: Figure, ending: str) -> bytes:

@@ -3,11 +3,13 @@
 import csv
 import io
 from collections.abc import Sequence
+from importlib import import_module
 from typing import Any
 
 import jinja2
 
 from subtheory import latex
+from subtheory.errors import InputError
 
 Rows = Sequence[dict[str, Any]]
 
@@ -40,6 +42,15 @@ def to_csv(rows: Rows) -> str:
         writer.writeheader()
         writer.writerows(rows)
     return out.getvalue()
+
+
+def to_pandas(rows: Rows) -> Any:
+    """A pandas.DataFrame, a column a name. Raises InputError on "pandas" where that is not installed."""
+    try:
+        pandas = import_module("pandas")
+    except ImportError:
+        raise InputError("pandas", "none", "must be installed for this: python -m pip install pandas") from None
+    return pandas.DataFrame(list(rows))
 
 
 def to_latex(rows: Rows, caption: str, label: str, digits: int = 5) -> str:

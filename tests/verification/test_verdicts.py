@@ -98,8 +98,8 @@ def test_controls_are_counted_alike_everywhere(capsys, monkeypatch):
     many = [control(), untried(), replace(control(), without="b", as_declared=False, verdict=Verdict.UNDECIDED)]
     found = Verification((claim(controls=many), claim("b", controls=[control(), untried("differentiable")])))
     assert (found.broke, found.tried) == (2, 3)
-    assert [row["controls"] for row in found.rows()] == ["1/2", "1/1"]
-    assert len(found.control_rows()) == 3 and [row["not broken"] for row in found.untried_rows()] == [
+    assert [row["controls"] for row in found.claim_table()] == ["1/2", "1/1"]
+    assert len(found.control_table()) == 3 and [row["not broken"] for row in found.untried_table()] == [
         "same-architecture", "differentiable",
     ]  # fmt: skip
     assert "same-architecture" in found.summary() and "same-architecture" in found._repr_html_()

@@ -51,6 +51,7 @@ def alignment_by_one_jvp(m: Measurement) -> Evidence:
         measured=float(m.alignment[clear] / m.alignment_by_jvp[clear]),
         predicted=1.0,
         margin=float(np.min(1 - error / m.alignment_rounding)),
+        eps=float(m.eps[clear]),
     )
 
 
@@ -163,4 +164,5 @@ def alignment_is_positive(m: Measurement) -> Evidence:
         return Evidence(0.0, 0.0, 1.0, "both sides are at rounding level")
     ratio = (measured - noise)[clear] / np.maximum(unit, noise)[clear]
     worst = int(np.argmin(ratio))
-    return Evidence(float(measured[clear][worst] / np.maximum(unit, noise)[clear][worst]), 1.0, float(ratio[worst]))
+    found = float(measured[clear][worst] / np.maximum(unit, noise)[clear][worst])
+    return Evidence(found, 1.0, float(ratio[worst]), eps=float(fine(m.eps)[clear][worst]))

@@ -67,6 +67,7 @@ def build() -> Parser:
         )
     verify.add_argument("--eps", metavar="E", help="largest relative change that the teacher makes (default 0.01)")
     verify.add_argument("--seeds", metavar="N", help="runs per setting (default 8)")
+    verify.add_argument("--seed", metavar="N", default="0", help="the first of them (default 0)")
     verify.add_argument("--without", metavar="ASSUMPTION", help="break this assumption: its claims should fail")
     verify.add_argument("--strict", action="store_true", help="exit 3 if a claim is vacuous or undecided")
     verify.add_argument("--device", choices=("cpu", "gpu", "tpu"), help="where to compute (default: what JAX finds)")

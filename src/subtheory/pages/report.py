@@ -31,8 +31,8 @@ def write(verification: Verification, folder: Path | str, rungs: Sequence[ladder
     """
     folder = Path(folder)
     texts = {
-        "claims.csv": table.to_csv(verification.rows()),
-        "controls.csv": table.to_csv(verification.control_rows()),
+        "claims.csv": table.to_csv(verification.claim_table()),
+        "controls.csv": table.to_csv(verification.control_table()),
         "claims.tex": verification.to_latex(),
         "verify.json": to_json(verification),
     }
@@ -126,7 +126,8 @@ def _claim(result: ClaimResult) -> dict[str, Any]:
         name: "" for name in found if name not in {assumption.name for assumption in known}
     }
     return {
-        **{name: getattr(result, name) for name in result.__dataclass_fields__},
+        **result.stated(),
+        "why": result.why,
         "verdict": str(result.verdict),
         "ok": result.ok,
         "broke": result.broke,

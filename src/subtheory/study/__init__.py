@@ -3,4 +3,4 @@
 from subtheory.study.finding import Finding
 from subtheory.study.options import Seeds
 
-__all__ = ["Finding", "Seeds", "ablation", "experiment", "finding", "ladder", "options", "parts"]
+__all__ = ["Finding", "Seeds", "ablation", "experiment", "finding", "ladder", "loading", "options", "parts"]

@@ -64,6 +64,7 @@ def verify(
     outputs: Any = "all",
     eps: float = 1e-2,
     seeds: int | Iterable[int] = 4,
+    seed: int = 0,
     init: Callable[[Array], Params] | Sequence[Params] | None = None,
     examples: int = 32,
     without: str | None = None,
@@ -79,8 +80,8 @@ def verify(
     (N, ...), or a pytree of arrays with one leading axis, as in `jax.vmap`; those of the trait are
     like them. loss: names or objects, default squared error and cross-entropy. claims: names or
     objects. outputs: "all", or the distilled logits by indices or a mask of truth values. eps: largest
-    relative change of outputs or parameters that the teacher makes. seeds: runs per setting, or a list
-    of seeds; the parameters stay, teachers and inputs vary. init: where an independent init comes from, for the
+    relative change of outputs or parameters that the teacher makes. seeds: runs per setting, from `seed` on, or a
+    list of seeds; the parameters stay, teachers and inputs vary. init: where an independent init comes from, for the
     assumption of a shared init and the claims about two: a function of a key, or a list of parameter sets, one for each
     seed; default the model's own init if it is a pair or a `Network`, else the entries of each leaf of the parameters
     in another order; `messages` tells which, and what of it is as in params. without: the name of one assumption to
@@ -88,8 +89,9 @@ def verify(
     (`subtheory.init.Units`), for the claims about permuted and rescaled inits. The first call shows
     a line of progress and keeps compiled programs on disk; `subtheory.configure` turns both off.
 
-    Returns a `Verification`: `ok`, `result["alignment-is-ggn-form"]`, `summary()`, `to_dict()`,
-    `to_latex()`, and a table in notebooks. Float32 parameters are upcast, which `messages` tells.
+    Returns a `Verification`: `ok`, `result["alignment-is-ggn-form"]`, `rows`, `summary()`, `to_dict()`,
+    `to_pandas()`, `to_latex()`, `plot()`, `save(path)`, and a table in notebooks. Float32 parameters
+    are upcast, which `messages` tells.
 
     Raises InputError, naming the field and the value, for numbers that are not finite (of the
     arguments, the outputs, the trait loss or a derivative of them), shapes that do not fit, empty data,
@@ -102,7 +104,7 @@ def verify(
     session.keep_programs()
     session.Programs.listen()
     with np.errstate(all="ignore"):
-        numbers = arguments.seeds(seeds)
+        numbers = arguments.seeds(seeds, first=seed)
         network, given = adapt(model, params)
         theta0, message = upcast(given)
         another = independent(model, network, given, init, numbers)

@@ -1,14 +1,24 @@
 """What a verification found: one record a claim, with its controls; the same record everywhere."""
 
 import math
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from subtheory import table
+from subtheory import held, table
 from subtheory.claim import NOT_FINITE, Verdict
+from subtheory.suggest import choose
+from subtheory.verification.runs import Runs
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 SCHEMA = 2
 """Version of the JSON form; 1 had no `tried` and no `reason` of a control, and called those not tried as declared."""
+
+KIND = "verification"
+"""What a file says that it holds."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +70,13 @@ class ClaimResult:
     margin: float
     worst: str
     controls: tuple[ControlResult, ...] = ()
+    every: Runs = field(default_factory=Runs, compare=False, repr=False)
+    """All runs, of which `rows` are made; no part of the JSON form."""
+
+    @property
+    def rows(self) -> list[dict[str, Any]]:
+        """One row a run: setting, seed, ε, measured, predicted, margin, verdict."""
+        return self.every.rows(self.name)
 
     @property
     def ok(self) -> bool:
@@ -72,6 +89,20 @@ class ClaimResult:
         return sound and not any(control.wrong for control in said)
 
     @property
+    def why(self) -> list[str]:
+        """Why it fails or says nothing, a line each."""
+        failed = f"fails in {self.failed} of {self.runs} runs, at worst in {self.worst}"
+        none = f"{100 * self.vacuous_fraction:.3g} % of {self.runs} runs say nothing ({self.reason})"
+        vacuous = self.verdict is Verdict.VACUOUS or (self.reason and self.vacuous_fraction > 0)
+        said = none if vacuous else self.reason
+        return [line for line in (failed if self.verdict is Verdict.FAILS else "", said) if line]
+
+    def stated(self) -> dict[str, Any]:
+        """All fields but `every`, which has a form of its own, as dicts."""
+        found = {name: getattr(self, name) for name in self.__dataclass_fields__ if name != "every"}
+        return found | {"controls": [asdict(control) for control in self.controls]}
+
+    @property
     def tried(self) -> tuple[ControlResult, ...]:
         """Controls whose assumption could be broken: what is counted of them is counted of these."""
         return tuple(control for control in self.controls if control.tried)
@@ -82,9 +113,12 @@ class ClaimResult:
         return sum(control.as_declared for control in self.tried)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Verification:
-    """All claims; `ok`, item access by claim name, and tables of them in several forms."""
+    """All claims: `ok`, an iterable of them with access by name, `rows`, and tables of them in several forms.
+
+    Equal if everything in it is, whoever made it or read it from a file.
+    """
 
     claims: tuple[ClaimResult, ...]
     provenance: dict[str, Any] = field(default_factory=dict)
@@ -112,10 +146,24 @@ class Verification:
         return sum(len(claim.tried) for claim in self.claims)
 
     def __getitem__(self, name: str) -> ClaimResult:
-        for claim in self.claims:
-            if claim.name == name:
-                return claim
-        raise KeyError(name)
+        """The claim of that name. Raises UnknownName, an InputError and a KeyError, with what was probably meant."""
+        return choose("claim", name, {claim.name: claim for claim in self.claims})
+
+    def __contains__(self, name: object) -> bool:
+        return any(claim.name == name or claim is name for claim in self.claims)
+
+    def __iter__(self) -> Iterator[ClaimResult]:
+        return iter(self.claims)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Verification) and self._text == other._text
+
+    def __hash__(self) -> int:
+        return hash(self._text)
+
+    @property
+    def _text(self) -> str:
+        return held.text_of(KIND, self._content)
 
     def __len__(self) -> int:
         return len(self.claims)
@@ -124,7 +172,12 @@ class Verification:
         held = sum(claim.verdict is Verdict.HOLDS for claim in self.claims)
         return f"<Verification: {held} of {len(self.claims)} claims hold, {'ok' if self.ok else 'not ok'}>"
 
+    @property
     def rows(self) -> list[dict[str, Any]]:
+        """One row a run: claim, setting, seed, ε, measured, predicted, margin, verdict; controls are not among them."""
+        return [row for claim in self.claims for row in claim.rows]
+
+    def claim_table(self) -> list[dict[str, Any]]:
         """The claims as rows of a table."""
         return [
             {
@@ -139,7 +192,7 @@ class Verification:
             for claim in self.claims
         ]
 
-    def control_rows(self) -> list[dict[str, Any]]:
+    def control_table(self) -> list[dict[str, Any]]:
         """The controls that were tried as rows of a table."""
         return [
             {
@@ -154,7 +207,7 @@ class Verification:
             for control in claim.tried
         ]
 
-    def untried_rows(self) -> list[dict[str, Any]]:
+    def untried_table(self) -> list[dict[str, Any]]:
         """The assumptions that could not be broken, and why."""
         return [
             {"claim": claim.name, "not broken": control.without, "why": control.reason}
@@ -164,30 +217,74 @@ class Verification:
         ]
 
     def reasons(self) -> list[str]:
-        """Why a claim or a control says nothing, a line each."""
+        """Why a claim fails or says nothing, and a control does not do what was declared; a line each."""
         found = []
         for claim in self.claims:
-            if claim.reason:
-                found.append(f"{claim.name}: {claim.reason}")
-            found += [f"{claim.name} without {c.without}: {c.reason}" for c in claim.tried if c.reason]
+            found += [f"{claim.name}: {why}" for why in claim.why]
+            for control in claim.tried:
+                missed = (
+                    f"failed in {100 * control.failed_fraction:.3g} % of {control.runs} runs" if control.wrong else ""
+                )
+                why = control.reason or missed
+                found += [f"{claim.name} without {control.without}: {why}"] if why else []
         return found
 
     def summary(self) -> str:
         """Plain-text tables: the claims, what happens without each assumption, those not broken; then the reasons."""
-        tables = [table.to_text(rows) for rows in (self.rows(), self.control_rows(), self.untried_rows())]
+        tables = [table.to_text(rows) for rows in (self.claim_table(), self.control_table(), self.untried_table())]
         return "\n\n".join(part for part in [*self.messages, *tables, "\n".join(self.reasons())] if part)
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready form (see schemas/verify.schema.json); numbers that are not finite become None."""
-        claims = [finite(asdict(claim)) for claim in self.claims]
+        claims = [finite(claim.stated()) for claim in self.claims]
         return {"schema": SCHEMA, "ok": self.ok, "claims": claims, "provenance": self.provenance}
+
+    def to_pandas(self) -> Any:
+        """The `rows` as a pandas.DataFrame. Raises InputError on "pandas" where that is not installed."""
+        return table.to_pandas(self.rows)
+
+    def plot(self, ax: "Axes | None" = None) -> "Axes":
+        """The margin of every run, a line a claim, on `ax` or on axes of its own, which are returned.
+
+        1 is a perfect agreement, below 0 a run fails.
+        """
+        from subtheory.verification.drawing import margins
+
+        return margins(self, ax)
+
+    def save(self, path: Path | str) -> Path:
+        """Write all of it as JSON, which `subtheory.load` reads. Raises InputError where that cannot be written."""
+        return held.write(path, KIND, self._content)
+
+    @property
+    def _content(self) -> dict[str, Any]:
+        claims = [{**claim.stated(), "every": claim.every.stated()} for claim in self.claims]
+        return {"claims": claims, "provenance": self.provenance, "messages": list(self.messages)}
+
+    @classmethod
+    def read(cls, content: Any) -> "Verification":
+        """From what a file holds. Raises KeyError, TypeError or ValueError for what no verification has written."""
+        return cls(tuple(map(_claim, content["claims"])), dict(content["provenance"]), tuple(content["messages"]))
 
     def to_latex(self) -> str:
         """A booktabs table of the claims."""
-        return table.to_latex(self.rows(), caption="Claims of the theory, verified.", label="tab:claims")
+        return table.to_latex(self.claim_table(), caption="Claims of the theory, verified.", label="tab:claims")
 
     def _repr_html_(self) -> str:
-        return "".join(table.to_html(rows) for rows in (self.rows(), self.control_rows(), self.untried_rows()))
+        tables = (self.claim_table(), self.control_table(), self.untried_table())
+        lines = [[{"said": line} for line in lines] for lines in (self.messages, self.reasons())]
+        return "".join(table.to_html(rows) for rows in (lines[0], *tables, lines[1]))
+
+
+def _claim(told: dict[str, Any]) -> ClaimResult:
+    """A claim from its stated form."""
+    numbers = {name: float(told[name]) for name in ("measured", "predicted", "margin", "vacuous_fraction")}
+    controls = tuple(
+        ControlResult(**c | {"verdict": Verdict(c["verdict"]), "failed_fraction": float(c["failed_fraction"])})
+        for c in told["controls"]
+    )
+    own = {"verdict": Verdict(told["verdict"]), "controls": controls, "every": Runs.read(told["every"])}
+    return ClaimResult(**told | numbers | own)
 
 
 def finite(value: Any) -> Any:

@@ -6,10 +6,11 @@ from dataclasses import replace
 import numpy as np
 
 from subtheory import known_answers
-from subtheory.claim import NOT_FINITE, Claim, Control, Evidence, Verdict
+from subtheory.claim import NOT_FINITE, Claim, Control, Verdict
 from subtheory.setting.setting import Setting
-from subtheory.verification.plan import Found, How, Job, Progress, jobs, measure_all, run_of
+from subtheory.verification.plan import Found, How, Job, Progress, jobs, measure_all, run_of, seeds_of
 from subtheory.verification.results import ClaimResult, ControlResult, Verification
+from subtheory.verification.runs import Row, Runs
 
 VACUOUS_SHARE = 0.1
 """A claim with more vacuous (undecided) runs than this is called vacuous (undecided), not holding."""
@@ -28,7 +29,7 @@ def verify_settings(
     found = measure_all(todo, seeds, progress, how)
     results: dict[str, ClaimResult] = {}
     for job in todo:
-        rows = judge(job, found)
+        rows = judge(job, found, seeds)
         if job.control is None:
             results[job.claim.name] = summarize(job.claim, rows, len(seeds))
         else:
@@ -58,17 +59,15 @@ def verify_without(
         if job.control and job.control.assumption.name == assumption and job.settings
     ]
     found = measure_all(todo, seeds, progress, how)
-    return Verification(tuple(summarize(job.claim, judge(job, found), len(seeds)) for job in todo))
+    return Verification(tuple(summarize(job.claim, judge(job, found, seeds), len(seeds)) for job in todo))
 
 
-Row = tuple[Setting, int, Evidence]
-
-
-def judge(job: Job, found: Found) -> list[Row]:
+def judge(job: Job, found: Found, seeds: Sequence[int]) -> list[Row]:
     """The evidence of every setting and seed."""
     rows = []
     for setting in job.settings:
-        for seed, measured in enumerate(found[run_of(job.claim, setting)][setting.loss.name]):
+        records = found[run_of(job.claim, setting)][setting.loss.name]
+        for seed, measured in zip(seeds_of(setting, seeds), records, strict=True):
             with np.errstate(all="ignore"):
                 rows.append((setting, seed, job.claim.check_measurement(measured)))
     return rows
@@ -112,12 +111,13 @@ def summarize(claim: Claim, rows: Sequence[Row], seeds: int) -> ClaimResult:
         predicted=worst[2].predicted if worst else float("nan"),
         margin=worst[2].margin if worst else float("nan"),
         worst=describe(worst[0], worst[1]) if worst else "",
+        every=Runs.of(rows),
     )
 
 
 def describe(setting: Setting, seed: int) -> str:
     """One run in words."""
-    return f"{setting.shown} / run {seed}"
+    return f"{setting.shown} / seed {seed}"
 
 
 def control_result(control: Control, rows: Sequence[Row], bar: str = "") -> ControlResult:

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 
+from subtheory.arguments import LARGEST_SEED
 from subtheory.cli import environment
 from subtheory.cli.numbers import count, positive
 from subtheory.cli.output import print_json, print_table, writable
@@ -26,6 +27,7 @@ SEEDS = {"quick": 2, "default": 8, "full": 32}
 def main(options: Namespace) -> int:
     """Check the chosen claims on the chosen grid; print, write, and answer with the exit code."""
     seeds = count("seeds", options.seeds, 1, 10_000) if options.seeds is not None else SEEDS[_size(options)]
+    first = count("seed", options.seed, 0, LARGEST_SEED - seeds + 1)
     eps = positive("eps", options.eps) if options.eps is not None else None
     wanted = count("processes", options.processes, 1, 256) if options.processes is not None else None
     processes = _processes(wanted, options.device)
@@ -58,7 +60,7 @@ def main(options: Namespace) -> int:
         known = {a.name: a for claim in claims for a in claim.assumptions}
         _chosen("without", [options.without], known)
 
-    numbers = tuple(range(seeds))
+    numbers = tuple(range(first, first + seeds))
     how = How(_size(options), processes, ours=True)
     with progress("verify") as report:
         if options.without:
@@ -90,17 +92,11 @@ def main(options: Namespace) -> int:
 
 
 def _print(found: Verification) -> None:
-    print_table("claims", found.rows())
-    print_table("without an assumption", found.control_rows())
-    print_table("not broken", found.untried_rows())
-    for claim in found.claims:
-        if claim.reason:
-            print(f"{claim.name}: {claim.vacuous_fraction:.1%} of runs vacuous ({claim.reason})")
-        if str(claim.verdict) == "fails":
-            print(f"{claim.name} fails in {claim.failed} of {claim.runs} runs, at worst in {claim.worst}")
-        for control in claim.tried:
-            if control.reason:
-                print(f"{claim.name} without {control.without}: {control.reason}")
+    print_table("claims", found.claim_table())
+    print_table("without an assumption", found.control_table())
+    print_table("not broken", found.untried_table())
+    for line in found.reasons():
+        print(line)
     held = sum(str(claim.verdict) == "holds" for claim in found.claims)
     print(f"{held} of {len(found.claims)} claims hold; {found.broke} of {found.tried} controls break as declared.")
 
