@@ -111,6 +111,7 @@ def build() -> Parser:
     )
     ablate.add_argument("--network", action="append", metavar="NAME", help="on this network (default mlp)")
     ablate.add_argument("--seeds", metavar="N", help="runs at every amount (default 20)")
+    ablate.add_argument("--seed", metavar="N", help="the first of them (default 0)")
     ablate.add_argument("--amounts", metavar="A,A,...", help="how far along the path (default: the path's own)")
     ablate.add_argument("--loss", action="append", metavar="NAME", help="the student's loss (default squared-error)")
     ablate.add_argument(

@@ -35,6 +35,7 @@ from subtheory.init.symmetry import (
     Turn,
     Units,
     act,
+    moving,
     units,
 )
 from subtheory.init.training import BehaviourMatched, Fork
@@ -132,6 +133,7 @@ __all__ = [
     "fits",
     "layers",
     "measures",
+    "moving",
     "others",
     "students",
     "teachers",

@@ -83,37 +83,45 @@ class _Split(Noise):
             raise InputError("x", f"{n} channel outputs", f"must have at most {LARGEST_GRAM} to be split by G")
 
     part: ClassVar[int]
+    empty: ClassVar[str]
+    """Why there is no direction to go, where there is none."""
 
     def kept(self, start: Start, drawn: np.ndarray) -> np.ndarray:
         return _both(start, drawn)[self.part]
 
     def direction(self, start: Start, keys: Keys) -> np.ndarray:
-        return _parts(start, tuple(keys))[self.part]
+        found = _parts(start, tuple(keys))[self.part]
+        if np.isnan(found).any():
+            rank = start.layout.size if self.part == 0 else 0
+            raise InputError("path", f"{self.name} where G has rank {rank} of {start.layout.size}", self.empty)
+        return found
 
 
 @dataclass(frozen=True)
 class NullNoise(_Split):
     """δ in null(G), G = E[JᵀMJ] of the channel: J(x)δ in the null space of M(x) for every x.
 
-    Harmless to first order at any r: δᵀGΔ = 0 (prediction P16, its control). NaN where G has no
-    null space. Raises InputError on "x" above `LARGEST_GRAM` outputs.
+    Harmless to first order at any r: δᵀGΔ = 0 (prediction P16, its control). Raises InputError on "path" where G has no
+    null space, and on "x" above `LARGEST_GRAM` outputs.
     """
 
     name = "null-noise"
     says = "Noise in null(G), which the channel does not see to first order."
     part = 0
+    empty = "must leave a direction that the channel does not see: fewer inputs or outputs than parameters"
 
 
 @dataclass(frozen=True)
 class SeenNoise(_Split):
     """δ in the orthogonal complement of null(G): all of it is seen by the channel.
 
-    NaN where G = 0. Raises InputError on "x" above `LARGEST_GRAM` outputs. Prediction P16.
+    Raises InputError on "path" where G = 0, and on "x" above `LARGEST_GRAM` outputs. Prediction P16.
     """
 
     name = "seen-noise"
     says = "Noise in the complement of null(G), all of which the channel sees."
     part = 1
+    empty = "must see a direction at all"
 
 
 @lru_cache(maxsize=8)

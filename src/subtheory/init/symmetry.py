@@ -2,7 +2,7 @@
 
 from abc import abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from math import inf
 from typing import Any, NamedTuple
@@ -201,6 +201,12 @@ class Symmetry(Path):
         """
         back = tuple(turn.inverse for turn in self.turns(start, amount, keys)[::-1])
         return _moved(start, self.groups(start)[::-1], back, theta)
+
+
+def moving(path: Path, units: tuple[Units, ...]) -> Path:
+    """The path, with these units to move, if there are any and it moves some."""
+    symmetry: Any = path
+    return replace(symmetry, spec=units) if units and isinstance(path, Symmetry) else path
 
 
 def _moved(start: Start, groups: tuple[Units, ...], turns: tuple[Turn, ...], theta: np.ndarray) -> np.ndarray:

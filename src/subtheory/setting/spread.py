@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from subtheory.init import PATHS, NullNoise, Path, Sharing, Symmetry, fits
+from subtheory.errors import InputError
+from subtheory.init import PATHS, NullNoise, Path, SeenNoise, Sharing, Symmetry, fits, moving
 from subtheory.kernels.draws import layout_of
-from subtheory.setting.preparation import outline
+from subtheory.setting.preparation import outline, path_keys, start
 from subtheory.setting.setting import Setting, ladder
 from subtheory.setting.student import Along, path_of
 from subtheory.setting.teachers import GradientDescent, Random, Teacher
@@ -31,7 +32,7 @@ BOTH: tuple[Teacher, ...] = (GradientDescent(), Random())
 
 
 def fitting(setting: Setting, names: tuple[str, ...] = tuple(PATHS)) -> dict[str, Path]:
-    """Those of the paths that the network and its data fit, by name; looks at shapes alone.
+    """Those of the paths that the network and its data fit, by name.
 
     The units of a network that is not built in are those of its source, if that names any.
     """
@@ -41,12 +42,22 @@ def fitting(setting: Setting, names: tuple[str, ...] = tuple(PATHS)) -> dict[str
 @lru_cache(maxsize=64)
 def _fitting(setting: Setting, names: tuple[str, ...]) -> dict[str, Path]:
     begin, units = outline(setting), getattr(setting.source, "units", ())
-    known = {name: PATHS[name] for name in names}
+    known = {name: moving(PATHS[name], units) for name in names}
     if getattr(setting.source, "fixed", ""):
         known = {name: path for name, path in known.items() if not path.redraws}
-    if units:
-        known = {name: _with(path, units) for name, path in known.items()}
-    return {name: path for name, path in known.items() if fits(path, begin)}
+    return {name: path for name, path in known.items() if fits(path, begin) and _leads(path, setting)}
+
+
+def _leads(path: Path, setting: Setting) -> bool:
+    """Whether there is a direction to go, for noise in a part of R^P: of a network that is not built in, G may have
+    no null space."""
+    if setting.source is None or not isinstance(path, NullNoise | SeenNoise):
+        return True
+    try:
+        path.direction(start(setting, (0,)), path_keys((0,)))
+    except InputError:
+        return False
+    return True
 
 
 def small(setting: Setting) -> Setting:
@@ -121,9 +132,3 @@ def kind_of(setting: Setting) -> str:
     """What kind of path a student starts along: the module of `subtheory.init` that has it."""
     path = path_of(setting.student.init)
     return type(path).__module__.rsplit(".", 1)[-1] if path is not None else ""
-
-
-def _with(path: Path, units: tuple[Any, ...]) -> Path:
-    """The path, with these units to move if it moves some."""
-    symmetry: Any = path
-    return replace(symmetry, spec=units) if isinstance(path, Symmetry) else path

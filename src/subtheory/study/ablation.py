@@ -14,8 +14,9 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
+from subtheory import arguments
 from subtheory.errors import InputError
-from subtheory.init import PATHS, Another, Path, checked, fits, others, units
+from subtheory.init import PATHS, Another, Path, Units, checked, fits, moving, others, units
 from subtheory.init.measures import cka, distance, matched_distance
 from subtheory.instruments.two_inits import Crossing, TwoInits
 from subtheory.kernels.functions import Functions, output_shape
@@ -93,10 +94,15 @@ def means(rows: Sequence[Row]) -> list[Row]:
     return found
 
 
+def named(setting: Setting) -> tuple[Units, ...]:
+    """The units of a network that is not built in, as far as its source names any."""
+    return getattr(setting.source, "units", ())
+
+
 def known_paths(setting: Setting) -> dict[str, Path]:
     """Every path by name: `PATHS`, and students of another "width", "depth", "activation" or "family"."""
     elsewhere = others(setting.network) if setting.source is None else {}  # type: ignore[arg-type]
-    return {**PATHS, **elsewhere}
+    return {**{name: moving(path, named(setting)) for name, path in PATHS.items()}, **elsewhere}
 
 
 def fitting(setting: Setting, names: Sequence[str] | None = None) -> dict[str, Path]:
@@ -126,10 +132,11 @@ def shared(path: Path, setting: Setting) -> Setting:
 
 
 def ablate(
-    path: Path, setting: Setting, amounts: Sequence[float] | None = None, seeds: int = SEEDS, size: float = SIZE,
+    path: Path, setting: Setting, amounts: Sequence[float] | None = None, seeds: int | Sequence[int] = SEEDS,
+    size: float = SIZE,
     progress: Progress | None = None,
 ) -> Ablation:  # fmt: skip
-    """The rows of one path at the given amounts (by default its own) and seeds 0 ... `seeds` − 1.
+    """The rows of one path at the given amounts (by default its own) and seeds 0 ... `seeds` − 1, or those listed.
 
     `size` is the relative size of the teacher's update, the setting's own sizes are not used. A student of another
     architecture (`init.others`) has rows of NaN but for functions, tangent kernels and the trait. Raises InputError on
@@ -137,8 +144,6 @@ def ablate(
     for one whose update the channel is meant not to see, and what a path raises that does not fit the network.
     """
     chosen = tuple(path.amounts if amounts is None else amounts)
-    if seeds < 1:
-        raise InputError("seeds", seeds, "must be at least 1")
     if not chosen:
         raise InputError("amounts", "none", "must be at least one")
     checked(path, chosen)
@@ -146,12 +151,12 @@ def ablate(
         raise InputError("loss", repr(setting.loss.name), "must have an alignment of order ε")
     if setting.zero_branch:
         raise InputError("teacher", repr(setting.teacher.name), "must move in a direction that the channel sees")
-    setting, numbers = setting.but(eps=(size,)), tuple(range(seeds))
+    setting, numbers = setting.but(eps=(size,)), arguments.seeds(seeds)
     path.require(outline(setting))
     inits = [Elsewhere(path.network) if isinstance(path, Another) else Along(path, amount) for amount in chosen]
     along = [setting.but(init=init) for init in inits]
     base, rows = _crossings(shared(path, setting), numbers), list[Row]()
-    alike = likeness([stack(one, numbers) for one in along])
+    alike = likeness([stack(one, numbers) for one in along], named(setting))
     for a, (amount, one) in enumerate(zip(chosen, along, strict=True)):
         found = _measured(one, numbers, base)
         for s, seed in enumerate(numbers):
@@ -246,9 +251,12 @@ def _elsewhere(s: Stack, loss: Loss, alpha: np.ndarray) -> list[Row]:
 # How alike ----------------------------------------------------------------------------------------
 
 
-def likeness(several: Sequence[Stack]) -> list[list[Row]]:
-    """The columns `LIKENESS` of stacks that have their teachers in common, a row for each student."""
-    found = [_parameters(s) | _functions(s) | tangents for s, tangents in zip(several, _tangents(several), strict=True)]
+def likeness(several: Sequence[Stack], known: tuple[Units, ...] = ()) -> list[list[Row]]:
+    """The columns `LIKENESS` of stacks that have their teachers in common, a row for each student.
+
+    `known` are the units of a network that is not built in.
+    """
+    found = [_parameters(s, known) | _functions(s) | tangents for s, tangents in zip(several, _tangents(several), strict=True)]
     return [[{name: float(one[name][i]) for name in LIKENESS} for i in range(len(one["cka"]))] for one in found]
 
 
@@ -279,7 +287,7 @@ def _apart(both: Sequence[np.ndarray], w: Any) -> np.ndarray:
     return np.asarray(np.sqrt(_ratio(size(f_S - f_T), size(f_T))))
 
 
-def _parameters(s: Stack) -> dict[str, Any]:
+def _parameters(s: Stack, known: tuple[Units, ...]) -> dict[str, Any]:
     """Distances of parameters; NaN across architectures."""
     if s.other is not None:
         return dict.fromkeys(("distance", "matched_distance"), np.full(len(s.theta0), nan))
@@ -287,14 +295,14 @@ def _parameters(s: Stack) -> dict[str, Any]:
     pairs = [(params(theta), params(student)) for theta, student in zip(s.theta0, s.student, strict=True)]
     return {
         "distance": [distance(*pair) for pair in pairs],
-        "matched_distance": [matched(s.functions.network, *pair) for pair in pairs],
+        "matched_distance": [matched(s.functions.network, *pair, known) for pair in pairs],
     }
 
 
-def matched(network: Network, theta0: Params, student: Params) -> float:
+def matched(network: Network, theta0: Params, student: Params, known: tuple[Units, ...] = ()) -> float:
     """The distance modulo permutations of hidden units and heads; nan for a network whose units are not known."""
     try:
-        known = units(network, theta0)
+        known = known or units(network, theta0)
     except InputError:
         return nan
     groups = [[*u.incoming, *u.outgoing] for u in known if u.kind in PERMUTED]

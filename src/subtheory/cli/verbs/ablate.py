@@ -16,7 +16,7 @@ SEVERAL = ("path", "network", "loss")
 REPEATED = (*SEVERAL, "channel")
 """Flags that may be repeated: the experiment takes their names separated by commas, and one channel."""
 
-SINGLE = ("outputs", "teacher", "amounts", "seeds", "eps")
+SINGLE = ("outputs", "teacher", "amounts", "seeds", "seed", "eps")
 
 ALIKE = {
     "distance": "distance", "modulo permutations": "matched_distance", "on the channel": "channel_distance",
