@@ -42,7 +42,8 @@ CAPTIONS = {
 @dataclass(frozen=True)
 class Plan:
     """Names of paths, networks and losses, separated by commas; amounts likewise, or each path's own. The rest is what
-    a setting has: `channel` the network's own if it is none, `seed` the first one, `eps` the relative size of the teacher's update.
+    a setting has: `channel` the network's own if it is none, `seed` the first one, `eps` the relative size of
+    the teacher's update.
     """
 
     path: str = "noise"

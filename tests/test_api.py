@@ -9,6 +9,7 @@ from shapes import SMOOTH
 import subtheory as st
 
 PUBLIC = [
+    "Ablations",
     "Accepted",
     "All",
     "Along",
@@ -61,6 +62,7 @@ PUBLIC = [
     "Verification",
     "VisionTransformer",
     "__version__",
+    "ablate",
     "adapt",
     "alignment",
     "alignment_by_jvp",

@@ -12,6 +12,8 @@ silence()
 # the package imports none of them, so that the command line answers at once.
 _PUBLIC = {
     "verify": "verification.own",
+    "ablate": "study.own",
+    "Ablations": "study.own",
     "load": "study.loading",
     "configure": "session",
     "Verification": "verification.results",

@@ -8,6 +8,7 @@ import pytest
 from scipy import stats
 from starts import own, sequence, values
 
+from subtheory.errors import InputError
 from subtheory.init import IsotropicNoise, NullNoise, SeenNoise, TensorNoise, fits, students
 from subtheory.networks import adapt
 from subtheory.numerics import ROUNDINGS, UNIT
@@ -74,13 +75,14 @@ def test_noise_in_the_null_space_of_g_and_in_its_complement(loss, n):
     assert np.allclose(null, r * (any_ - inside) / np.linalg.norm(any_ - inside), atol=tolerance * r)
 
 
-def test_noise_without_room_is_nan_and_too_many_outputs_are_refused():
+def test_noise_without_room_and_too_many_outputs_are_refused():
     network, theta0 = adapt(lambda theta, x: theta * x, np.arange(1.0, 4.0))
     start, keys = own(network, theta0, np.ones((2, 3)), np.ones(3)), [0]
-    filled = students(NullNoise(), start, (0.0, 0.1), keys)
-    assert np.array_equal(filled[0, 0], theta0) and np.isnan(filled[1]).all()  # G has full rank
+    with pytest.raises(InputError, match=r"path: must leave a direction .* null-noise where G has rank 3 of 3"):
+        students(NullNoise(), start, (0.1,), keys)
     assert np.isfinite(students(NullNoise(), replace(start, outputs=np.array([1.0, 0, 1])), (0.0, 0.1), keys)).all()
     blind = replace(start, loss=Quartic())
-    assert np.isnan(students(SeenNoise(), blind, (0.1,), keys)).all()  # G = 0
+    with pytest.raises(InputError, match="path: must see a direction at all, got seen-noise where G has rank 0"):
+        students(SeenNoise(), blind, (0.1,), keys)
     assert np.isfinite(students(NullNoise(), blind, (0.1,), keys)).all()
     assert not fits(NullNoise(), replace(start, x=np.ones((1, 3000, 3)))) and fits(IsotropicNoise(), start)

@@ -3,4 +3,18 @@
 from subtheory.study.finding import Finding
 from subtheory.study.options import Seeds
 
-__all__ = ["Finding", "Seeds", "ablation", "experiment", "finding", "ladder", "loading", "options", "parts"]
+__all__ = [
+    "Finding",
+    "Seeds",
+    "ablation",
+    "curves",
+    "experiment",
+    "finding",
+    "judgement",
+    "ladder",
+    "loading",
+    "options",
+    "own",
+    "parts",
+    "sweep",
+]

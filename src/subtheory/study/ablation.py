@@ -16,7 +16,7 @@ import numpy as np
 
 from subtheory import arguments
 from subtheory.errors import InputError
-from subtheory.init import PATHS, Another, Path, Units, checked, fits, moving, others, units
+from subtheory.init import PATHS, Another, Path, Units, checked, moving, others, units
 from subtheory.init.measures import cka, distance, matched_distance
 from subtheory.instruments.two_inits import Crossing, TwoInits
 from subtheory.kernels.functions import Functions, output_shape
@@ -107,12 +107,14 @@ def known_paths(setting: Setting) -> dict[str, Path]:
 
 def fitting(setting: Setting, names: Sequence[str] | None = None) -> dict[str, Path]:
     """Those of `known_paths` (or of some of their names) that can leave from the setting's network; by shapes alone."""
-    known, begin = known_paths(setting), outline(setting)
-    return {name: known[name] for name in (known if names is None else names) if fits(known[name], begin)}
+    known = known_paths(setting)
+    return {name: known[name] for name in (known if names is None else names) if not misfit(known[name], setting)}
 
 
 def misfit(path: Path, setting: Setting) -> str:
     """Why a path cannot leave from the setting's network, in one line; empty where it can."""
+    if path.redraws and (why := getattr(setting.source, "fixed", "")):
+        return f"there is no independent init to go to ({why})"
     try:
         path.require(outline(setting))
     except InputError as error:
@@ -256,7 +258,10 @@ def likeness(several: Sequence[Stack], known: tuple[Units, ...] = ()) -> list[li
 
     `known` are the units of a network that is not built in.
     """
-    found = [_parameters(s, known) | _functions(s) | tangents for s, tangents in zip(several, _tangents(several), strict=True)]
+    found = [
+        _parameters(s, known) | _functions(s) | tangents
+        for s, tangents in zip(several, _tangents(several), strict=True)
+    ]
     return [[{name: float(one[name][i]) for name in LIKENESS} for i in range(len(one["cka"]))] for one in found]
 
 

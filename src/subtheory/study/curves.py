@@ -58,6 +58,35 @@ def figure(tables: Tables) -> Figure:
     return drawn
 
 
+def crossing(tables: Tables, ax: Any = None) -> Any:
+    """The alignment beyond the control on its prediction, relative to the shared init, against the amount, on one axes.
+
+    A line and markers a path and loss; on axes of pyplot's own where none are given.
+    """
+    averages = combinations(tables["means"])
+    with style():
+        ax = axes_of(ax)
+        ax.axhline(0, color="#999999", linewidth=0.6)
+        _amount_axis(ax, [mean["amount"] for mean in tables["means"]])
+        same = [len(set(parts)) == 1 for parts in zip(*averages, strict=True)]
+        for i, (key, own) in enumerate(averages.items()):
+            _predicted(ax, own, "alignment", mark(i))
+            label = ", ".join(part for part, one in zip(key, same, strict=True) if not one) or key[0]
+            ax.plot([], [], label=label, **mark(i))
+        ax.set(ylabel="alignment beyond control, relative", ylim=AXIS)
+        ax.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=3)
+    return ax
+
+
+def _predicted(axes: Axes, own: list[Row], name: str, look: dict[str, Any]) -> None:
+    """The prediction as a line, and means beyond the control with their 95 % intervals as markers."""
+    x = [mean["amount"] for mean in own]
+    axes.plot(x, [mean[f"relative_predicted_{name}"] for mean in own], color=look["color"], linestyle=look["linestyle"])
+    value, half = ([mean[f"relative_added_{name}{end}"] for mean in own] for end in ("", "_half"))
+    point = {part: look[part] for part in ("color", "marker", "markeredgewidth")}
+    axes.errorbar(x, value, half, linestyle="", elinewidth=0.8, **point)
+
+
 def _amount_axis(axes: Axes, amounts: Sequence[float]) -> None:
     """A logarithmic axis beyond zero where the amounts span several decades."""
     each = np.unique(amounts)
@@ -114,12 +143,8 @@ def _several(panels: Any, averages: dict[tuple[str, ...], list[Row]]) -> str:
     same = [len(set(parts)) == 1 for parts in zip(*some, strict=True)]
     for i, (key, own) in enumerate(some.items()):
         x, look = [mean["amount"] for mean in own], mark(i)
-        point = {name: look[name] for name in ("color", "marker", "markeredgewidth")}
         for axes, name in zip(panels[0], CROSSING, strict=True):
-            line = [mean[f"relative_predicted_{name}"] for mean in own]
-            axes.plot(x, line, color=look["color"], linestyle=look["linestyle"])
-            value, half = ([mean[f"relative_added_{name}{end}"] for mean in own] for end in ("", "_half"))
-            axes.errorbar(x, value, half, linestyle="", elinewidth=0.8, **point)
+            _predicted(axes, own, name, look)
         label = ", ".join(part for part, one in zip(key, same, strict=True) if not one)
         for axes, (title, name) in zip(panels[1], SEVERAL.items(), strict=True):
             axes.plot(x, [mean[name] for mean in own], label=label, **look)

@@ -4,12 +4,13 @@ from pathlib import Path
 from typing import Any
 
 from subtheory import held
+from subtheory.study import own
 from subtheory.verification import results
 
 
 def load(path: Path | str) -> Any:
-    """What `save` of a `Verification` wrote: equal to what was saved.
+    """What `save` of a `Verification` or of `Ablations` wrote: equal to what was saved.
 
     Raises DataError, naming the file, if it is missing, damaged, too large, or no such file.
     """
-    return held.read(path, {results.KIND: results.Verification.read})
+    return held.read(path, {results.KIND: results.Verification.read, own.KIND: own.Ablations.read})

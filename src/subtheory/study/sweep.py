@@ -43,18 +43,19 @@ def swept(
     for job in jobs:
         part = " ".join(job.key.values())
         try:
-            found = kept(part, partial(walked, job, seeds, size, _onwards(progress, part, done, total)))
+            walk = kept(part, partial(walked, job, seeds, size, _onwards(progress, part, done, total)))
         except InputError as error:
             if error.field != "path":  # only a path that the numbers do not fit, which shapes cannot tell
                 raise
             skipped.append({"path": job.name, "network": job.setting.network.name, "why": str(error)})
-            found = []
-        averages += [job.key | mean for mean in means(found)]
-        rows += [job.key | {"seed": row["seed"]} | row for row in found]
+            continue
+        averages += [job.key | mean for mean in means(walk)]
+        rows += [job.key | {"seed": row["seed"]} | row for row in walk]
         done += len(job.amounts)
     if not rows:
         raise InputError("path", repr(",".join(paths)), f"must fit the network ({skipped[0]['why']})")
-    return {"means": averages, "rows": rows} | ({"skipped": skipped} if skipped else {})
+    found: Tables = {"means": averages, "rows": rows}
+    return found | {"skipped": skipped} if skipped else found
 
 
 def walked(job: Job, seeds: Sequence[int], size: float, progress: Progress | None) -> list[Row]:

@@ -98,34 +98,17 @@ def verify(
     unknown names, ε ≤ 0, and for a model that is in training mode, draws random numbers, has no derivative, or
     computes in float32.
     """
-    require_eager("verify")
-    if not (progress is None or callable(progress)):
-        raise InputError("progress", arguments.shown(progress), "must be a function of (done, total, text)")
-    session.keep_programs()
-    session.Programs.listen()
+    listen("verify", progress)
     with np.errstate(all="ignore"):
         numbers = arguments.seeds(seeds, first=seed)
-        network, given = adapt(model, params)
-        theta0, message = upcast(given)
-        another = independent(model, network, given, init, numbers)
-        network, source, width = _source(network, theta0, another, trait, channel, units)
-        distilled = arguments.outputs(outputs, width)
-        base = Setting(
-            network,
-            outputs=distilled,
-            source=source,
-            eps=ladder(arguments.positive("eps", eps)),
-            examples=min(arguments.whole("examples", examples), len(source.x)),
-        )
-        source.weights(distilled)
+        sizes = ladder(arguments.positive("eps", eps))
+        own = prepared(
+            model, params, trait=trait, channel=channel, losses=losses_of(loss, (SquaredError(), CrossEntropy())),
+            outputs=outputs, eps=sizes, seeds=numbers, init=init, examples=examples, units=units,
+        )  # fmt: skip
         # With every logit distilled there is nothing that only undistilled outputs would see.
-        losses = _losses(loss)
-        own = [one for one in losses if one not in LOSSES.values()]
-        functions = Kernels.of(network, theta0, source.x[0])
-        theta = functions.layout.flatten(theta0)
-        require_losses(functions, theta, source.x[: base.examples], source.weights(distilled), own)
-        teachers = [teacher for teacher in TEACHERS.values() if teacher != Invisible() or distilled != "all"]
-        grid = [replace(base, loss=one, teacher=teacher) for one in losses for teacher in teachers]
+        teachers = [t for t in TEACHERS.values() if t != Invisible() or own.settings[0].outputs != "all"]
+        grid = [replace(setting, teacher=teacher) for setting in own.settings for teacher in teachers]
         chosen = _claims(claims, grid)
         progress = progress or session.report("verify")
         if without is None:
@@ -134,10 +117,49 @@ def verify(
             choose("without", without, {a.name: a for claim in chosen for a in claim.assumptions})
             found = verify_without(without, chosen, grid, numbers, progress)
             if not found.claims:
-                why = f": {another.fixed}" if another.fixed and without == SHARED_INIT.name else ""
+                why = f": {own.another.fixed}" if own.another.fixed and without == SHARED_INIT.name else ""
                 raise InputError("without", repr(without), f"cannot be broken on this network{why}")
+    told = provenance(numbers) | {"independent init": own.another.said}
+    return replace(found, messages=own.messages, provenance=told)
+
+
+def listen(verb: str, progress: Progress | None) -> None:
+    """What a call on a network of one's own begins with. Raises InputError where JAX traces it, and on "progress"."""
+    require_eager(verb)
+    if not (progress is None or callable(progress)):
+        raise InputError("progress", arguments.shown(progress), "must be a function of (done, total, text)")
+    session.keep_programs()
+    session.Programs.listen()
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A network of one's own as settings, one a loss, all under the theorem's teacher."""
+
+    settings: list[Setting]
+    another: Independent
+    messages: tuple[str, ...]
+
+
+def prepared(
+    model: Any, params: Params, *, trait: Any, channel: Any, losses: list[Loss], outputs: Any, eps: tuple[float, ...],
+    seeds: tuple[int, ...], init: Any, examples: int, units: Sequence[Units],
+) -> Prepared:  # fmt: skip
+    """What `verify` is given, read and looked at once; it raises what `verify` raises of it."""
+    network, given = adapt(model, params)
+    theta0, message = upcast(given)
+    another = independent(model, network, given, init, seeds)
+    network, source, width = _source(network, theta0, another, trait, channel, units)
+    distilled = arguments.outputs(outputs, width)
+    count = min(arguments.whole("examples", examples), len(source.x))
+    base = Setting(network, outputs=distilled, source=source, eps=eps, examples=count)
+    source.weights(distilled)
+    own = [one for one in losses if one not in LOSSES.values()]
+    functions = Kernels.of(network, theta0, source.x[0])
+    theta = functions.layout.flatten(theta0)
+    require_losses(functions, theta, source.x[:count], source.weights(distilled), own)
     messages = (*filter(None, [message]), *another.notes, f"independent init: {another.said}")
-    return replace(found, messages=messages, provenance=provenance(numbers) | {"independent init": another.said})
+    return Prepared([replace(base, loss=one) for one in losses], another, messages)
 
 
 def _source(
@@ -212,10 +234,10 @@ def _labelled(x: np.ndarray, labels: np.ndarray, width: int) -> LabelledTrait:
     return LabelledTrait(x, labels.astype(np.int32), np.ones(width))  # type: ignore[arg-type]
 
 
-def _losses(loss: Any) -> list[Loss]:
+def losses_of(loss: Any, usual: tuple[Loss, ...]) -> list[Loss]:
     """Loss objects from names, objects, or nothing. Raises InputError for two of one name: results are told by it."""
     if loss is None:
-        return [SquaredError(), CrossEntropy()]
+        return list(usual)
     listed = None if isinstance(loss, str | type) or hasattr(loss, "hessian") else arguments.entries(loss)
     several = [loss] if listed is None else listed
     found: dict[str, Loss] = {}
