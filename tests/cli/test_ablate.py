@@ -8,7 +8,7 @@ from shapes import SMOOTH
 
 from subtheory.cli import main
 from subtheory.networks import NETWORKS, Linear
-from subtheory.study import ablation, experiment
+from subtheory.study import experiment, judgement, sweep
 
 
 @pytest.fixture
@@ -19,9 +19,9 @@ def tiny(monkeypatch):
 
 def computed(monkeypatch):
     """The paths that any run computes from now on."""
-    calls, real = [], ablation.ablate
+    calls, real = [], sweep.ablate
     monkeypatch.setattr(
-        ablation, "ablate", lambda path, *rest: (calls.append(path.name), real(path, *rest))[1]
+        sweep, "ablate", lambda path, *rest: (calls.append(path.name), real(path, *rest))[1]
     )  # what a run loads anew
     return calls
 
@@ -90,9 +90,7 @@ def test_command_prints_what_differs_and_what_was_skipped(tiny, tmp_path, monkey
     assert [line for line in capsys.readouterr().out.splitlines() if line.startswith("skipped: ")] == skipped
     assert main([*same, "--json"]) == 0
     assert [row["path"] for row in json.loads(capsys.readouterr().out)["skipped"]] == [s.split()[1] for s in skipped]
-    module = experiment.Experiment.module.func
-    wrong = lambda self: (loaded := module(self), setattr(loaded, "off", lambda *_: 1.0))[0]  # noqa: E731
-    monkeypatch.setattr(experiment.Experiment, "module", property(wrong))
+    monkeypatch.setattr(judgement, "off", lambda *_: 1.0)
     assert main([*words, "--out", str(tmp_path)]) == 1
     assert capsys.readouterr().out.rstrip().endswith("ablation: 3 of 4 as predicted, 4 more shown.")
 

@@ -131,6 +131,7 @@ __all__ = [
     "called",
     "checked",
     "fits",
+    "guessing",
     "layers",
     "measures",
     "moving",

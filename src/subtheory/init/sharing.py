@@ -38,19 +38,24 @@ def layers(params: Params) -> tuple[str, ...]:
     return tuple(sorted(found, key=place))
 
 
+def used(network: Network, params: Params, x: Any) -> tuple[int, ...]:
+    """Numbers of the leaves of θ in the order in which f_θ(x) first uses them; those that it does not are left out."""
+    shapes = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(np.shape(leaf), leaf.dtype), (params, x))
+    with float64():
+        closed = jax.make_jaxpr(network.apply)(*shapes)
+    leaves = dict(zip(closed.jaxpr.invars, range(len(jax.tree.leaves(params))), strict=False))
+    return tuple(dict.fromkeys(_uses(closed.jaxpr, leaves)))
+
+
 def called(network: Network, params: Params, x: Any) -> tuple[str, ...]:
     """Top-level names of θ in the order in which f_θ(x) first uses them, for any network; x is one example.
 
     Read off the traced program; the last one is the head. A name that is never used comes first.
     """
     paths = [path for path, _ in jax.tree_util.tree_flatten_with_path(params)[0]]
-    shapes = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(np.shape(leaf), leaf.dtype), (params, x))
-    with float64():
-        closed = jax.make_jaxpr(network.apply)(*shapes)
-    leaves = dict(zip(closed.jaxpr.invars, range(len(paths)), strict=False))
-    used = list(dict.fromkeys(_top(paths[leaf]) for leaf in _uses(closed.jaxpr, leaves)))
-    unused = sorted({_top(path) for path in paths} - set(used))
-    return (*unused, *used)
+    order = list(dict.fromkeys(_top(paths[leaf]) for leaf in used(network, params, x)))
+    unused = sorted({_top(path) for path in paths} - set(order))
+    return (*unused, *order)
 
 
 def _uses(jaxpr: Any, leaves: dict[Any, int]) -> list[int]:

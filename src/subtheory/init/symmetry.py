@@ -15,10 +15,13 @@ from subtheory.init.path import Keys, Path, Start, column, generator, names_of
 from subtheory.networks import MLP, ConvNet, Linear, Transformer, VisionTransformer
 from subtheory.theory.network import Network, Params
 
-ODD = ("tanh", "sine")
+LINEAR = "linear"
+"""An activation that is none: odd and homogeneous."""
+
+ODD = ("tanh", "sine", LINEAR)
 """Activations with φ(−z) = −φ(z)."""
 
-HOMOGENEOUS = ("relu",)
+HOMOGENEOUS = ("relu", LINEAR)
 """Activations with φ(cz) = cφ(z) for c > 0."""
 
 STRETCHES = (0.0, 0.1, 0.2, 0.5, 1.0, 1.5, 2.0)

@@ -158,7 +158,7 @@ def ablate(
     seed: int = 0,
     init: Any = None,
     examples: int = 32,
-    units: Sequence[Units] = (),
+    units: Sequence[Units] | None = None,
     progress: Progress | None = None,
 ) -> Ablations:
     """Walk away from the init of your network along paths: what of the teacher's update still reaches the student?

@@ -1,6 +1,6 @@
 """Verify the theory on a network of your own, in one call."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -14,7 +14,8 @@ from subtheory.claim import Claim
 from subtheory.claims import CLAIMS
 from subtheory.claims.assumptions import SHARED_INIT
 from subtheory.errors import InputError
-from subtheory.init import Units
+from subtheory.init import Units, called
+from subtheory.init.guessing import between, guessed, require_kept
 from subtheory.kernels.compiled import Kernels
 from subtheory.kernels.functions import output_shape
 from subtheory.kernels.source import Given
@@ -68,7 +69,7 @@ def verify(
     init: Callable[[Array], Params] | Sequence[Params] | None = None,
     examples: int = 32,
     without: str | None = None,
-    units: Sequence[Units] = (),
+    units: Sequence[Units] | None = None,
     progress: Progress | None = None,
 ) -> Verification:
     """Check the theory's claims on your network, with every assumption broken in turn.
@@ -86,7 +87,8 @@ def verify(
     seed; default the model's own init if it is a pair or a `Network`, else the entries of each leaf of the parameters
     in another order; `messages` tells which, and what of it is as in params. without: the name of one assumption to
     break, instead of checking with all in force. units: which entries belong to one hidden unit
-    (`subtheory.init.Units`), for the claims about permuted and rescaled inits. The first call shows
+    (`subtheory.init.Units`), for the claims about permuted and rescaled inits; if None they are guessed, and said in
+    `messages`. The first call shows
     a line of progress and keeps compiled programs on disk; `subtheory.configure` turns both off.
 
     Returns a `Verification`: `ok`, `result["alignment-is-ggn-form"]`, `rows`, `summary()`, `to_dict()`,
@@ -143,7 +145,7 @@ class Prepared:
 
 def prepared(
     model: Any, params: Params, *, trait: Any, channel: Any, losses: list[Loss], outputs: Any, eps: tuple[float, ...],
-    seeds: tuple[int, ...], init: Any, examples: int, units: Sequence[Units],
+    seeds: tuple[int, ...], init: Any, examples: int, units: Sequence[Units] | None,
 ) -> Prepared:  # fmt: skip
     """What `verify` is given, read and looked at once; it raises what `verify` raises of it."""
     network, given = adapt(model, params)
@@ -158,12 +160,13 @@ def prepared(
     functions = Kernels.of(network, theta0, source.x[0])
     theta = functions.layout.flatten(theta0)
     require_losses(functions, theta, source.x[:count], source.weights(distilled), own)
-    messages = (*filter(None, [message]), *another.notes, f"independent init: {another.said}")
+    notes = (*another.notes, f"independent init: {another.said}")
+    messages = (*filter(None, [message]), *notes, *_parts(functions, source.x, source.units, units is not None))
     return Prepared([replace(base, loss=one) for one in losses], another, messages)
 
 
 def _source(
-    network: Network, theta0: Params, another: Independent, trait: Any, channel: Any, units: Sequence[Units]
+    network: Network, theta0: Params, another: Independent, trait: Any, channel: Any, units: Sequence[Units] | None
 ) -> tuple[Network, Own, int]:
     """The network as its functions take it, what is known of it, looked at once, and the number of its logits."""
 
@@ -181,7 +184,7 @@ def _source(
             shown = type(trait).__name__
             raise InputError("trait", shown, "must be a function of the parameters, or (inputs, labels)")
         rows["trait"], labels = rows_of("trait", trait[0], accepts), np.asarray(trait[1])
-    for one in units if isinstance(units, list | tuple) else [units]:
+    for one in units if isinstance(units, list | tuple) else [] if units is None else [units]:
         if not isinstance(one, Units):
             raise InputError("units", arguments.shown(one), "must be of subtheory.init.Units")
     network, custom = usable(network, theta0, example_of(rows["channel"]))
@@ -203,10 +206,35 @@ def _source(
         width,
         held=(*another.held.values(),),
         fixed=another.fixed,
-        units=(*units,),
+        units=_units(functions, theta, inputs["channel"], units),
         draw=another.draw,
     )
     return network, own, width
+
+
+def _units(functions: Kernels, theta: np.ndarray, x: np.ndarray, declared: Any) -> tuple[Units, ...]:
+    """The units that are declared, or guessed where nobody has said: either way they may change places."""
+    if declared is None:
+        return guessed(functions, theta, x)
+    require_kept(functions, theta, x, declared)
+    return tuple(declared)
+
+
+def _parts(functions: Kernels, x: np.ndarray, known: tuple[Units, ...], declared: bool) -> Iterator[str]:
+    """What paths take for the head and for units, a line each."""
+    params = functions.layout.unflatten(np.zeros(functions.layout.size))
+    head = called(functions.network, params, np.zeros(functions.example, x.dtype))[-1]
+    yield f"head: {head or 'all parameters'}"
+    ground = "declared, checked" if declared else "guessed, checked"
+    for group in known:
+        signs = {
+            "tanh": ", signs may flip",
+            "relu": ", may be stretched",
+            "linear": ", signs may flip, may be stretched",
+        }
+        yield f"units: {between(group)} ({ground}{signs.get(group.activation, '')})"
+    if not known:
+        yield "units: none " + ("declared" if declared else "found: name them by units=")
 
 
 def _function(trait: Callable[[Params], Any], theta0: Params) -> tuple[FunctionTrait, list[str]]:
