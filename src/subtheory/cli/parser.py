@@ -65,9 +65,10 @@ def build() -> Parser:
         verify.add_argument(
             f"--{name}", action="append", metavar="NAME", help=f"only this {name} (repeat or use commas)"
         )
+    _model(verify)
     verify.add_argument("--eps", metavar="E", help="largest relative change that the teacher makes (default 0.01)")
     verify.add_argument("--seeds", metavar="N", help="runs per setting (default 8)")
-    verify.add_argument("--seed", metavar="N", default="0", help="the first of them (default 0)")
+    verify.add_argument("--seed", metavar="N", help="the first of them (default 0)")
     verify.add_argument("--without", metavar="ASSUMPTION", help="break this assumption: its claims should fail")
     verify.add_argument("--strict", action="store_true", help="exit 3 if a claim is vacuous or undecided")
     verify.add_argument("--device", choices=("cpu", "gpu", "tpu"), help="where to compute (default: what JAX finds)")
@@ -110,6 +111,7 @@ def build() -> Parser:
         "--path", action="append", metavar="NAME", help="a path away from the teacher's init, or all (default noise)"
     )
     ablate.add_argument("--network", action="append", metavar="NAME", help="on this network (default mlp)")
+    _model(ablate)
     ablate.add_argument("--seeds", metavar="N", help="runs at every amount (default 20)")
     ablate.add_argument("--seed", metavar="N", help="the first of them (default 0)")
     ablate.add_argument("--amounts", metavar="A,A,...", help="how far along the path (default: the path's own)")
@@ -166,6 +168,10 @@ def _verb(verbs: Any, name: str, module: str, text: str) -> Parser:
 
 def _venue(parser: Parser) -> None:
     parser.add_argument("--venue", choices=VENUES, help="in the width and the fonts of this venue")
+
+
+def _model(parser: Parser) -> None:
+    parser.add_argument("--model", metavar="FILE.py:NAME", help="your own network instead, as docs/own-network.md says")
 
 
 def _compiles(parser: Parser) -> None:

@@ -90,11 +90,12 @@ class Ablations:
         """Messages, what each path does, the means, what was skipped and why, and the findings; plain text."""
         lines = [f"{path}: {says(path)}" for path in dict.fromkeys(row["path"] for row in self.rows)]
         left = [f"skipped: {row['path']}: {row['why']}" for row in self.skipped]
-        parts = ["\n".join([*self.messages, *lines]), table.to_text(self._shown), "\n".join(left)]
+        parts = ["\n".join([*self.messages, *lines]), table.to_text(self.shown), "\n".join(left)]
         return "\n\n".join(filter(None, [*parts, table.to_text([one.row for one in self.findings])]))
 
     @property
-    def _shown(self) -> list[Row]:
+    def shown(self) -> list[Row]:
+        """The means as people read them: likeness, and what crosses relative to the shared init."""
         several = [name for name in ("path", "loss") if len({row[name] for row in self.rows}) > 1]
         return [
             {name: mean[name] for name in several} | {k: mean[name] for k, name in SHOWN.items()} for mean in self.means
@@ -139,7 +140,7 @@ class Ablations:
 
     def _repr_html_(self) -> str:
         lines = [{"said": line} for line in self.messages]
-        tables = (lines, self._shown, self.skipped, [one.row for one in self.findings])
+        tables = (lines, self.shown, self.skipped, [one.row for one in self.findings])
         return "".join(table.to_html(rows) for rows in tables)
 
 

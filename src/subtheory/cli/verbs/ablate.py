@@ -25,7 +25,13 @@ ALIKE = {
 
 
 def main(options: Namespace) -> int:
-    """Run the experiment, or take what it saved; print its means, what was skipped, findings and files."""
+    """Run the experiment, take what it saved, or walk on a user's model; print means, misfits, findings and files."""
+    if options.model:
+        writable(options.out)
+        environment.prepare(cache=not options.no_cache)
+        from subtheory.cli.verbs import model
+
+        return model.ablated(options)
     from subtheory.study import experiment
     from subtheory.study.options import chosen
 

@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import re
 import sys
-import traceback
 from argparse import Namespace
-from collections.abc import Iterator
-from contextlib import contextmanager
 from math import isfinite
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from subtheory import files
 from subtheory.cli import environment
 from subtheory.cli.output import print_json
-from subtheory.errors import InputError, SubtheoryError
+from subtheory.cli.user_file import blamed, module
+from subtheory.errors import InputError
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -29,8 +25,8 @@ if TYPE_CHECKING:
 LONGEST = 86400.0
 """Seconds of the longest budget."""
 
-LARGEST = 16 * 2**20
-"""Bytes of a file of claims."""
+FIELD = "claims"
+"""What a file of them is called in a line that says what is wrong with it."""
 
 
 def main(options: Namespace) -> int:
@@ -47,7 +43,7 @@ def main(options: Namespace) -> int:
     from subtheory.falsification import search as falsification
     from subtheory.suggest import choose
 
-    own = module(options.file) if options.file else None
+    own = module(options.file, FIELD) if options.file else None
     mine = _mine(own)
     known = {**CLAIMS, **OVER_READINGS, **mine}
     networks = {**strategies.SHAPES, **_networks(own)}
@@ -59,12 +55,12 @@ def main(options: Namespace) -> int:
         return _replay(claim, stated, networks, options)
     claim = _one(options.claim, known, mine)
     out = files.writable(options.out or f"counterexample-{claim.name}.json")
-    with blamed(options.file):
+    with blamed(options.file, FIELD):
         drawn = falsification.domain(claim, options.without)  # a bad name is an error before anything is computed
 
     from subtheory.cli.progress import progress
 
-    with progress("falsify") as report, blamed(options.file):
+    with progress("falsify") as report, blamed(options.file, FIELD):
         found = falsification.search(claim, budget, seed, options.without, drawn, report)
     stated = None
     if found.found is not None and found.evidence is not None:
@@ -75,42 +71,6 @@ def main(options: Namespace) -> int:
         sys.stdout.flush()
         counterexample.write(out, stated)
     return 1 if stated else 0
-
-
-@contextmanager
-def blamed(path: str | None) -> Iterator[None]:
-    """Turn what a user's file raises into an InputError on "claims" that names the file and the line."""
-    try:
-        yield
-    except SubtheoryError:
-        raise
-    except Exception as error:
-        line = _line(error, path)
-        if line is None:
-            raise
-        raise InputError("claims", f"{path}:{line}", f"must run ({said(error)})") from error
-
-
-def _line(error: BaseException, path: str | None) -> int | None:
-    """The innermost line of a file that an error, or what led to it, came through; None if it did not."""
-    found, file = None, os.path.realpath(path) if path else None
-    each: BaseException | None = error
-    while file and each is not None:
-        if isinstance(each, SyntaxError) and each.filename and os.path.realpath(each.filename) == file:
-            return each.lineno
-        for frame, line in traceback.walk_tb(each.__traceback__):
-            if os.path.realpath(frame.f_code.co_filename) == file:
-                found = line
-        if found is not None:
-            return found
-        each = each.__cause__ or each.__context__
-    return None
-
-
-def said(error: BaseException) -> str:
-    """An error in one line: its type, and the first line of what it says."""
-    text = str(error).strip().splitlines()
-    return f"{type(error).__name__}: {text[0]}" if text else type(error).__name__
 
 
 def _report(found: Search, file: str | None, options: Namespace) -> None:
@@ -143,7 +103,7 @@ def _report(found: Search, file: str | None, options: Namespace) -> None:
 def _replay(claim: Claim, stated: Any, networks: dict[str, Network], options: Namespace) -> int:
     from subtheory.falsification.counterexample import replay
 
-    with blamed(options.file):
+    with blamed(options.file, FIELD):
         evidence, still = replay(claim, stated, networks)
     verdict = str(evidence.verdict) if evidence else "outside the claim's domain"
     if options.json:
@@ -169,25 +129,6 @@ def _seed(text: str) -> int:
     if not text.isdecimal() or int(text) >= 2**32:
         raise InputError("seed", repr(text), "must be a whole number below 4294967296")
     return int(text)
-
-
-def module(path: str) -> ModuleType:
-    """A user's Python file, imported; InputError on "claims" if that cannot be done."""
-    file = Path(path)
-    spec = importlib.util.spec_from_file_location(f"claims_of_{file.stem}", file) if file.suffix == ".py" else None
-    if spec is None or spec.loader is None or not file.is_file():
-        raise InputError("claims", repr(path), "must be a Python file")
-    if file.stat().st_size > LARGEST:
-        raise InputError("claims", repr(path), f"must be a Python file of at most {LARGEST} bytes")
-    loaded = importlib.util.module_from_spec(spec)
-    sys.modules[loaded.__name__] = loaded
-    try:
-        spec.loader.exec_module(loaded)
-    except (Exception, SystemExit) as error:
-        line = _line(error, path)
-        where = repr(path) if line is None else f"{path}:{line}"
-        raise InputError("claims", where, f"must be importable ({said(error)})") from error
-    return loaded
 
 
 def _mine(loaded: ModuleType | None) -> dict[str, Claim]:

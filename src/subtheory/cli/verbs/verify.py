@@ -25,14 +25,19 @@ SEEDS = {"quick": 2, "default": 8, "full": 32}
 
 
 def main(options: Namespace) -> int:
-    """Check the chosen claims on the chosen grid; print, write, and answer with the exit code."""
+    """Check the chosen claims on the chosen grid, or on a user's model; print, write, and answer with the exit code."""
+    if options.out:
+        writable(options.out)
+    if options.model:
+        environment.prepare(options.device, not options.no_cache)
+        from subtheory.cli.verbs import model
+
+        return _told(model.verified(options), options)
     seeds = count("seeds", options.seeds, 1, 10_000) if options.seeds is not None else SEEDS[_size(options)]
-    first = count("seed", options.seed, 0, LARGEST_SEED - seeds + 1)
+    first = count("seed", options.seed or "0", 0, LARGEST_SEED - seeds + 1)
     eps = positive("eps", options.eps) if options.eps is not None else None
     wanted = count("processes", options.processes, 1, 256) if options.processes is not None else None
     processes = _processes(wanted, options.device)
-    if options.out:
-        writable(options.out)
     environment.prepare(options.device, not options.no_cache, processes)
 
     from subtheory.claims import CLAIMS
@@ -69,8 +74,13 @@ def main(options: Namespace) -> int:
             found = verify_settings(claims, settings, numbers, report, how)
     if not found.claims:
         raise InputError("without", options.without, "cannot be broken on the chosen settings")
+    return _told(replace(found, provenance=provenance(numbers)), options, networks)
+
+
+def _told(found: Verification, options: Namespace, networks: Sequence[LinenNetwork] = ()) -> int:
+    """Print it, write it if asked to, and the exit code."""
     command = " ".join(["subtheory", *sys.argv[1:]]) if sys.argv else ""
-    found = replace(found, provenance=provenance(numbers, command))
+    found = replace(found, provenance=found.provenance | {"command": command})
     if options.json:
         print_json(found.to_dict())
     else:
@@ -80,7 +90,7 @@ def main(options: Namespace) -> int:
     if options.out:
         sys.stdout.flush()
         try:
-            _write(found, options.out, networks, numbers)
+            _write(found, options.out, networks, found.provenance["seeds"])
         except InputError as error:
             if not code:
                 raise
@@ -92,6 +102,8 @@ def main(options: Namespace) -> int:
 
 
 def _print(found: Verification) -> None:
+    for line in found.messages:
+        print(line)
     print_table("claims", found.claim_table())
     print_table("without an assumption", found.control_table())
     print_table("not broken", found.untried_table())
@@ -102,14 +114,14 @@ def _print(found: Verification) -> None:
 
 
 def _write(found: Verification, folder: str, networks: Sequence[LinenNetwork], seeds: Sequence[int]) -> None:
-    """The report, with the ladder of the networks that were verified."""
+    """The report, with the ladder of the built-in networks that were verified."""
     from subtheory.cli.progress import progress
     from subtheory.pages import report
     from subtheory.study import ladder
 
     with progress("figure") as say:
-        runs = ladder.measured(networks, seeds, say)
-    report.write(found, folder, ladder.medians(runs))
+        runs = ladder.measured(networks, seeds, say) if networks else []
+    report.write(found, folder, ladder.medians(runs) if runs else ())
 
 
 def _processes(wanted: int | None, device: str | None) -> int:
