@@ -151,7 +151,7 @@ def measured(s: Stack) -> dict[str, np.ndarray]:
         part, mask = parts[name], blank.copy()
         mask[:, part] = 1.0
         student = replace(s, trains=mask)
-        both = replace(student, delta=mask * s.delta)
+        both = replace(student, delta=mask * s.delta, known=None)
         for key, value in {
             "raw": inner(update[..., part], delta[..., part]),
             "subtracted": crossing["by_layer"][name][0],
@@ -172,7 +172,7 @@ def halved(s: Stack) -> dict[str, np.ndarray]:
     "measured" holds (Δθ_S)_i Δ_i/ε of a student of which nothing is frozen, "predicted" Δ_i(GΔ)_i.
     """
     s = replace(s, eps=s.eps[:, -1:])
-    whole, both = replace(s, trains=None), replace(s, delta=trained(s, s.delta, 0))
+    whole, both = replace(s, trains=None), replace(s, delta=trained(s, s.delta, 0), known=None)
     return {
         "mask": s.trains,
         "frozen": (alignment(s) / s.eps)[:, 0],

@@ -36,11 +36,23 @@ from subtheory.init import (
     whitened,
 )
 from subtheory.init.measures import match
-from subtheory.kernels.stack import Stack, averaged, expectation, inner, labels, moved, norm, pull, step_size
+from subtheory.kernels.stack import (
+    Stack,
+    averaged,
+    expectation,
+    inner,
+    labels,
+    moved,
+    norm,
+    on_channel,
+    pull,
+    step_size,
+)
 from subtheory.networks import MLP, ConvNet, LinenNetwork, Transformer
 from subtheory.numerics import ROUNDINGS, UNIT
-from subtheory.setting.preparation import path_keys, scales, stack, start
+from subtheory.setting.preparation import path_keys, stack, start
 from subtheory.setting.setting import Setting
+from subtheory.setting.smallness import scales
 from subtheory.setting.student import Redrawn
 from subtheory.statistics import share_interval
 from subtheory.study.finding import Finding, least, most, rate, shown
@@ -136,7 +148,7 @@ def pairs(
     """
     setting = Setting(network, outputs=distilled, examples=examples)
     s, redrawn = (stack(one, seeds) for one in (setting, setting.but(init=Redrawn())))
-    taylor, eps = s.functions.taylor(s.theta0, s.delta, s.x), EPS * scales(s, s.delta)[0][:, None]
+    taylor, eps = on_channel(s).taylor, EPS * scales(s)[0][:, None]
     q = expectation(s, loss.leading(taylor.z0, taylor.u, s.outputs))
     G = s.functions.pulls(s.theta0, averaged(s, loss.hessian(taylor.z0, taylor.u, s.outputs)), s.x)
     alpha = STEP * step_size(loss, q, norm(G))

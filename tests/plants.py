@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from subtheory.instruments import first_order, instrument, twins, two_inits
+from subtheory.instruments import first_order, twins, two_inits
 from subtheory.kernels import stack
 from subtheory.setting import preparation
 from subtheory.theory import losses
@@ -99,7 +99,7 @@ def shifted_student(patch: pytest.MonkeyPatch) -> None:
         s = sound(*args)
         return replace(s, student=s.student + 1e-2 * np.random.default_rng(9).standard_normal(s.student.shape))
 
-    for module in (instrument, twins):
+    for module in (preparation, twins):
         patch.setattr(module, "stack", planted)
 
 

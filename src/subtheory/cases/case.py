@@ -17,7 +17,8 @@ from subtheory.kernels.compiled import Kernels
 from subtheory.kernels.functions import Functions, Traced, has_kinks
 from subtheory.kernels.stack import Stack
 from subtheory.numerics import float64, to_numpy_leaves
-from subtheory.setting.preparation import reference, scales
+from subtheory.setting.preparation import reference
+from subtheory.setting.smallness import scales
 from subtheory.setting.teachers import Random, Teacher
 from subtheory.theory.distillation import Distillation
 from subtheory.theory.layout import Layout
@@ -130,7 +131,7 @@ class Case:
         )
 
     def _eps(self, s: Stack) -> np.ndarray:
-        scale, kink = scales(s, s.delta)
+        scale, kink = scales(s)
         smooth = True
         if has_kinks(self.network, self.layout, s.functions.example, np.asarray(self.x).dtype.str):
             # Where an example of the trait sits on a kink, it is L_T that is not differentiable.

@@ -45,7 +45,7 @@ def trait_loss_falls(m: Measurement) -> Evidence:
     """
     predicted = -m.alpha * m.eps * m.leading
     # The step is off as D is, and a long step carries that into the trait loss.
-    rounding = m.trait_rounding + abs(m.alpha) * m.alignment_rounding
+    rounding = m.trait_rounding + abs(m.alpha) * np.maximum(m.alignment_rounding, m.update_rounding * m.delta_norm)
     return limit(m.trait_change, predicted, -predicted, m.eps, 2, rounding)
 
 

@@ -109,10 +109,14 @@ def alignment_to_second_order(m: Measurement) -> Evidence:
 def cosine_limit(m: Measurement) -> Evidence:
     """As the teacher's update shrinks, the cosine of the two updates tends to ΔᵀGΔ/(‖GΔ‖‖Δ‖), not to 1."""
     norms = m.update_norm * m.delta_norm
-    if m.ggn_norm == 0:
+    if m.ggn_norm == 0 or not norms.all():
         return Evidence(0.0, 0.0, 1.0, "the channel does not see Δ")
     predicted = np.full_like(m.eps, m.leading / (m.ggn_norm * m.delta_norm))
-    return limit(m.alignment / norms, predicted, predicted, m.eps, 1, m.alignment_rounding / norms)
+    cosine = m.alignment / norms
+    # ‖Δθ_S‖ is off by δ: so is the cosine by |cos| δ/(‖Δθ_S‖ − δ), or by all that a cosine can be.
+    left = m.update_norm - m.update_rounding
+    rounding = m.alignment_rounding / norms + np.where(left > 0, np.abs(cosine) * m.update_rounding / left, 2.0)
+    return limit(cosine, predicted, predicted, m.eps, 1, rounding)
 
 
 @claim(
@@ -127,11 +131,11 @@ def distance_has_a_critical_step(m: Measurement) -> Evidence:
 
     Moving towards the teacher in distance is more than a positive alignment.
     """
-    if m.ggn_norm == 0:
+    if m.ggn_norm == 0 or not m.update_norm.all():
         return Evidence(0.0, 0.0, 1.0, "the channel does not see Δ")
     predicted = np.full_like(m.eps, 2 * m.leading / m.ggn_norm**2)
-    relative = m.alignment_rounding / np.maximum(m.eps * m.leading, np.finfo(float).tiny)
-    rounding = predicted * (relative + 2 * m.alignment_rounding / (m.update_norm * m.delta_norm))
+    off = m.alignment_rounding / np.maximum(m.eps * abs(m.leading), np.finfo(float).tiny)
+    rounding = np.abs(predicted) * (off + (1 + m.update_rounding / m.update_norm) ** 2 - 1)
     return limit(m.critical_step, predicted, predicted, m.eps, 1, rounding)
 
 

@@ -68,6 +68,13 @@ def settings() -> tuple[Setting, ...]:
 OUTSIDE = "the terms that the law neglects would shift the share by more than a fifth of its standard error"
 
 
+def _silent(f: Frequencies) -> Evidence:
+    """Why nothing can be judged."""
+    if not np.all(np.isfinite(f.critical)):
+        return Evidence(np.nan, np.nan, np.nan)
+    return Evidence(0.0, 0.0, 1.0, OUTSIDE if np.all(f.critical > 0) else "the channel does not see Δ")
+
+
 @claim(
     formula="P(D > 0) = ½ + ½I_{c²}(½, (P − 1)/2) → Φ(√P c), c = εΔᵀGΔ/(r‖GΔ‖), for δ uniform on a sphere of radius r",
     source="D = εΔᵀGΔ − ΔᵀGδ to first order in (ε, δ); prediction P16",
@@ -87,7 +94,7 @@ def mismatch_sign_law(f: Frequencies) -> Evidence:
     """
     sizes = len(f.eps)
     if not np.any(f.inside):
-        return Evidence(0.0, 0.0, 1.0, OUTSIDE)
+        return _silent(f)
     off = np.concatenate(
         [surprise(f.counts, f.draws, f.predicted), [surprise(f.counts.sum(0), sizes * f.draws, f.predicted)]]
     )
@@ -118,7 +125,7 @@ def critical_radius_is_proportional_to_eps(f: Frequencies) -> Evidence:
     """
     judged = np.all(f.inside, axis=1)
     if np.sum(judged) < 2:
-        return Evidence(0.0, 0.0, 1.0, OUTSIDE)
+        return _silent(f)
     fitted, error = f.fit
     if not np.all(np.isfinite(fitted[judged])):
         return Evidence(0.0, 1.0, -float("inf"))

@@ -8,13 +8,16 @@ import numpy as np
 
 from subtheory.instruments.instrument import OnStack
 from subtheory.kernels.stack import (
+    OnChannel,
     Stack,
     averaged,
     each_eps,
     expectation,
+    generic_signs,
     inner,
     labels,
     norm,
+    on_channel,
     pull,
     pulled,
     step_size,
@@ -25,7 +28,7 @@ from subtheory.numerics import ROUNDINGS, UNIT
 from subtheory.setting.setting import Setting
 from subtheory.theory.distillation import Distillation
 from subtheory.theory.linearize import TaylorModel
-from subtheory.theory.losses import Loss, namespace
+from subtheory.theory.losses import Loss, namespace, read
 
 
 @dataclass(frozen=True)
@@ -67,6 +70,10 @@ class Measurement:
     """max |JΔ| over the channel."""
     rounding: float
     """Size of the rounding error of D that comes from the outputs."""
+    update_rounding: float
+    """Size of the rounding error of Δθ_S."""
+    form_rounding: float
+    """Size of the rounding error of `leading`."""
     distillation: Distillation | None = None
     """What was measured, for claims that ask more of it; None where many runs were measured at once."""
 
@@ -74,7 +81,9 @@ class Measurement:
     def alignment_rounding(self) -> np.ndarray:
         """Size of the rounding error of D for every ε, (K,): outputs, and the inner product over parameters."""
         curved = 6 * (self.eps * self.fastest) ** 2 if self.loss.order == 3 else 1.0
-        return self.rounding * curved + ROUNDINGS * UNIT * self.update_norm * self.delta_norm + 2 * self.unclear
+        form = self.eps**self.loss.order * self.form_rounding
+        product = ROUNDINGS * UNIT * self.update_norm * self.delta_norm
+        return self.rounding * curved + product + form + 2 * self.unclear
 
     @property
     def trait_rounding(self) -> float:
@@ -124,15 +133,17 @@ def record(s: Stack, losses: Sequence[Loss], reference: Any) -> dict[str, Any]:
     """
     f, w = s.functions, s.outputs
     xp = namespace(s.theta0)
-    taylor = f.taylor(s.theta0, s.delta, s.x)
+    known = on_channel(s)
+    taylor = known.taylor
     y = labels(s, s.eps)
     slope = s.trait.gradient(f, s.theta0)
     # GΔ = E[Jᵀ M u] of all losses at once.
     curved = xp.stack([averaged(s, loss.hessian(taylor.z0, taylor.u, w)) for loss in losses])
-    G = f.pulls(s.theta0, curved, s.x)
+    spread = xp.stack([averaged(s, loss.hessian(taylor.z0, _rough(known), w)) for loss in losses])
+    G, rough = f.pulls(s.theta0, xp.stack([curved, spread]), s.x)
     form = xp.stack([expectation(s, loss.leading(taylor.z0, taylor.u, w)) for loss in losses])
     size = norm(G)
-    seen = f.taylor(s.theta0, s.delta, reference).u
+    elsewhere = f.taylor(s.theta0, s.delta, reference).u
     found = {
         "leading": form,
         "ggn_norm": size,
@@ -140,12 +151,14 @@ def record(s: Stack, losses: Sequence[Loss], reference: Any) -> dict[str, Any]:
         "alpha": s.alpha * xp.stack([step_size(*each) for each in zip(losses, form, size, strict=True)]),
         "second_order": xp.stack([_second(s, loss, taylor) for loss in losses]),
         "trained": form if s.trains is None else _trained_form(s, losses, taylor),
-        "rounding": xp.stack([_rounding(s, loss, taylor) for loss in losses]),
+        "rounding": xp.stack([_rounding(s, loss, known) for loss in losses]),
+        "update_rounding": 2 * ROUNDINGS * UNIT * norm(rough),
+        "form_rounding": xp.stack([_form_rounding(s, loss, known) for loss in losses]),
     }
     shared = {
         "eps": s.eps,
         "delta_norm": norm(s.delta),
-        "visible": _summed(seen**2, s, 1) / seen.shape[s.weights.ndim - 1],
+        "visible": _summed(elsewhere**2, s, 1) / elsewhere.shape[s.weights.ndim - 1],
         "fastest": abs(taylor.u).max(axis=tuple(range(s.weights.ndim - 1, taylor.u.ndim))),
     }
     if s.other is not None:
@@ -174,12 +187,33 @@ def _trained_form(s: Stack, losses: Sequence[Loss], taylor: TaylorModel) -> Any:
     return namespace(u).stack([expectation(s, loss.leading(taylor.z0, u, s.outputs)) for loss in losses])
 
 
-def _rounding(s: Stack, loss: Loss, taylor: TaylorModel) -> Any:
-    """Bound on the rounding error of D: the outputs are off by ROUNDINGS·u relative to their largest."""
-    xp, u = namespace(taylor.u), abs(taylor.u)
+def _rounding(s: Stack, loss: Loss, known: OnChannel) -> Any:
+    """Bound on the rounding error of D from the outputs, each off by ROUNDINGS·u of what may change it."""
+    (z, u, _), w = known.taylor, s.outputs
+    xp, u = namespace(u), abs(u)
     # What an output pulls with: w, or the curvature of the loss where that is larger.
-    pulled = xp.maximum(s.outputs * u, abs(loss.hessian(taylor.z0, u, s.outputs)))
-    return 2 * ROUNDINGS * UNIT * _largest(s, taylor.z0) * expectation(s, pulled.sum(axis=-1))
+    pulled = xp.maximum(xp.where(read(loss, z, w), w * u, 0.0), abs(loss.hessian(z, u, w)))
+    return 2 * ROUNDINGS * UNIT * expectation(s, (pulled * _off(known)).sum(axis=-1))
+
+
+def _off(known: OnChannel) -> Any:
+    """How far the outputs may be off, in units of ROUNDINGS·u: by the numbers of a loss, by their own size, by θ0's."""
+    return 1.0 + abs(known.taylor.z0) + known.of_theta
+
+
+def _rough(known: OnChannel) -> Any:
+    """Outputs that are off as far as they may be, without a pattern."""
+    off = _off(known)
+    return off * generic_signs(namespace(off), off.shape[-1] * off.shape[-2]).reshape(off.shape[-2:])
+
+
+def _form_rounding(s: Stack, loss: Loss, known: OnChannel) -> Any:
+    """How far `leading` is off where u is, by ROUNDINGS·u of what may change it."""
+    (z, u, _), off, w = known.taylor, ROUNDINGS * UNIT * known.of_delta, s.outputs
+    if loss.order != 1:
+        return expectation(s, loss.leading(z, abs(u) + off, w) - loss.leading(z, abs(u), w))
+    changed = 2 * abs(loss.hessian(z, u, w)) + abs(loss.hessian(z, off, w))
+    return expectation(s, (changed * off).sum(axis=-1))
 
 
 def _largest(s: Stack, z: Any) -> Any:
@@ -227,7 +261,9 @@ def _unclear(s: Stack, r: Any, gradient: Any, z: Any) -> Any:
         return 0.0 * s.eps
     xp = namespace(r)
     strongest = abs(r).max(axis=tuple(range(s.weights.ndim, r.ndim)))
-    faint = ROUNDINGS * UNIT * _largest(s, z)[..., None] * abs(gradient).max(axis=-1) / xp.maximum(strongest, UNIT**4)
+    pulling = xp.where((r != 0).any(axis=s.weights.ndim - 1), z, 0.0)  # what pulls at no ε is not read
+    size = ROUNDINGS * UNIT * _largest(s, pulling)[..., None]
+    faint = size * abs(gradient).max(axis=-1) / xp.maximum(strongest, UNIT**4)
     hidden = s.rule.unclear(gradient, faint[..., None])
     return (abs(trained(s, each_eps(s, s.delta, 1))) * hidden).sum(axis=-1)
 
@@ -238,7 +274,8 @@ def _faint(s: Stack, taylor: TaylorModel) -> Any:
     An output moves by εu + ½ε²v + ..., off by its rounding: the first term decides the sign where |u| > ε|v|, twice
     the second term, and εu is more than the rounding.
     """
-    size = ROUNDINGS * UNIT * _largest(s, taylor.z0)
+    moving = s.outputs * (abs(taylor.u) + abs(taylor.v)) > 0
+    size = ROUNDINGS * UNIT * _largest(s, namespace(taylor.u).where(moving, taylor.z0, 0.0))
     u, v = (each_eps(s, abs(a), a.ndim - s.weights.ndim + 1) for a in (taylor.u, taylor.v))
     behind = (1,) * (u.ndim - s.weights.ndim)
     eps, size = s.eps.reshape(*s.eps.shape, *behind), size.reshape(*size.shape, 1, *behind)

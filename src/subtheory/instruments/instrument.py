@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from subtheory.errors import InputError
 from subtheory.kernels.stack import Stack
-from subtheory.setting.preparation import reference, stack, stacked
+from subtheory.setting.preparation import reference, stacked, started
 from subtheory.setting.setting import Setting
 from subtheory.theory.distillation import Distillation
 from subtheory.theory.losses import Loss
@@ -50,9 +50,10 @@ class OnStack(Instrument):
         return found
 
     def records(self, setting: Setting, seeds: Sequence[int], losses: Sequence[Loss]) -> dict[str, Sequence[Any]]:
-        whole = stack(setting, tuple(seeds))
-        found = self.read(self.record(whole, losses, reference(whole)), losses)
+        found: dict[str, list[Any]] = {}
+        for whole, some in started(setting, tuple(seeds), losses):
+            found |= self.read(self.record(whole, some, reference(whole)), some)
         return {
-            name: [self.finish(one, setting, seed) for one, seed in zip(each, seeds, strict=True)]
-            for name, each in found.items()
+            loss.name: [self.finish(one, setting, seed) for one, seed in zip(found[loss.name], seeds, strict=True)]
+            for loss in losses
         }

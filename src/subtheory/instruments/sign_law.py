@@ -93,7 +93,9 @@ class SignLaw(Ensemble):
 
     def sample(self, setting: Setting, seed: int) -> Frequencies:
         require_plain(setting)
-        known = law(setting.but(student=Student(), view=Full()), seed, self.relative)
+        known = _law(setting.but(student=Student(), view=Full()), seed, (self.relative,))
+        if not np.all(known.critical > 0):
+            return replace(known.frequencies(self.draws), shift=np.full(known.radius.shape, np.inf))
         seen = _seen(setting.but(view=Full()), seed, self.relative, self.draws)
         counts = np.sum(alignments(replace(known.s, view=setting.view), setting.loss, seen) > 0, axis=-1)
         found, shift = known.frequencies(self.draws), regime(known, setting.loss, (seed, 7))
@@ -166,7 +168,10 @@ def alignments(s: Stack, loss: Loss, seen: Seen) -> np.ndarray:
 
 def law(setting: Setting, seed: int, relative: Any) -> Law:
     """The sign law of a setting's teacher at radii r/r*, (R,) or (K, R). Raises InputError on "delta" where GΔ = 0."""
-    return _law(setting, seed, tuple(map(tuple, np.atleast_2d(np.asarray(relative, float)))))
+    known = _law(setting, seed, tuple(map(tuple, np.atleast_2d(np.asarray(relative, float)))))
+    if not known.size > 0:
+        raise InputError("delta", "GΔ = 0", "must change what the channel sees")
+    return known
 
 
 @lru_cache(maxsize=32)
@@ -175,13 +180,12 @@ def _law(setting: Setting, seed: int, relative: tuple[tuple[float, ...], ...]) -
     taylor = s.functions.taylor(s.theta0, s.delta, s.x)
     G = s.functions.pulls(s.theta0, averaged(s, setting.loss.hessian(taylor.z0, taylor.u, s.outputs)), s.x)
     q, size, P = float(inner(s.delta, G)), float(norm(G)), s.delta.size
-    if not size > 0:
-        raise InputError("delta", "GΔ = 0", "must change what the channel sees")
     ratios = np.asarray(relative)
     # √P c = r*/r, whatever ε is.
     predicted = probability(1 / (np.sqrt(P) * ratios), P)
     flat = slice(None) if len(ratios) > 1 else 0
-    return Law(s, q, size, G / size, critical_radius(s.eps, q, size, P), ratios[flat], predicted[flat])
+    critical = critical_radius(s.eps, q, size, P) if size > 0 and q > 0 else 0.0 * q * s.eps
+    return Law(s, q, size, G / (size or 1.0), critical, ratios[flat], predicted[flat])
 
 
 def regime(known: Law, loss: Loss, seed: Any, draws: int = CHUNK) -> np.ndarray:

@@ -9,12 +9,23 @@ import numpy as np
 from subtheory.errors import InputError
 from subtheory.init import Symmetry
 from subtheory.instruments.instrument import Instrument
-from subtheory.kernels.stack import Stack, averaged, each_eps, expectation, inner, labels, norm, step_size, updates
+from subtheory.kernels.stack import (
+    Stack,
+    averaged,
+    each_eps,
+    expectation,
+    inner,
+    labels,
+    norm,
+    on_channel,
+    step_size,
+    updates,
+)
 from subtheory.numerics import ROUNDINGS, UNIT
 from subtheory.setting.preparation import path_keys, stack, start
 from subtheory.setting.setting import Setting
 from subtheory.setting.student import amount_of, path_of
-from subtheory.theory.losses import Loss
+from subtheory.theory.losses import Loss, read
 from subtheory.theory.rule import Descent
 
 
@@ -42,17 +53,20 @@ class Twins(Instrument):
         if own.other is not None:
             raise InputError("student", own.other.network.name, "must have the teacher's parameters")
         shared = replace(own, student=own.theta0, rule=Descent(), metric=None)
-        taylor = own.functions.taylor(own.theta0, own.delta, own.x)
+        known = on_channel(own)
+        taylor = known.taylor
         z, y = own.functions.values(own.student, own.x), labels(own, own.eps)
         before = [one.trait.value(one.functions, one.student)[:, None] for one in (shared, own)]
         behind = tuple(range(2, y.ndim))
-        largest = 1.0 + np.max(np.abs(y), axis=tuple(range(1, y.ndim)))[:, None]
+        size = np.abs(y).max(axis=1) + known.of_theta
         moved = np.max(np.abs(y - each_eps(own, taylor.z0, taylor.z0.ndim - 1)) * own.outputs, axis=behind)
         found: dict[str, Sequence[Pair]] = {}
         for loss in losses:
             G = own.functions.pulls(own.theta0, averaged(own, loss.hessian(taylor.z0, taylor.u, own.outputs)), own.x)
             q = expectation(own, loss.leading(taylor.z0, taylor.u, own.outputs))
             alpha = own.alpha * step_size(loss, q, norm(G))
+            looks = read(loss, taylor.z0, own.outputs)
+            largest = 1.0 + np.max(np.where(looks, size, 0.0), axis=tuple(range(1, size.ndim)))[:, None]
             both = [updates(shared, loss, y, taylor.z0), updates(own, loss, y, z)]
             change = [_changed(one, alpha, each) - b for one, each, b in zip((shared, own), both, before, strict=True)]
             expected = _image(setting, numbers, both[0])

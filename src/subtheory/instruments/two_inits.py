@@ -18,13 +18,14 @@ from subtheory.kernels.stack import (
     linear,
     moved,
     norm,
+    on_channel,
     pull,
     step_size,
     updates,
 )
 from subtheory.numerics import ROUNDINGS, UNIT
 from subtheory.setting.setting import Setting
-from subtheory.theory.losses import Loss, namespace
+from subtheory.theory.losses import Loss, namespace, read
 
 
 @dataclass(frozen=True)
@@ -88,13 +89,13 @@ class TwoInits(OnStack):
         """Every field of a `Crossing` with an axis (L, ...) for losses in front; ε is (..., K)."""
         if s.other is not None:
             raise InputError("student", s.other.network.name, "must have the teacher's parameters")
-        xp, f = namespace(s.theta0), s.functions
-        taylor = f.taylor(s.theta0, s.delta, s.x)
+        xp = namespace(s.theta0)
+        taylor = on_channel(s).taylor
         y0 = s.view.labels(taylor.z0, s.outputs)
-        student = f.taylor(s.student, linear(s, s.delta, 0), s.x)
+        student = on_channel(replace(s, theta0=s.student, delta=linear(s, s.delta, 0), known=None))
         both = xp.concatenate([s.eps, xp.zeros_like(s.eps[..., :1])], axis=-1)
         y = labels(s, both)
-        known = _Known(taylor.z0, taylor.u, taylor.v, y0, student.z0, student.u, y)
+        known = _Known(taylor.z0, taylor.u, taylor.v, y0, student.taylor.z0, student.taylor.u, y, student.of_theta)
         each = [_crossing(s, loss, known) for loss in losses]
         return {"eps": s.eps, **{name: _stacked(xp, [one[name] for one in each]) for name in each[0]}}
 
@@ -120,6 +121,8 @@ class _Known:
     along: Any
     """J_SΔ, on what the student trains, in its metric."""
     y: Any
+    of_student: Any
+    """|J_S(θ0_S ∘ s)|, see `OnChannel`."""
 
 
 def _crossing(s: Stack, loss: Loss, k: _Known) -> dict[str, Any]:
@@ -135,9 +138,11 @@ def _crossing(s: Stack, loss: Loss, k: _Known) -> dict[str, Any]:
     end = measured.pop("end")
     slope = s.trait.gradient(f, end)
     # Outputs are off by their rounding, which what reads them sees; then comes the product over the parameters.
-    largest = 1.0 + xp.maximum(_peak(k.z, lead), _peak(k.y, lead))
-    seen = lambda a: 4 * largest * expectation(s, (xp.maximum(w, 1.0) * abs(a)).sum(axis=-1))  # noqa: E731
-    off = {"rounding": seen(k.along), "approach_rounding": seen(_first(k.y, lead) - k.z)}
+    largest = 1.0 + xp.maximum(abs(k.z), abs(k.y).max(axis=lead)) + k.of_student
+    plain = xp.where(read(loss, k.z, w) | read(loss, k.y0, w), xp.maximum(w, 1.0), 0.0)
+    bends = lambda a: xp.maximum(abs(loss.hessian(k.z, a, w)), abs(loss.hessian(k.y0, a, w)))  # noqa: E731
+    felt = lambda a: 4 * expectation(s, (largest * xp.maximum(plain * a, bends(a))).sum(axis=-1))  # noqa: E731
+    off = {"rounding": felt(abs(k.along)), "approach_rounding": felt(abs(_first(k.y, lead) - k.z))}
     layers = f.layout.layers()
     return {
         "kernel": onto(bent.first),
@@ -186,10 +191,6 @@ def _steps(s: Stack, loss: Loss, k: _Known, alpha: Any) -> dict[str, Any]:
         "rounding": norm(added) * norm(delta),
         "end": end[..., 0, :],
     }
-
-
-def _peak(a: Any, lead: int) -> Any:
-    return abs(a).max(axis=tuple(range(lead, a.ndim)))
 
 
 def _first(y: Any, lead: int) -> Any:

@@ -5,7 +5,7 @@ parameters. All of it is algebra on NumPy and JAX arrays alike, through `subtheo
 """
 
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -14,10 +14,25 @@ import numpy as np
 from subtheory.kernels.functions import Functions, Traced
 from subtheory.theory.distillation import Distillation
 from subtheory.theory.layout import Layout
+from subtheory.theory.linearize import TaylorModel
 from subtheory.theory.losses import Loss, namespace
 from subtheory.theory.rule import Descent, Rule
 from subtheory.theory.trait import Trait
 from subtheory.theory.view import Full, View
+
+
+class OnChannel(NamedTuple):
+    """What the channel sees of a teacher, each (..., N, *positions, V): f_{θ0 + tΔ} at t = 0, and where it is faint.
+
+    Rounding is a relative change of some parameters and of some of what is made of them: one unit roundoff of it shows
+    in the outputs by about J(θ0 ∘ s), and in JΔ by about J(Δ ∘ s), with signs s that are as good as random.
+    """
+
+    taylor: TaylorModel
+    of_theta: Any
+    """|J(θ0 ∘ s)|."""
+    of_delta: Any
+    """|J(Δ ∘ s)|."""
 
 
 @jax.tree_util.register_dataclass
@@ -47,6 +62,8 @@ class Stack:
     """1 where the student may move a parameter, (..., P); None: everywhere."""
     metric: Any = None
     """Diagonal of the metric that the student's path carries along, (..., P); None: 1."""
+    known: OnChannel | None = None
+    """What `on_channel` says of it, where that has been found out; None for another θ0, Δ or x."""
     functions: Functions = field(metadata={"static": True}, default=None)  # type: ignore[assignment]
     view: View = field(metadata={"static": True}, default=Full())
     rule: Rule = field(metadata={"static": True}, default=Descent())
@@ -91,6 +108,23 @@ def stack_of(d: Distillation, functions: Any = Traced) -> Stack:
         view=d.view,
         rule=d.rule,
     )
+
+
+def on_channel(s: Stack) -> OnChannel:
+    """What the channel sees of θ0 and Δ."""
+    if s.known is not None:
+        return s.known
+    xp, lead = namespace(s.theta0), s.weights.ndim - 1
+    signs = generic_signs(xp, s.theta0.shape[-1])
+    along = xp.stack([s.delta, signs * s.theta0, signs * s.delta], axis=-2)
+    found = s.functions.taylor(each_eps(s, s.theta0, 1), along, inputs(s))
+    each = [TaylorModel(*(part[(*(slice(None),) * lead, i)] for part in found)) for i in range(3)]
+    return OnChannel(each[0], abs(each[1].u), abs(each[2].u))
+
+
+def generic_signs(xp: Any, count: int) -> Any:
+    """±1 without a pattern, (count,)."""
+    return xp.where(xp.cos(xp.arange(1.0, count + 1) ** 2) < 0, -1.0, 1.0)
 
 
 def each_eps(s: Stack, array: Any, own: int) -> Any:
@@ -221,4 +255,4 @@ def step_size(loss: Loss, form: Any, norm_of_G: Any) -> Any:
 def one(s: Stack, i: int) -> Stack:
     """The distillation number i."""
     return replace(s, **{f: jax.tree.map(lambda leaf: leaf[i], getattr(s, f)) for f in ("theta0", "student", "delta",
-                         "x", "weights", "eps", "trait", "trains", "metric")})  # fmt: skip
+                         "x", "weights", "eps", "trait", "trains", "metric", "known")})  # fmt: skip

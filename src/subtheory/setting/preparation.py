@@ -20,7 +20,8 @@ from subtheory.kernels.compiled import Kernels
 from subtheory.kernels.draws import Seeds, data, foreign, inits, layout_of, normals, repeated
 from subtheory.kernels.functions import output_shape
 from subtheory.kernels.source import Source
-from subtheory.kernels.stack import Stack, expectation, norm, one
+from subtheory.kernels.stack import OnChannel, Stack, on_channel, one
+from subtheory.setting.smallness import first_order_up_to, scales
 from subtheory.setting.student import Along, Elsewhere, Redrawn, Student
 from subtheory.setting.teachers import Teacher
 from subtheory.theory.distillation import Distillation
@@ -144,8 +145,8 @@ def _walked(place: tuple[Any, ...], path: Path, amount: float, seeds: Seeds) -> 
 @lru_cache(maxsize=32)
 def _direction(
     place: tuple[Any, ...], teacher: Teacher, fork: tuple[Path, float] | None, seeds: Seeds
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Δ (S, P), the relative scale of ε and the first kink (S,); `fork` is the path that moves the teacher's init."""
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, OnChannel]:
+    """Δ (S, P), the relative scale of ε and the first kink (S,), what is seen of Δ; `fork` moves the teacher's init."""
     rest, _ = at_rest(*place, seeds)
     if fork is not None:
         rest = replace(rest, theta0=_walked(place, *fork, seeds)[1])
@@ -161,21 +162,9 @@ def _direction(
     mask = teacher.moves.mask(layout, lambda: numbers()[:, 1])
     if mask is not None:
         delta = delta * mask
-    scale, kink = scales(rest, delta)
-    return delta, scale, kink
-
-
-def scales(s: Stack, delta: Any) -> tuple[Any, Any]:
-    """The ε that changes outputs or parameters by their own size, whichever is smaller; the first kink; (...)."""
-    taylor = s.functions.taylor(s.theta0, delta, s.x)
-    size = lambda a: np.sqrt(expectation(s, (s.outputs * a**2).sum(axis=-1)))  # noqa: E731
-    outputs, parameters = _ratio(size(taylor.z0), size(taylor.u)), _ratio(norm(s.theta0), norm(delta))
-    scale = np.minimum(outputs, parameters)
-    return np.where(np.isfinite(scale), scale, 1.0), s.functions.kink(s.theta0, delta, s.x)
-
-
-def _ratio(a: Any, b: Any) -> Any:
-    return np.where((a > 0) & (b > 0), a / np.where(b > 0, b, 1.0), np.inf)
+    rest = replace(rest, delta=delta)
+    known = on_channel(rest)
+    return delta, *scales(replace(rest, known=known)), known
 
 
 def stack(c: Coordinates, seeds: Seeds) -> Stack:
@@ -205,7 +194,7 @@ def stack(c: Coordinates, seeds: Seeds) -> Stack:
             raise InputError("student", f"outputs {shapes[1]}", f"must have the teacher's outputs {shapes[0]}")
     else:
         changed["student"] = rest.theta0
-    delta, scale, kink = _direction(place, c.teacher, fork, seeds)
+    delta, scale, kink, changed["known"] = _direction(place, c.teacher, fork, seeds)
     eps = np.asarray(c.eps) * (scale[:, None] if c.relative else np.ones((len(seeds), 1)))
     # ε stays below the first kink of a ReLU network, where it is a polynomial in ε.
     if c.relative:
@@ -214,6 +203,24 @@ def stack(c: Coordinates, seeds: Seeds) -> Stack:
     if trains is not None:
         changed["trains"] = np.broadcast_to(trains, rest.theta0.shape)
     return replace(rest, delta=delta, eps=eps, **changed)
+
+
+def started(c: Coordinates, seeds: Seeds, losses: Sequence[Loss]) -> list[tuple[Stack, list[Loss]]]:
+    """Stacks with all losses for which their ε are small: one for most, another for a loss to which Δ is hard to see.
+
+    ε that are absolute stay as they are.
+    """
+    s = stack(c, seeds)
+    if not c.relative:
+        return [(s, list(losses))]
+    found: list[tuple[Stack, list[Loss]]] = [(s, [])]
+    for loss in losses:
+        eps = s.eps * np.minimum(1.0, first_order_up_to(s, loss) / s.eps[:, 0])[:, None]
+        if np.array_equal(eps, s.eps):
+            found[0][1].append(loss)
+        else:
+            found.append((replace(s, eps=eps), [loss]))
+    return [(s, own) for s, own in found if own]
 
 
 def reference(s: Stack) -> Any:
@@ -262,7 +269,8 @@ def distillation(c: Coordinates, seed: int) -> Distillation:
     """
     if not c.subtracted:
         raise InputError("subtracted", False, "must be on for a distillation")
-    s = one(stack(c, (seed,)), 0)
+    ((s, _),) = started(c, (seed,), [c.loss])
+    s = one(s, 0)
     if s.other is not None:
         raise InputError("student", s.other.network.name, "must have the teacher's parameters")
     params = s.functions.layout.unflatten

@@ -7,8 +7,10 @@ import numpy as np
 
 from subtheory import known_answers
 from subtheory.claim import NOT_FINITE, Claim, Control, Verdict
+from subtheory.instruments.instrument import OnStack
+from subtheory.numerics import COARSE, LADDER_RATIO
 from subtheory.setting.setting import Setting
-from subtheory.verification.plan import Found, How, Job, Progress, jobs, measure_all, run_of, seeds_of
+from subtheory.verification.plan import Found, How, Job, Progress, jobs, measure_all, measured, run_of, seeds_of
 from subtheory.verification.results import ClaimResult, ControlResult, Verification
 from subtheory.verification.runs import Row, Runs
 
@@ -31,6 +33,7 @@ def verify_settings(
     for job in todo:
         rows = judge(job, found, seeds)
         if job.control is None:
+            rows = [confirmed(job.claim, row) for row in rows]
             results[job.claim.name] = summarize(job.claim, rows, len(seeds))
         else:
             done = results[job.claim.name]
@@ -67,10 +70,28 @@ def judge(job: Job, found: Found, seeds: Sequence[int]) -> list[Row]:
     rows = []
     for setting in job.settings:
         records = found[run_of(job.claim, setting)][setting.loss.name]
-        for seed, measured in zip(seeds_of(setting, seeds), records, strict=True):
+        for seed, record in zip(seeds_of(setting, seeds), records, strict=True):
             with np.errstate(all="ignore"):
-                rows.append((setting, seed, job.claim.check_measurement(measured)))
+                rows.append((setting, seed, job.claim.check_measurement(record)))
     return rows
+
+
+def confirmed(claim: Claim, row: Row) -> Row:
+    """A run that failed on sizes of ε of our own choice, measured again from where that ladder was judged first.
+
+    A claim about small ε is refuted if it fails for smaller ones too, and not where their rounding hides it.
+    """
+    setting, seed, evidence = row
+    ours = setting.relative and not claim.every_eps and isinstance(claim.reads, OnStack)
+    if evidence.verdict is not Verdict.FAILS or not ours:
+        return row
+    finer = setting.but(eps=tuple(eps / LADDER_RATIO**COARSE for eps in setting.eps))
+    (record,) = measured(((claim.reads, finer), (seed,), (setting.loss,)))[setting.loss.name]
+    with np.errstate(all="ignore"):
+        again = claim.check_measurement(record)
+    if again.vacuous:
+        again = replace(again, vacuous=f"fails where ε is not yet small, and for smaller ones {again.vacuous}")
+    return setting, seed, again
 
 
 def summarize(claim: Claim, rows: Sequence[Row], seeds: int) -> ClaimResult:
