@@ -144,6 +144,14 @@ def outputs(value: Any, width: int | None, field: str = "outputs") -> str | tupl
     return tuple(sorted(known)) if isinstance(value, set | frozenset) else tuple(known)
 
 
+def hashable(field: str, value: Any) -> None:
+    """Raise InputError on `field` for what has no hash: equal parts share what is compiled for them."""
+    try:
+        hash(value)
+    except TypeError as error:
+        raise InputError(field, shown(value), "must be hashable, with no list or array among its fields") from error
+
+
 def shown(value: Any, longest: int = 60) -> str:
     """A value in one line that is not too long."""
     try:

@@ -8,10 +8,12 @@ from enum import StrEnum
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+from subtheory import arguments
 from subtheory.errors import InputError
 from subtheory.instruments.first_order import FirstOrder
 from subtheory.instruments.instrument import Instrument
 from subtheory.setting.setting import Setting
+from subtheory.setting.whole import whole
 from subtheory.theory.distillation import Distillation
 
 if TYPE_CHECKING:
@@ -48,6 +50,12 @@ class Evidence:
     """The ε at which measured and predicted are read; NaN where they are about no single one."""
 
     def __post_init__(self) -> None:
+        for name in ("measured", "predicted", "margin"):
+            if arguments.number(getattr(self, name)) is None:
+                raise InputError(name, arguments.shown(getattr(self, name)), "must be a number")
+        for name in ("vacuous", "undecided"):
+            if not isinstance(getattr(self, name), str):
+                raise InputError(name, arguments.shown(getattr(self, name)), "must be a reason in words")
         if not (self.vacuous or self.undecided or self.finite):
             object.__setattr__(self, "undecided", NOT_FINITE)
 
@@ -128,12 +136,29 @@ class Claim:
     proof: str = CONJECTURE
     run_tier: str = "measured"
 
+    def __post_init__(self) -> None:
+        for name in ("name", "statement", "formula", "source"):
+            if not isinstance(getattr(self, name), str):
+                raise InputError(name, arguments.shown(getattr(self, name)), "must be words")
+        for name in ("check_measurement", "applies", "settings", "spread", "cases"):
+            part = getattr(self, name)
+            if not (callable(part) or (part is None and name in ("settings", "spread", "cases"))):
+                raise InputError(name, arguments.shown(part), "must be a function")
+        if not (isinstance(self.controls, tuple) and all(isinstance(control, Control) for control in self.controls)):
+            raise InputError("controls", arguments.shown(self.controls), "must be a tuple of controls")
+        if not isinstance(self.reads, Instrument):
+            raise InputError("reads", arguments.shown(self.reads), "must be an instrument")
+
     def own(self, grid: Iterable[Setting]) -> tuple[Setting, ...]:
         """All settings that it could run on: its constructed ones, or those of the grid it speaks of, spread out.
 
-        Constructed ones give way to a network of one's own, if the claim can be spread out on it.
+        Constructed ones give way to a network of one's own, if the claim can be spread out on it. Raises InputError on
+        "grid" for what are no settings.
         """
-        found = [setting for setting in grid if self.applies(setting)]
+        known = arguments.entries(grid)
+        if known is None or not all(isinstance(setting, Setting) for setting in known):
+            raise InputError("grid", arguments.shown(grid), "must be settings")
+        found = [setting for setting in known if self.applies(setting)]
         if self.settings and not (self.spread and any(setting.source is not None for setting in found)):
             return self.settings()
         if self.spread:
@@ -153,15 +178,19 @@ class Claim:
         """Measure one distillation and judge it; on numbers that are not finite no claim holds.
 
         A case of the claim's own `exact` type, or what its instrument records, is judged as it is. Raises InputError
-        on "case" for a distillation where the claim compares several runs.
+        on "case" for a distillation where the claim compares several runs, and for anything else.
         """
-        if isinstance(case, Setting):
-            raise InputError("case", "a setting", "must be a distillation of it, setting.distillation(seed)")
-        return self.check_measurement(self.measured(case) if isinstance(case, Distillation) else case)
+        if isinstance(case, Distillation):
+            return self.check_measurement(self.measured(case))
+        taken = next(iter(inspect.signature(self.check_measurement).parameters.values())).annotation
+        if isinstance(case, Setting) or (isinstance(taken, type) and not isinstance(case, taken)):
+            wanted = "must be a distillation, setting.distillation(seed), or what the claim's instrument records"
+            raise InputError("case", arguments.shown(case), wanted)
+        return self.check_measurement(case)
 
     def measured(self, d: Distillation) -> Any:
         """What its check takes, of one distillation. Raises InputError on "case" where it compares several runs."""
-        return self.reads.of(d)
+        return self.reads.of(whole(d))
 
 
 def claim(

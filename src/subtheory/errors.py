@@ -8,13 +8,16 @@ class SubtheoryError(Exception):
 
     exit_code = 2
 
+    def __init__(self, said: str = "") -> None:
+        super().__init__(" ".join(said.split("\n")))
+
 
 class InputError(SubtheoryError):
     """A value that a user gave is unusable: names the field and the offending value, in one line."""
 
     def __init__(self, field: str, value: object, wanted: str) -> None:
         self.field, self.value, self.wanted = field, value, wanted
-        super().__init__(" ".join(f"{field}: {wanted}, got {value}".split("\n")))
+        super().__init__(f"{field}: {wanted}, got {value}")
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), (self.field, str(self.value), self.wanted), {"__notes__": getattr(self, "__notes__", [])}

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.lib import format as npy
 
+from subtheory.arguments import shown
 from subtheory.errors import InputError
 
 LARGEST = 256 * 2**20
@@ -137,6 +138,8 @@ def reason(error: BaseException) -> str:
 
 def destination(path: Path | str, field: str = "output") -> Path:
     """Where a file of this name is written: what a link points at. Raises InputError on `field` if that is no file."""
+    if not isinstance(path, str | Path):
+        raise InputError(field, shown(path), "must be the name of a file")
     try:
         place = Path(os.path.realpath(path))
         mode = os.stat(place).st_mode
@@ -171,8 +174,8 @@ def write_atomic(path: Path | str, data: bytes | str) -> Path:
     Makes the folder; writes through a link, and keeps the mode of a file that was there. Raises InputError if the place
     cannot be written to, or is no plain file.
     """
-    path = Path(path)
     place = destination(path)
+    path = Path(path)
     unfinished = place.with_name(f".{place.name}.{secrets.token_hex(6)}.tmp")
     try:
         place.parent.mkdir(parents=True, exist_ok=True)

@@ -138,7 +138,7 @@ def _step(alpha: Any) -> float:
 def distance_change(d: Distillation, alpha: float) -> np.ndarray:
     s, alpha = _of(d), _step(alpha)
     update = _updates(s, d)
-    return np.asarray(alpha**2 * inner(update, update) - 2 * alpha * s.eps * inner(update, s.delta))
+    return np.asarray(alpha * alpha * inner(update, update) - 2 * alpha * s.eps * inner(update, s.delta))
 
 
 @_like(definitions.trait_change)

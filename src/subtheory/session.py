@@ -24,9 +24,11 @@ def configure(*, cache: bool = True, progress: bool = True) -> None:
     Both are on unless turned off here: `st.configure(cache=False, progress=False)`. A folder that was given to JAX by
     `jax_compilation_cache_dir` is left as it is. Raises InputError on what is neither True nor False.
     """
+    from subtheory.arguments import shown  # which loads NumPy
+
     for name, value in (("cache", cache), ("progress", progress)):
         if not isinstance(value, bool):
-            raise InputError(name, repr(value), "must be True or False")
+            raise InputError(name, shown(value), "must be True or False")
     _chosen.update(cache=cache, progress=progress)
 
 

@@ -63,12 +63,14 @@ class Certificate:
 
     def upto(self, kind: str = "alignment") -> float:
         """The statement holds for every ε in (0, upto]; 0 if nothing is certified."""
-        return self.found[kind].statement.upto
+        return choose("kind", kind, self.found).statement.upto
 
     def value(self, eps: float, kind: str = "alignment") -> float:
         """D(ε), or the change of the trait loss: the middle of a ball far thinner than a float64."""
         with precision(BITS):
-            return float(KINDS[kind].curve(self.problem)(Span(positive("eps", eps)), 0).c[0][0, 0].mid())
+            return float(
+                choose("kind", kind, KINDS).curve(self.problem)(Span(positive("eps", eps)), 0).c[0][0, 0].mid()
+            )
 
     def save(self, path: Path | str) -> Path:
         """Write the file that `check_certificate` reads."""
@@ -110,7 +112,7 @@ def certify(
     """
     if not hasattr(getattr(d, "x", None), "dtype") and isinstance(d, Distillation):
         raise InputError("x", type(d.x).__name__, "must be one array: certificates take no structured inputs")
-    several = (kinds,) if isinstance(kinds, str) else tuple(kinds)
+    several = [kinds] if isinstance(kinds, str) else arguments.entries(kinds)
     if arguments.number(alpha) is None:
         raise InputError("alpha", arguments.shown(alpha), "must be a number")
     limit_of_time = arguments.number(seconds)
@@ -142,7 +144,7 @@ def positive(name: str, number: Any) -> fmpq:
     except (ValueError, TypeError):
         value = fmpq(0)
     if not value > 0:
-        raise InputError(name, number, "must be a positive number")
+        raise InputError(name, arguments.shown(number), "must be a positive number")
     return value
 
 

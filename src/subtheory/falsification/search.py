@@ -167,7 +167,7 @@ def judge(claim: Claim, case: Any) -> Evidence | None:
         d = case.distillation() if isinstance(case, Case) else case
         if not np.all(np.isfinite(d.eps)) or not np.all(d.eps > 0):
             return None
-        measured = claim.measured(d)
+        measured = claim.reads.of(d)
         # A step α < 0 is one backwards: its unit, q/‖GΔ‖², is then rounding.
         if not _finite(measured) or getattr(measured, "alpha", 0.0) < 0:
             return None

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from subtheory.arguments import shown
 from subtheory.errors import InputError, SubtheoryError
 from subtheory.networks import modes
 from subtheory.numerics import float64
@@ -37,6 +38,17 @@ def traced(field: str, function: Callable[..., Any], *arguments: Any, wanted: st
         raise InputError(field, given or first_line(error), f"{wanted} ({first_line(error)})") from error
 
 
+def require_scalar(field: str, function: Any, *arguments: Any) -> None:
+    """Raise InputError on `field` unless this is a function of these arguments that gives one real number."""
+    if not callable(function):
+        raise InputError(field, shown(function), "must be a function")
+    name = getattr(function, "__name__", type(function).__name__)
+    found = traced(field, function, *arguments, wanted="must take its arguments", given=name).out_avals
+    if len(found) != 1 or found[0].shape or not jnp.issubdtype(found[0].dtype, jnp.floating):
+        got = ", ".join(f"{each.dtype}{list(each.shape)}" for each in found)
+        raise InputError(field, got or "nothing", "must give one real number")
+
+
 def double(leaf: Any) -> Array:
     """Cast a float array to float64 as JAX sees it; anything else, such as tokens, stays."""
     array = jnp.asarray(leaf)
@@ -45,7 +57,8 @@ def double(leaf: Any) -> Array:
 
 def dtype_of(leaf: Any) -> Any:
     """The dtype of an array, or the one that NumPy gives to anything else."""
-    return leaf.dtype if hasattr(leaf, "dtype") else np.asarray(leaf).dtype
+    own = getattr(leaf, "dtype", None)
+    return np.asarray(leaf).dtype if own is None or isinstance(own, str) else own
 
 
 def first_line(error: BaseException) -> str:

@@ -1,6 +1,6 @@
 """A setting: the hashable coordinates of one run, from which every array of a distillation follows."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from math import inf, isfinite, nan
 from typing import Any, Self
@@ -37,8 +37,8 @@ def _sizes(eps: Any) -> tuple[float, ...]:
     """One size or several, as floats. Raises InputError on "eps" for what is not positive."""
     if type(eps) is tuple and eps and all(type(value) is float and 0 < value < inf for value in eps):
         return eps
-    several: Iterable[Any] = eps if isinstance(eps, Iterable) and arguments.number(eps) is None else (eps,)
-    found = tuple(arguments.positive("eps", value) for value in ((several,) if isinstance(several, str) else several))
+    several = None if isinstance(eps, str) else arguments.entries(eps)
+    found = tuple(arguments.positive("eps", value) for value in ([eps] if several is None else several))
     if not found:
         raise InputError("eps", "no value", "needs at least one size of the teacher's update")
     return found
@@ -151,8 +151,10 @@ class Setting:
         return self.teacher.unseen
 
     def distillation(self, seed: int = 0) -> Distillation:
-        """The arrays of one run, as NumPy leaves."""
-        return distillation(self, seed)
+        """The arrays of one run, as NumPy leaves. Raises InputError for what is no seed, and parts without hash."""
+        arguments.hashable("setting", self)
+        known = arguments.integer(seed)
+        return distillation(self, seed if known is None else known)
 
     @property
     def theorem(self) -> bool:

@@ -16,6 +16,8 @@ import numpy as np
 import optax
 from jax import Array
 
+from subtheory import arguments
+from subtheory.errors import InputError
 from subtheory.kernels.stack import Stack, averaged, inner, norm
 from subtheory.numerics import float64
 from subtheory.theory.losses import SquaredError, namespace
@@ -37,6 +39,10 @@ class Teacher(Part):
     """What the teacher trains; its Δ is 0 elsewhere."""
     unseen: ClassVar[bool] = False
     """Whether the channel is meant not to see the direction: the theorem's zero branch."""
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.moves, Trains):
+            raise InputError("moves", arguments.shown(self.moves), f"must be one of {', '.join(Trains.kinds())}")
 
     @property
     def shown(self) -> str:

@@ -15,6 +15,7 @@ from subtheory.networks.tracing import first_line
 from subtheory.theory.distillation import Distillation
 from subtheory.theory.layout import Layout
 from subtheory.theory.losses import require_loss
+from subtheory.theory.network import Params
 from subtheory.theory.rule import Rule
 from subtheory.theory.trait import LabelledTrait, TargetTrait
 from subtheory.theory.view import View
@@ -39,45 +40,51 @@ def whole(d: Any) -> Distillation:
         part = getattr(d, name)
         if isinstance(part, type) or not isinstance(part, kind):
             raise InputError(name, arguments.shown(part), f"must be a {kind.__name__}")
+    for name in ("network", "loss", "view", "rule"):
+        arguments.hashable(name, getattr(d, name))
     if not hasattr(d.trait, "gradient"):
         raise InputError("trait", arguments.shown(d.trait), "must be a trait, such as LabelledTrait or FunctionTrait")
     if any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves(d)):
         raise InputError("d", "tracers", "must be numbers: call this outside of jit, grad and vmap")
-    layout = Layout.of(d.theta0)
-    for name in LIKE_THETA:
-        part = getattr(d, name)
-        if part is not None and Layout.of(part) != layout:
-            raise InputError(name, _shapes(part), f"must be like theta0, {_shapes(d.theta0)}")
     for name in ("theta0", *LIKE_THETA):
-        if not all(np.isfinite(_array(name, leaf)).all() for leaf in jax.tree.leaves(getattr(d, name))):
-            raise InputError(name, "a number that is not finite", "must be finite")
+        if getattr(d, name) is not None or name != "metric":
+            require_like(name, getattr(d, name), d.theta0, "theta0")
+    own = ("theta0", *LIKE_THETA)
+    if any(np.asarray(leaf).dtype.kind != "f" for name in own for leaf in jax.tree.leaves(getattr(d, name))):
+        d = replace(d, **{name: _floats(getattr(d, name)) for name in own})
     if not isfinite(arguments.number(d.alpha) or nan):
         raise InputError("alpha", arguments.shown(d.alpha), "must be a finite number other than 0")
     d = _as_rows(d)
-    x = _array("x", d.x)
-    if x.ndim < 1 or not np.isfinite(x).all():
-        raise InputError("x", arguments.shown(d.x), "must be finite numbers, the first axis counting inputs")
+    x = _inputs("x", d.x)
     weights, eps = _array("weights", d.weights), _array("eps", d.eps)
     if weights.shape != (len(x),) or weights.dtype.kind != "f" or not abs(float(weights.sum()) - 1) < 1e-6:
         raise InputError("weights", arguments.shown(d.weights), f"must be {len(x)} numbers that sum to 1")
-    if eps.ndim != 1 or eps.dtype.kind not in "fi" or not np.all(eps >= 0) or not np.isfinite(eps).all():
+    if eps.ndim != 1 or not len(eps) or eps.dtype.kind not in "fi" or not np.all((eps >= 0) & np.isfinite(eps)):
         raise InputError("eps", arguments.shown(d.eps), "must be finite numbers ≥ 0, one axis of them")
-    try:
-        width = output_shape(d.network, layout, x.shape[1:], x.dtype.str)[-1]
-    except Exception as error:
-        wanted = f"must take theta0 and inputs of shape {x.shape[1:]} ({first_line(error)})"
-        raise InputError("network", repr(d.network.name), wanted) from error
+    width = width_of(d.network, d.theta0, x)
     _require_weights("outputs", d.outputs, width)
     if isinstance(d.trait, LabelledTrait | TargetTrait):
-        _require_weights("trait.outputs", d.trait.outputs, width)
-    if isinstance(d.trait, LabelledTrait):
-        labels = _array("trait.labels", d.trait.labels)
-        if labels.dtype.kind not in "iu" or labels.shape != (len(_array("trait.x", d.trait.x)),):
-            raise InputError("trait.labels", arguments.shown(labels), "must be one whole number for each example")
-        if np.any((labels < 0) | (labels >= width)):
-            raise InputError("trait.labels", int(labels.max()), f"must lie in 0 ... {width - 1}")
-    arrays: dict[str, Any] = {"weights": weights, "eps": eps, "outputs": _array("outputs", d.outputs)}
+        _require_examples(d.trait, x.shape[1:], width)
+    arrays: dict[str, Any] = {"weights": weights, "eps": _floats(eps), "outputs": _floats(_array("outputs", d.outputs))}
     return replace(d, **arrays)
+
+
+def require_like(field: str, part: Any, params: Params, of: str) -> None:
+    """Raise InputError on `field` unless this is a pytree of finite numbers, shaped like the parameters."""
+    if Layout.of(part) != Layout.of(params):
+        raise InputError(field, _shapes(part), f"must be like {of}, {_shapes(params)}")
+    if not all(np.isfinite(_array(field, leaf)).all() for leaf in jax.tree.leaves(part)):
+        raise InputError(field, "a number that is not finite", "must be finite")
+
+
+def width_of(network: Any, params: Params, x: np.ndarray, field: str = "network") -> int:
+    """The number of logits. Raises InputError on `field` for a network that does not take parameters and inputs."""
+    layout = Layout.of(params)
+    try:
+        return output_shape(network, layout, x.shape[1:], x.dtype.str)[-1]
+    except Exception as error:
+        wanted = f"must take parameters {_shapes(params)} and inputs of shape {x.shape[1:]} ({first_line(error)})"
+        raise InputError(field, arguments.shown(getattr(network, "name", network)), wanted) from error
 
 
 def _array(field: str, value: Any) -> np.ndarray:
@@ -91,11 +98,41 @@ def _array(field: str, value: Any) -> np.ndarray:
     return found
 
 
+def _inputs(field: str, value: Any) -> np.ndarray:
+    found = _array(field, value)
+    if found.ndim < 1 or not len(found) or not np.isfinite(found).all():
+        raise InputError(field, arguments.shown(value), "must be finite numbers, the first axis counting inputs")
+    return found
+
+
+def _require_examples(trait: LabelledTrait | TargetTrait, example: tuple[int, ...], width: int) -> None:
+    """Raise InputError on the part of a trait of examples that does not fit inputs and outputs of the network."""
+    x = _inputs("trait.x", trait.x)
+    if x.shape[1:] != example:
+        raise InputError("trait.x", f"inputs of shape {x.shape[1:]}", f"must be inputs of shape {example}, as x")
+    _require_weights("trait.outputs", trait.outputs, width)
+    if isinstance(trait, TargetTrait):
+        targets = _array("trait.targets", trait.targets)
+        if targets.shape != (len(x), width) or not np.isfinite(targets).all():
+            wanted = f"must be finite numbers of shape {(len(x), width)}"
+            raise InputError("trait.targets", arguments.shown(trait.targets), wanted)
+        return
+    labels = _array("trait.labels", trait.labels)
+    if labels.dtype.kind not in "iu" or labels.shape != (len(x),):
+        raise InputError("trait.labels", arguments.shown(labels), "must be one whole number for each example")
+    if np.any((labels < 0) | (labels >= width)):
+        raise InputError("trait.labels", int(labels.max()), f"must lie in 0 ... {width - 1}")
+
+
 def _require_weights(field: str, w: Any, width: int) -> None:
     """Raise InputError unless these are weights ≥ 0 of the outputs, and no indices."""
     found = _array(field, w)
     if found.shape != (width,) or found.dtype.kind not in "fb" or not np.all(found >= 0):
         raise InputError(field, arguments.shown(w), f"must be {width} weights, floats ≥ 0: 1 on the logits that count")
+
+
+def _floats(params: Params) -> Params:
+    return jax.tree.map(lambda leaf: np.asarray(leaf, np.float64), params)
 
 
 def _shapes(params: Any) -> str:

@@ -86,8 +86,9 @@ def require_loss(loss: Any, field: str = "loss") -> None:
     # First, because a loss with such numbers may not even have a name.
     if fault := getattr(loss, "fault", ""):
         raise InputError(field, arguments.shown(loss), fault)
-    if not isinstance(loss, Loss):
+    if not isinstance(loss, Loss) or not isinstance(loss.name, str):
         raise InputError(field, arguments.shown(loss), "must be the name of a loss, or a loss such as KL()")
+    arguments.hashable(field, loss)
 
 
 def namespace(*arrays: Any) -> Any:

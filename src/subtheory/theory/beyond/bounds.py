@@ -36,6 +36,9 @@ POINTS = 256
 DOUBLINGS = 10
 """How often `trait_step` doubles the step at which it looks for upward curvature."""
 
+MOST_POINTS = 100_000
+"""A finer grid than anybody's machine would finish."""
+
 
 class Threshold(NamedTuple):
     """D(ε) > 0 for 0 < ε < `eps`, by D ≥ εq − ½ε²N; `curvature` is N(`eps`)."""
@@ -167,7 +170,7 @@ def alignment_threshold(d: Distillation, upto: float, points: int = POINTS) -> T
     """
     _require_theorem(d)
     require_positive(upto=upto)
-    arguments.whole("points", points)
+    arguments.whole("points", points, 1, MOST_POINTS)
     end = min(upto, first_kink_on(d.network, d.theta0, d.delta, d.x, upto))
     if end == 0:
         q, bounds = curvature_bound(d, jnp.zeros(1))
@@ -182,7 +185,7 @@ def alignment_lower_bound(d: Distillation, points: int = POINTS) -> np.ndarray:
     −inf beyond the first kink of a ReLU network, where Taylor's formula says nothing.
     """
     _require_theorem(d)
-    arguments.whole("points", points)
+    arguments.whole("points", points, 1, MOST_POINTS)
     eps = np.asarray(d.eps, float)
     times = np.sort(np.concatenate([[0.0], *(e * np.arange(1, points + 1) / points for e in eps)]))
     q, bounds = (np.asarray(part) for part in curvature_bound(d, times))
@@ -224,7 +227,7 @@ def trait_step(d: Distillation, points: int = POINTS) -> np.ndarray:
     trait's inputs, where L_T has no finite β. A supremum over a grid: an estimate. Source: theory §1.5, from
     ΔL_T ≤ −αD(ε) + ½α²β‖Δθ_S‖².
     """
-    arguments.whole("points", points)
+    arguments.whole("points", points, 1, MOST_POINTS)
     x = getattr(d.trait, "x", None)  # a trait that is a function of θ alone has none
     steps = []
     for eps in np.asarray(d.eps, float):

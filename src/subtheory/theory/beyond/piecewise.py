@@ -28,6 +28,9 @@ from subtheory.theory.network import Network, Params
 from subtheory.theory.rule import Descent
 from subtheory.theory.view import Added, Full
 
+MOST_DEGREE = 64
+"""In float64 nothing is left of the coefficients of higher polynomials."""
+
 
 def require_positive(**values: float) -> None:
     """InputError naming the first value that is not a positive number."""
@@ -196,7 +199,7 @@ def _degree(d: Distillation, degree: int | None) -> int:
     layers = _layers(d.network, d.theta0, d.x)
     if degree is None and layers is None:
         raise InputError("degree", None, f"{d.network.name} reports no pre-activations, so its degree must be given")
-    return (layers or 0) + 1 if degree is None else arguments.whole("degree", degree)
+    return (layers or 0) + 1 if degree is None else arguments.whole("degree", degree, 1, MOST_DEGREE)
 
 
 def kinks(d: Distillation, upto: float, degree: int | None = None) -> np.ndarray:
