@@ -38,6 +38,7 @@ PUBLIC = [
     "KL",
     "L1",
     "LOSSES",
+    "Loss",
     "LabelledTrait",
     "Layers",
     "Linear",

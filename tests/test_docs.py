@@ -4,6 +4,7 @@ import doctest
 import importlib.util
 import re
 import sys
+from dataclasses import fields
 from inspect import signature
 from pathlib import Path
 from types import ModuleType
@@ -15,6 +16,7 @@ from subtheory.certificate.cases import CASES
 from subtheory.claims import CLAIMS, OVER_READINGS
 from subtheory.cli.parser import build
 from subtheory.data import CHANNELS
+from subtheory.instruments.first_order import Measurement
 from subtheory.networks import NETWORKS
 from subtheory.proof.coq import known
 from subtheory.proof.statement import chosen
@@ -142,6 +144,12 @@ def test_every_argument_of_verify_is_documented() -> None:
     text = (ROOT / "docs" / "own-network.md").read_text("utf-8")
     for name in set(signature(verify).parameters) - {"progress"}:
         assert name in text
+
+
+def test_every_field_of_a_measurement_is_documented() -> None:
+    text = (ROOT / "docs" / "own-network.md").read_text("utf-8").split("## A claim of your own")[1].split("## ")[0]
+    own = [name for name, value in vars(Measurement).items() if isinstance(value, property)]
+    assert re.findall(r"^\| `(\w+)` \|", text, re.MULTILINE) == [*(f.name for f in fields(Measurement)), *own]
 
 
 def benchmark(name: str, monkeypatch: pytest.MonkeyPatch) -> ModuleType:

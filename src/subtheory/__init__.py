@@ -80,6 +80,7 @@ _PUBLIC = {
     "Quartic": "theory.losses",
     "TopK": "theory.losses",
     "LOSSES": "theory.losses",
+    "Loss": "theory.losses",
     "TEACHERS": "setting.teachers",
     "LabelledTrait": "theory.trait",
     "TargetTrait": "theory.trait",

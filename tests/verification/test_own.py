@@ -173,7 +173,7 @@ class Broken(_Regular):
         ({"loss": [], "claims": None}, "loss: must be at least one"),
         ({"loss": [st.KL(2.0), st.KL(3.0)]}, "loss: must not be the name of two losses: .*got 'kl'"),
         ({"loss": st.KL}, "loss: must be a loss such as KL.., not a class"),
-        ({"loss": Broken()}, "loss: must be finite, with its derivatives, where z = y, got Broken"),
+        ({"loss": Broken()}, "loss: must be finite, with its derivatives, where z = y, got broken: l = -inf"),
         ({"units": [3]}, "units: must be of subtheory.init.Units"),
         ({"loss": "squarederror"}, "loss: unknown, did you mean 'squared-error'"),
         ({"loss": "zzz"}, "loss: must be one of squared-error, "),

@@ -200,18 +200,8 @@ class Kernels:
         return value.reshape(theta.shape[:-1]), slope.reshape(theta.shape)
 
     def terms(self, loss: Loss, z: Any, y: Any, w: Any, u: Any = None, v: Any = None) -> Terms:
-        given = [np.zeros(()) if a is None else np.asarray(a) for a in (z, y, u, v)]
-        shape = np.broadcast_shapes(*(a.shape for a in given))
-        count, width = int(np.prod(shape[:-1])), shape[-1]
-        turns = -(-count // SOME)
-        points = [_filled(np.broadcast_to(a, shape).reshape(-1, width), turns * SOME, 1.0) for a in given]
-        call, w = partial(_loss, loss=loss), np.asarray(w, np.float64)
-        found = _in_calls(
-            lambda n, *points: call(n, w, *points),
-            [Rows(a.reshape(turns, SOME, width), 2) for a in points],
-            POINTS // SOME,
-        )
-        return Terms(*(part.reshape(-1, width)[:count].reshape(shape) for part in found))
+        given = [np.zeros(()) if a is None else a for a in (z, y, u, v)]
+        return Terms(*on_points(partial(_loss, loss=loss), w, *given))
 
     def _axis(self, x: Any) -> int:
         """The axis of x that counts examples."""
@@ -255,6 +245,20 @@ class Kernels:
         delta = rows[1] if name == "taylor" else Rows(np.zeros(self.layout.size), 1)
         cotangents = rows[1] if name == "pulls" else Rows(np.zeros((self.block, *shape)), 1 + len(shape))
         return [rows[0], delta, cotangents, rows[-1]]
+
+
+def on_points(program: Any, w: Any, *points: Any) -> list[np.ndarray]:
+    """A program of (count, w, *points (n, SOME, V)) on points (..., V) of any number: its results, (..., *own)."""
+    given = [np.asarray(a) for a in points]
+    shape = np.broadcast_shapes(*(a.shape for a in given))
+    count, width = int(np.prod(shape[:-1])), shape[-1]
+    turns = -(-count // SOME)
+    filled = [_filled(np.broadcast_to(a, shape).reshape(-1, width), turns * SOME, 1.0) for a in given]
+    w = np.asarray(w, np.float64)
+    found = _in_calls(
+        lambda n, *rows: program(n, w, *rows), [Rows(a.reshape(turns, SOME, width), 2) for a in filled], POINTS // SOME
+    )
+    return [part.reshape(-1, *part.shape[2:])[:count].reshape(shape[:-1] + part.shape[2:]) for part in found]
 
 
 def _in_calls(call: Any, rows: list[Rows], most: int, part: slice = slice(None)) -> list[np.ndarray]:

@@ -117,7 +117,7 @@ def layer_names(setting: Setting) -> tuple[str, ...]:
 
 def hidden(setting: Setting, layer: str, teacher: Teacher) -> bool:
     """Whether the channel may see nothing of a teacher that moves this layer alone: a head's silent half."""
-    return layer == "head" and setting.outputs == "aux" and teacher != Random()
+    return layer == "head" and setting.outputs == "aux" and setting.source is None and teacher != Random()
 
 
 def layer_by_layer(setting: Setting) -> Iterator[Setting]:

@@ -19,7 +19,8 @@ from subtheory.study.judgement import combinations, findings
 from subtheory.study.sweep import swept
 from subtheory.theory.losses import Loss, SquaredError
 from subtheory.theory.network import Params
-from subtheory.verification.own import listen, losses_of, prepared
+from subtheory.verification.losses import losses_of
+from subtheory.verification.own import listen, prepared
 from subtheory.verification.results import finite
 
 if TYPE_CHECKING:

@@ -31,7 +31,11 @@ OFF = -1e30
 
 @runtime_checkable
 class Loss(Protocol):
-    """l(z, y) of one example; frozen and compared by value, so that it can be static under jit."""
+    """l(z, y) of one example; frozen and compared by value, so that it can be static under jit.
+
+    `subtheory.verify` takes objects that have `value` alone, and functions l(z, y): it finds the rest by autodiff, and
+    compares what is stated with it.
+    """
 
     @property
     def name(self) -> str: ...

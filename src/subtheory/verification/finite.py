@@ -3,17 +3,15 @@
 All of it runs through the kernels that the claims run on, so that it compiles nothing of its own.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 import jax
 import numpy as np
 
-from subtheory import arguments
 from subtheory.errors import InputError
 from subtheory.kernels.compiled import Kernels
-from subtheory.theory.losses import Loss
 from subtheory.theory.trait import Trait
 
 STEP = 1e-6
@@ -40,18 +38,6 @@ def require_finite(functions: Kernels, theta: np.ndarray, rows: dict[str, np.nda
         raise InputError("trait", value, "must be a finite number")
     if not np.isfinite(slope).all():
         raise InputError("derivative of trait", f"{_first(slope)} at {_leaf(functions, slope)}", "must be finite")
-
-
-def require_losses(functions: Kernels, theta: np.ndarray, x: np.ndarray, w: np.ndarray, losses: Iterable[Loss]) -> None:
-    """Raise InputError on "loss" for one whose pull, or what the match adds to it, is not finite at the outputs."""
-    z = functions.values(theta, x)
-    for loss in losses:
-        try:
-            found = functions.terms(loss, z, z, w)
-        except (ArithmeticError, TypeError, ValueError, AttributeError) as error:
-            raise InputError("loss", arguments.shown(loss), f"must be a differentiable l(z, y, w) ({error})") from error
-        if not all(np.isfinite(part).all() for part in found):
-            raise InputError("loss", arguments.shown(loss), "must be finite, with its derivatives, where z = y")
 
 
 def direction(theta: np.ndarray, seed: int) -> np.ndarray:

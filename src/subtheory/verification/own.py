@@ -1,7 +1,7 @@
 """Verify the theory on a network of your own, in one call."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import jax
@@ -29,11 +29,12 @@ from subtheory.provenance import provenance
 from subtheory.setting.setting import Setting, ladder
 from subtheory.setting.teachers import TEACHERS, Invisible
 from subtheory.suggest import choose
-from subtheory.theory.losses import LOSSES, CrossEntropy, Loss, SquaredError, require_loss
+from subtheory.theory.losses import CrossEntropy, Loss, SquaredError
 from subtheory.theory.network import Network, Params
 from subtheory.theory.trait import FunctionTrait, LabelledTrait
-from subtheory.verification.finite import require_derivative, require_finite, require_losses, require_slope
+from subtheory.verification.finite import require_derivative, require_finite, require_slope
 from subtheory.verification.inits import Independent, independent
+from subtheory.verification.losses import Stated, losses_of, settled
 from subtheory.verification.plan import Progress
 from subtheory.verification.results import Verification
 from subtheory.verification.verdicts import verify_settings, verify_without
@@ -44,6 +45,11 @@ class Own(Given):
     """A user's parameters, inputs and trait; a seed draws a random subset of the inputs, and an independent init."""
 
     draw: Callable[[int], Params] = lambda seed: None
+    groups: Mapping[Any, tuple[int, ...]] = field(default_factory=dict)
+    """Distilled logits by the name of their group."""
+
+    def weights(self, distilled: Any) -> np.ndarray:
+        return super().weights(self.groups.get(distilled, distilled))
 
     def inputs(self, channel: Any, seed: int, n: int) -> np.ndarray:
         x = np.asarray(self.x)
@@ -60,7 +66,7 @@ def verify(
     *,
     trait: Callable[[Params], Any] | Sequence[Any],
     channel: Any,
-    loss: str | Loss | Iterable[str | Loss] | None = None,
+    loss: Any = None,
     claims: str | Claim | Iterable[str | Claim] | None = None,
     outputs: Any = "all",
     eps: float = 1e-2,
@@ -79,8 +85,10 @@ def verify(
     trait: what the teacher is trained on, a function of the parameters, or labelled examples
     (x of shape (n, ...), integer labels (n,)). channel: inputs on which the student imitates,
     (N, ...), or a pytree of arrays with one leading axis, as in `jax.vmap`; those of the trait are
-    like them. loss: names or objects, default squared error and cross-entropy. claims: names or
-    objects. outputs: "all", or the distilled logits by indices or a mask of truth values. eps: largest
+    like them. loss: names, objects, or functions l(z, y) of one example's outputs (docs/own-network.md
+    says what is looked at first); default squared error and cross-entropy. claims: names or objects.
+    outputs: "all", or the distilled logits by indices, a mask of truth values, or a group of your own,
+    `{"aux": [3, 4, 5]}`. eps: largest
     relative change of outputs or parameters that the teacher makes. seeds: runs per setting, from `seed` on, or a
     list of seeds; the parameters stay, teachers and inputs vary. init: where an independent init comes from, for the
     assumption of a shared init and the claims about two: a function of a key, or a list of parameter sets, one for each
@@ -109,7 +117,7 @@ def verify(
             outputs=outputs, eps=sizes, seeds=numbers, init=init, examples=examples, units=units,
         )  # fmt: skip
         # With every logit distilled there is nothing that only undistilled outputs would see.
-        teachers = [t for t in TEACHERS.values() if t != Invisible() or own.settings[0].outputs != "all"]
+        teachers = [t for t in TEACHERS.values() if t != Invisible() or not own.whole]
         grid = [replace(setting, teacher=teacher) for setting in own.settings for teacher in teachers]
         chosen = _claims(claims, grid)
         progress = progress or session.report("verify")
@@ -140,29 +148,30 @@ class Prepared:
 
     settings: list[Setting]
     another: Independent
+    whole: bool
+    """Whether every logit is distilled."""
     messages: tuple[str, ...]
 
 
 def prepared(
-    model: Any, params: Params, *, trait: Any, channel: Any, losses: list[Loss], outputs: Any, eps: tuple[float, ...],
-    seeds: tuple[int, ...], init: Any, examples: int, units: Sequence[Units] | None,
+    model: Any, params: Params, *, trait: Any, channel: Any, losses: list[Loss | Stated], outputs: Any,
+    eps: tuple[float, ...], seeds: tuple[int, ...], init: Any, examples: int, units: Sequence[Units] | None,
 ) -> Prepared:  # fmt: skip
     """What `verify` is given, read and looked at once; it raises what `verify` raises of it."""
     network, given = adapt(model, params)
     theta0, message = upcast(given)
     another = independent(model, network, given, init, seeds)
     network, source, width = _source(network, theta0, another, trait, channel, units)
-    distilled = arguments.outputs(outputs, width)
+    distilled, groups = _distilled(outputs, width)
+    source = replace(source, groups=groups)
     count = min(arguments.whole("examples", examples), len(source.x))
     base = Setting(network, outputs=distilled, source=source, eps=eps, examples=count)
-    source.weights(distilled)
-    own = [one for one in losses if one not in LOSSES.values()]
-    functions = Kernels.of(network, theta0, source.x[0])
-    theta = functions.layout.flatten(theta0)
-    require_losses(functions, theta, source.x[:count], source.weights(distilled), own)
-    notes = (*another.notes, f"independent init: {another.said}")
+    functions, weights = Kernels.of(network, theta0, source.x[0]), source.weights(distilled)
+    known, said = settled(losses, functions, functions.layout.flatten(theta0), source.x, weights)
+    named = [f"outputs: {name} is {', '.join(map(str, logits))}" for name, logits in groups.items()]
+    notes = (*another.notes, *named, *said, f"independent init: {another.said}")
     messages = (*filter(None, [message]), *notes, *_parts(functions, source.x, source.units, units is not None))
-    return Prepared([replace(base, loss=one) for one in losses], another, messages)
+    return Prepared([replace(base, loss=one) for one in known], another, bool(weights.all()), messages)
 
 
 def _source(
@@ -237,6 +246,21 @@ def _parts(functions: Kernels, x: np.ndarray, known: tuple[Units, ...], declared
         yield "units: none " + ("declared" if declared else "found: name them by units=")
 
 
+def _distilled(outputs: Any, width: int) -> tuple[str | tuple[int, ...], dict[str, tuple[int, ...]]]:
+    """The outputs of a setting, and the logits of the group that they name, if it is the user's own."""
+    if not isinstance(outputs, Mapping):
+        return arguments.outputs(outputs, width), {}
+    if len(outputs) != 1:
+        raise InputError("outputs", arguments.shown(outputs), "must be one group, a name with its logits")
+    ((name, logits),) = outputs.items()
+    if not isinstance(name, str) or name == "all" or not name.strip():
+        raise InputError("outputs", arguments.shown(name), "must have a name other than 'all' for its group")
+    some = arguments.outputs(logits, width, f"outputs {name!r}")
+    if isinstance(some, str):
+        raise InputError("outputs", arguments.shown(logits), f"must give the logits of {name!r} by indices or a mask")
+    return name, {name: some}
+
+
 def _function(trait: Callable[[Params], Any], theta0: Params) -> tuple[FunctionTrait, list[str]]:
     """L_T as a function of the parameters: pure, a number in float64, with a derivative; and its custom ones."""
     name = getattr(trait, "__name__", type(trait).__name__)
@@ -260,23 +284,6 @@ def _labelled(x: np.ndarray, labels: np.ndarray, width: int) -> LabelledTrait:
         off = labels[(labels < 0) | (labels >= width)]
         raise InputError("trait", int(off[0]), f"labels must lie in 0 ... {width - 1}")
     return LabelledTrait(x, labels.astype(np.int32), np.ones(width))  # type: ignore[arg-type]
-
-
-def losses_of(loss: Any, usual: tuple[Loss, ...]) -> list[Loss]:
-    """Loss objects from names, objects, or nothing. Raises InputError for two of one name: results are told by it."""
-    if loss is None:
-        return list(usual)
-    listed = None if isinstance(loss, str | type) or hasattr(loss, "hessian") else arguments.entries(loss)
-    several = [loss] if listed is None else listed
-    found: dict[str, Loss] = {}
-    for one in several:
-        known = choose("loss", one, LOSSES) if isinstance(one, str) else one
-        require_loss(known)
-        if found.setdefault(known.name, known) != known:
-            raise InputError("loss", repr(known.name), "must not be the name of two losses: give one another name")
-    if not found:
-        raise InputError("loss", arguments.shown(loss), "must be at least one")
-    return list(found.values())
 
 
 def _claims(names: Any, grid: Sequence[Setting]) -> list[Claim]:
