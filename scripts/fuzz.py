@@ -188,12 +188,16 @@ def square(p: Any) -> Any:
 
 
 def public() -> dict[str, Callable[..., Any]]:
-    """Every callable in `subtheory.__all__` but exceptions and enums, whose classes Python calls."""
+    """Every callable in `subtheory.__all__` but exceptions, enums and protocols, whose classes Python calls or refuses."""
     named = {name: getattr(st, name) for name in st.__all__}
     return {
         name: value
         for name, value in named.items()
-        if callable(value) and not (isinstance(value, type) and issubclass(value, BaseException | Enum))
+        if callable(value)
+        and not (
+            isinstance(value, type)
+            and (issubclass(value, BaseException | Enum) or getattr(value, "_is_protocol", False))
+        )
     }
 
 
