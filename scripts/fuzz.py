@@ -188,7 +188,7 @@ def square(p: Any) -> Any:
 
 
 def public() -> dict[str, Callable[..., Any]]:
-    """Every callable in `subtheory.__all__` but exceptions, enums and protocols, whose classes Python calls or refuses."""
+    """Every callable in `subtheory.__all__` but exceptions, enums and protocols: Python itself answers for those."""
     named = {name: getattr(st, name) for name in st.__all__}
     return {
         name: value
