@@ -125,3 +125,25 @@ def test_rounding_is_a_relative_change_of_some_parameters():
     given = {"trait": (X, LABELS), "channel": 1e-3 * X, "claims": FIRST[:2], "seeds": 2}
     found = st.verify(apply, {"W": PARAMS["W"][:, :3]}, **given)
     assert not any(claim.failed for claim in found.claims), found.summary()
+
+
+SATURATED = 1e6 * X[:6]
+HARD = {
+    "a quartic of outputs that hardly move": ("quartic", np.ones((4, 4)), "quartic-loss-aligns-at-third-order"),
+    "a sigmoid that is 1 to the last bit": ("bregman-logistic", SATURATED, "mismatch-sign-law"),
+    "second orders that cancel": ("kl", SATURATED, "alignment-to-second-order"),
+    "equal rows, equally off": ("squared-error", X[:1].repeat(64, 0), "cosine-limit"),
+}
+
+
+@pytest.mark.parametrize(("loss", "channel", "name"), HARD.values(), ids=HARD)
+def test_rounding_is_known_where_a_loss_hardly_reads(loss, channel, name):
+    given = {"trait": (X, LABELS), "channel": channel, "loss": loss, "claims": replace(CLAIMS[name], controls=())}
+    for outputs in ("all", (0, 2)):
+        found = st.verify(net, PARAMS, outputs=outputs, seeds=2, examples=64, **given)[name]
+        assert not found.failed, found.worst
+
+
+def test_the_largest_logit_is_read_where_it_has_all_the_probability():
+    z = np.array([[1e6, 0.0, -1e9]])
+    np.testing.assert_array_equal(read(LOSSES["cross-entropy"], z, np.ones(3)), [[True, False, False]])

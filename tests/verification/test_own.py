@@ -157,7 +157,7 @@ class Broken(_Regular):
         ({"trait": lambda theta: theta["Q"]}, "trait: must be a function of the parameters .KeyError"),
         (
             {"trait": lambda theta: jnp.sum(rounded(theta["W"]) ** 2)},
-            "derivative of trait: the custom rule of rounded at",
+            "derivative of trait: what rounded at",
         ),
         ({"trait": "loss"}, "trait: must be a function"),
         ({"eps": 0.0}, "eps: must be a positive number, got 0"),
@@ -247,5 +247,12 @@ reversed_gradient.defvjp(lambda h: (h, None), lambda _, g: (-g,))
 
 @pytest.mark.parametrize("act", [reversed_gradient, rounded])
 def test_what_is_no_derivative_does_not_refute_a_claim(act):
-    with pytest.raises(st.InputError, match=f"derivative of apply: the custom rule of {act.__name__} at .*test_own.py"):
+    with pytest.raises(st.InputError, match=f"derivative of apply: what {act.__name__} at .*test_own.py"):
         verify(lambda p, x: act(x @ p["W"]) @ p["V"])
+
+
+def test_a_gradient_that_is_stopped_is_no_derivative_unless_it_changes_nothing():
+    with pytest.raises(st.InputError, match=r"derivative of apply: what stop_gradient \(.*test_own.py:\d+\) says"):
+        verify(lambda p, x: jnp.tanh(x @ jax.lax.stop_gradient(p["W"])) @ p["V"])
+    # A softmax stops the gradient of its maximum, which leaves the derivative as it is.
+    assert verify(lambda p, x: jax.nn.softmax(x @ p["W"]) @ p["V"], claims="cosine-limit").ok

@@ -96,7 +96,8 @@ def alignment_is_ggn_form(m: Measurement) -> Evidence:
 def alignment_to_second_order(m: Measurement) -> Evidence:
     """The next term of the alignment is ½ε²h″(0), coefficient included, and what is left is of order ε³."""
     curved = m.eps**2 / 2 * m.second_order
-    return limit(m.alignment - m.eps * m.leading, curved, curved, m.eps, 3, m.alignment_rounding)
+    rounding = m.alignment_rounding + m.eps**2 / 2 * m.second_rounding
+    return limit(m.alignment - m.eps * m.leading, curved, curved, m.eps, 3, rounding)
 
 
 @claim(
@@ -116,6 +117,7 @@ def cosine_limit(m: Measurement) -> Evidence:
     # ‖Δθ_S‖ is off by δ: so is the cosine by |cos| δ/(‖Δθ_S‖ − δ), or by all that a cosine can be.
     left = m.update_norm - m.update_rounding
     rounding = m.alignment_rounding / norms + np.where(left > 0, np.abs(cosine) * m.update_rounding / left, 2.0)
+    rounding = rounding + np.abs(predicted) * 2 * m.form_rounding / abs(m.leading)
     return limit(cosine, predicted, predicted, m.eps, 1, rounding)
 
 
@@ -135,6 +137,7 @@ def distance_has_a_critical_step(m: Measurement) -> Evidence:
         return Evidence(0.0, 0.0, 1.0, "the channel does not see Δ")
     predicted = np.full_like(m.eps, 2 * m.leading / m.ggn_norm**2)
     off = m.alignment_rounding / np.maximum(m.eps * abs(m.leading), np.finfo(float).tiny)
+    off = off + 3 * m.form_rounding / abs(m.leading)
     rounding = np.abs(predicted) * (off + (1 + m.update_rounding / m.update_norm) ** 2 - 1)
     return limit(m.critical_step, predicted, predicted, m.eps, 1, rounding)
 

@@ -83,7 +83,8 @@ def cross_kernel_is_the_trait_part(c: Crossing) -> Evidence:
         return constant
     first = limit(c.added, c.eps * c.kernel, c.eps * c.scale, c.eps, 2, c.rounding)
     curved = c.eps**2 / 2 * c.second
-    second = limit(c.added - c.eps * c.kernel, curved, curved, c.eps, 3, c.rounding)
+    rounding = c.rounding + c.eps**2 / 2 * c.second_rounding
+    second = limit(c.added - c.eps * c.kernel, curved, curved, c.eps, 3, rounding)
     return replace(constant, margin=float(np.min([constant.margin, first.margin, second.margin])))
 
 

@@ -51,9 +51,16 @@ class Check:
 
     @classmethod
     def at(cls, functions: Kernels, theta0: np.ndarray, x: np.ndarray) -> "Check":
-        """Near θ0, where no entry is special: a bias of zeros would hide that it is left behind."""
-        noise = np.random.default_rng(0).standard_normal(theta0.shape)
-        return cls(functions, theta0 + 0.3 * (np.std(theta0) or 1.0) * noise, x[:INPUTS])
+        """Near θ0, where no entry is special: a bias of zeros would hide that it is left behind.
+
+        Inputs are some of x and, of numbers, usual ones: a softplus of large inputs alone is a ReLU.
+        """
+        rng = np.random.default_rng(0)
+        theta = theta0 + 0.3 * (np.std(theta0) or 1.0) * rng.standard_normal(theta0.shape)
+        some = x[:INPUTS]
+        if np.issubdtype(x.dtype, np.floating):
+            some = np.concatenate([some, rng.standard_normal(some.shape)])
+        return cls(functions, theta, some)
 
     def off(self, group: Units, turn: Turn) -> float:
         """How far the outputs move, relative to their size; infinite for leaves that do not split into the units."""
@@ -65,7 +72,9 @@ class Check:
             return np.inf
         with np.errstate(all="ignore"):
             before, after = (self.functions.values(theta, self.x) for theta in (self.theta, moved))
-            found = np.max(np.abs(after - before)) / max(np.max(np.abs(before)), np.finfo(float).tiny)
+            axes = tuple(range(1, before.ndim))
+            size = np.maximum(np.max(np.abs(before), axis=axes), np.finfo(float).tiny)
+            found = np.max(np.max(np.abs(after - before), axis=axes) / size)
         return float(found) if np.isfinite(found) else np.inf
 
     def keeps(self, group: Units) -> bool:

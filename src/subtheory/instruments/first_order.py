@@ -70,17 +70,21 @@ class Measurement:
     """max |JΔ| over the channel."""
     rounding: float
     """Size of the rounding error of D that comes from the outputs."""
+    blur: float
+    """How far an output may be off."""
     update_rounding: float
     """Size of the rounding error of Δθ_S."""
     form_rounding: float
     """Size of the rounding error of `leading`."""
+    second_rounding: float
+    """Size of the rounding error of h″(0)."""
     distillation: Distillation | None = None
     """What was measured, for claims that ask more of it; None where many runs were measured at once."""
 
     @property
     def alignment_rounding(self) -> np.ndarray:
         """Size of the rounding error of D for every ε, (K,): outputs, and the inner product over parameters."""
-        curved = 6 * (self.eps * self.fastest) ** 2 if self.loss.order == 3 else 1.0
+        curved = 6 * (self.eps * self.fastest + self.blur) ** 2 if self.loss.order == 3 else 1.0
         form = self.eps**self.loss.order * self.form_rounding
         product = ROUNDINGS * UNIT * self.update_norm * self.delta_norm
         return self.rounding * curved + product + form + 2 * self.unclear
@@ -100,7 +104,7 @@ class Measurement:
 PER_EPS = ("eps", "alignment", "alignment_by_jvp", "update_norm", "unclear", "trait_change")
 """Fields with an axis over ε."""
 
-SHARED = ("eps", "delta_norm", "trait", "visible", "fastest")
+SHARED = ("eps", "delta_norm", "trait", "visible", "fastest", "blur")
 """Fields that all losses have in common."""
 
 
@@ -139,8 +143,8 @@ def record(s: Stack, losses: Sequence[Loss], reference: Any) -> dict[str, Any]:
     slope = s.trait.gradient(f, s.theta0)
     # GΔ = E[Jᵀ M u] of all losses at once.
     curved = xp.stack([averaged(s, loss.hessian(taylor.z0, taylor.u, w)) for loss in losses])
-    spread = xp.stack([averaged(s, loss.hessian(taylor.z0, _rough(known), w)) for loss in losses])
-    G, rough = f.pulls(s.theta0, xp.stack([curved, spread]), s.x)
+    rough = [[averaged(s, loss.hessian(taylor.z0, one, w)) for loss in losses] for one in _rough(known)]
+    G, *spread = f.pulls(s.theta0, xp.stack([curved, *map(xp.stack, rough)]), s.x)
     form = xp.stack([expectation(s, loss.leading(taylor.z0, taylor.u, w)) for loss in losses])
     size = norm(G)
     elsewhere = f.taylor(s.theta0, s.delta, reference).u
@@ -151,15 +155,17 @@ def record(s: Stack, losses: Sequence[Loss], reference: Any) -> dict[str, Any]:
         "alpha": s.alpha * xp.stack([step_size(*each) for each in zip(losses, form, size, strict=True)]),
         "second_order": xp.stack([_second(s, loss, taylor) for loss in losses]),
         "trained": form if s.trains is None else _trained_form(s, losses, taylor),
-        "rounding": xp.stack([_rounding(s, loss, known) for loss in losses]),
-        "update_rounding": 2 * ROUNDINGS * UNIT * norm(rough),
+        "rounding": xp.stack([outputs_rounding(s, loss, known) for loss in losses]),
+        "update_rounding": 2 * ROUNDINGS * UNIT * sum(map(norm, spread)),
         "form_rounding": xp.stack([_form_rounding(s, loss, known) for loss in losses]),
+        "second_rounding": xp.stack([_second_rounding(s, loss, known) for loss in losses]),
     }
     shared = {
         "eps": s.eps,
         "delta_norm": norm(s.delta),
         "visible": _summed(elsewhere**2, s, 1) / elsewhere.shape[s.weights.ndim - 1],
         "fastest": abs(taylor.u).max(axis=tuple(range(s.weights.ndim - 1, taylor.u.ndim))),
+        "blur": ROUNDINGS * UNIT * _off(known).max(axis=tuple(range(s.weights.ndim - 1, taylor.u.ndim))),
     }
     if s.other is not None:
         return found | shared | _foreign(s, losses, y, found["alpha"])
@@ -187,13 +193,23 @@ def _trained_form(s: Stack, losses: Sequence[Loss], taylor: TaylorModel) -> Any:
     return namespace(u).stack([expectation(s, loss.leading(taylor.z0, u, s.outputs)) for loss in losses])
 
 
-def _rounding(s: Stack, loss: Loss, known: OnChannel) -> Any:
+def outputs_rounding(s: Stack, loss: Loss, known: OnChannel) -> Any:
     """Bound on the rounding error of D from the outputs, each off by ROUNDINGS·u of what may change it."""
     (z, u, _), w = known.taylor, s.outputs
-    xp, u = namespace(u), abs(u)
-    # What an output pulls with: w, or the curvature of the loss where that is larger.
-    pulled = xp.maximum(xp.where(read(loss, z, w), w * u, 0.0), abs(loss.hessian(z, u, w)))
-    return 2 * ROUNDINGS * UNIT * expectation(s, (pulled * _off(known)).sum(axis=-1))
+    u = abs(u)
+    return 2 * ROUNDINGS * UNIT * expectation(s, (_felt(loss, z, u, w) * _off(known)).sum(axis=-1))
+
+
+def _felt(loss: Loss, z: Any, a: Any, w: Any) -> Any:
+    """What outputs pull with by a ≥ 0: by w, or the curvature of the loss where that is larger; of those it reads."""
+    xp = namespace(z, a)
+    return xp.maximum(xp.where(read(loss, z, w), w * a, 0.0), abs(loss.hessian(z, a, w)))
+
+
+def _second_rounding(s: Stack, loss: Loss, known: OnChannel) -> Any:
+    """Of E[r″·u]: r″ is made of third derivatives at u² and of Mv, which may all but cancel."""
+    z, u, v = known.taylor
+    return ROUNDINGS * UNIT * expectation(s, (_felt(loss, z, u**2 + abs(v), s.outputs) * abs(u)).sum(axis=-1))
 
 
 def _off(known: OnChannel) -> Any:
@@ -201,10 +217,11 @@ def _off(known: OnChannel) -> Any:
     return 1.0 + abs(known.taylor.z0) + known.of_theta
 
 
-def _rough(known: OnChannel) -> Any:
-    """Outputs that are off as far as they may be, without a pattern."""
+def _rough(known: OnChannel) -> tuple[Any, Any]:
+    """Outputs that are off as far as they may be: all examples alike, as equal ones are, and without a pattern."""
     off = _off(known)
-    return off * generic_signs(namespace(off), off.shape[-1] * off.shape[-2]).reshape(off.shape[-2:])
+    shape, xp = off.shape[-2:], namespace(off)
+    return off * generic_signs(xp, shape[-1]), off * generic_signs(xp, int(np.prod(shape))).reshape(shape)
 
 
 def _form_rounding(s: Stack, loss: Loss, known: OnChannel) -> Any:

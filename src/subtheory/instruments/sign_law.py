@@ -14,7 +14,8 @@ import numpy as np
 from subtheory.errors import InputError
 from subtheory.init import IsotropicNoise, Noise
 from subtheory.instruments.ensemble import Ensemble
-from subtheory.kernels.stack import Stack, averaged, inner, labels, norm, one
+from subtheory.instruments.first_order import outputs_rounding
+from subtheory.kernels.stack import Stack, averaged, inner, labels, norm, on_channel, one
 from subtheory.numerics import public
 from subtheory.setting.preparation import resting, stack, start
 from subtheory.setting.setting import Setting
@@ -201,6 +202,8 @@ def regime(known: Law, loss: Loss, seed: Any, draws: int = CHUNK) -> np.ndarray:
     t = np.minimum(c, 1.0)
     drawn = np.random.default_rng(seed).standard_normal((*c.shape, draws, known.P))
     neglected = alignments(known.s, loss, known.students(drawn, t)) - (signal - noise * t)[..., None]
+    # Where D is below its rounding, as that of outputs that a loss saturates at, the law says nothing either.
+    neglected = np.abs(neglected) + outputs_rounding(known.s, loss, on_channel(known.s))
     moved = c[..., None] + neglected / noise[..., None]
     return np.asarray(np.mean(np.abs(probability(moved, known.P) - known.predicted[..., None]), axis=-1))
 

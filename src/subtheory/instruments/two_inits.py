@@ -49,6 +49,8 @@ class Crossing:
     """E[‖J_SΔ‖ ‖M J_TΔ‖], what errors are measured by."""
     second: float
     """h″(0) of what is added."""
+    second_rounding: float
+    """Size of the rounding error of that."""
     shared: float
     """q = ΔᵀGΔ of the student at θ0: the kernel at a shared init."""
     alignment: np.ndarray
@@ -90,12 +92,14 @@ class TwoInits(OnStack):
         if s.other is not None:
             raise InputError("student", s.other.network.name, "must have the teacher's parameters")
         xp = namespace(s.theta0)
-        taylor = on_channel(s).taylor
+        teacher = on_channel(s)
+        taylor = teacher.taylor
         y0 = s.view.labels(taylor.z0, s.outputs)
         student = on_channel(replace(s, theta0=s.student, delta=linear(s, s.delta, 0), known=None))
         both = xp.concatenate([s.eps, xp.zeros_like(s.eps[..., :1])], axis=-1)
         y = labels(s, both)
-        known = _Known(taylor.z0, taylor.u, taylor.v, y0, student.taylor.z0, student.taylor.u, y, student.of_theta)
+        off = teacher.of_delta, student.of_delta
+        known = _Known(taylor.z0, taylor.u, taylor.v, y0, student.taylor.z0, student.taylor.u, y, student.of_theta, off)
         each = [_crossing(s, loss, known) for loss in losses]
         return {"eps": s.eps, **{name: _stacked(xp, [one[name] for one in each]) for name in each[0]}}
 
@@ -123,6 +127,8 @@ class _Known:
     y: Any
     of_student: Any
     """|J_S(θ0_S ∘ s)|, see `OnChannel`."""
+    of_delta: tuple[Any, Any]
+    """|J(Δ ∘ s)| of the teacher and |J_S(Δ ∘ s)|: how u and J_SΔ are off."""
 
 
 def _crossing(s: Stack, loss: Loss, k: _Known) -> dict[str, Any]:
@@ -141,13 +147,18 @@ def _crossing(s: Stack, loss: Loss, k: _Known) -> dict[str, Any]:
     largest = 1.0 + xp.maximum(abs(k.z), abs(k.y).max(axis=lead)) + k.of_student
     plain = xp.where(read(loss, k.z, w) | read(loss, k.y0, w), xp.maximum(w, 1.0), 0.0)
     bends = lambda a: xp.maximum(abs(loss.hessian(k.z, a, w)), abs(loss.hessian(k.y0, a, w)))  # noqa: E731
-    felt = lambda a: 4 * expectation(s, (largest * xp.maximum(plain * a, bends(a))).sum(axis=-1))  # noqa: E731
-    off = {"rounding": felt(abs(k.along)), "approach_rounding": felt(abs(_first(k.y, lead) - k.z))}
+    felt = lambda a, b: expectation(s, (b * xp.maximum(plain * a, bends(a))).sum(axis=-1))  # noqa: E731
+    ends = abs(_first(k.y, lead) - k.z)
+    off = {"rounding": 4 * felt(abs(k.along), largest), "approach_rounding": 4 * felt(ends, largest)}
+    # And u and J_SΔ are off themselves, which shows in the kernel.
+    kernel = expectation(s, (abs(k.along) * bends(k.of_delta[0]) + bends(abs(k.u)) * k.of_delta[1]).sum(axis=-1))
+    measured["rounding"] = measured["rounding"] + s.eps * kernel[..., None]
     layers = f.layout.layers()
     return {
         "kernel": onto(bent.first),
         "scale": expectation(s, size(k.along) * size(bent.first)),
         "second": onto(bent.second),
+        "second_rounding": ROUNDINGS * UNIT * felt(abs(k.along), k.u**2 + abs(k.v)),
         "at_teacher": onto(loss.hessian(k.y0, k.u, w)),
         "at_student": onto(loss.hessian(k.z, k.u, w)),
         "shared": q,

@@ -57,10 +57,12 @@ def _culprit(program: Any) -> str:
 
 
 def rules(program: Any) -> list[str]:
-    """Functions with a derivative of the user's own, as "name at file:line"."""
+    """Functions with a derivative of the user's own, and gradients that are stopped, as "name at file:line"."""
     found = []
     for one in operations(program.jaxpr):
-        if one.name in CUSTOM:
+        if one.name == "stop_gradient":  # no derivative either, unless it changes nothing, as in a softmax
+            found.append(f"stop_gradient{one.place}")
+        elif one.name in CUSTOM:
             place = str(one.equation.params["call_jaxpr"].jaxpr.debug_info.func_src_info)
             if not any(folder in place for folder in OTHERS):
                 found.append(place)

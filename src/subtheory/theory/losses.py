@@ -358,10 +358,15 @@ class TopK(_Regular):
 
 
 def read(loss: Loss, z: Array, w: Array) -> Array:
-    """Whether a loss near its match reads an output, (..., V): not what is left out, nor a logit masked by −1e9."""
+    """Whether a loss near its match reads an output, (..., V): not what is left out, nor a logit masked by −1e9.
+
+    The largest logit is read even where it has all the probability, and no curvature is left.
+    """
     xp = namespace(z)
     generic = xp.cos(1.0 + xp.arange(z.shape[-1])) + 0.0 * z
-    return (loss.hessian(z, generic, w) != 0) | ((loss.order != 1) & (w > 0))
+    distilled = xp.where(w > 0, z, -xp.inf)
+    top = (distilled == distilled.max(axis=-1, keepdims=True)) & (w > 0)
+    return (loss.hessian(z, generic, w) != 0) | top | ((loss.order != 1) & (w > 0))
 
 
 LOSSES: dict[str, Loss] = {

@@ -115,7 +115,7 @@ def _values(functions: Kernels, x: np.ndarray, theta: np.ndarray) -> np.ndarray:
     return functions.values(theta, x)
 
 
-_HONEST = "the custom rule of {} must be the derivative of the function"
+_HONEST = "what {} says must be the derivative of the function"
 
 
 def _quotient(function: Callable[[np.ndarray], Any], theta: np.ndarray, delta: np.ndarray) -> np.ndarray:
