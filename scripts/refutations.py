@@ -21,7 +21,7 @@ import numpy as np
 
 import subtheory as st
 from subtheory import table
-from subtheory.claim import Verdict
+from subtheory.claim import Claim, Verdict
 from subtheory.claims import CLAIMS
 from subtheory.errors import InputError
 from subtheory.theory.losses import LOSSES
@@ -148,12 +148,12 @@ class Found:
     worst: str
 
 
-def tried(drawn: Drawn) -> list[Found] | str:
-    """What every claim says of one network, or the line with which the network was refused."""
+def tried(drawn: Drawn, claims: Iterable[Claim] = tuple(CLAIMS.values())) -> list[Found] | str:
+    """What claims say of one network, or the line with which the network was refused."""
     words, given = drawn.arguments()
-    claims = [replace(claim, controls=()) for claim in CLAIMS.values() if claim.spread or not claim.settings]
+    alone = [replace(claim, controls=()) for claim in claims if claim.spread or not claim.settings]
     try:
-        found = st.verify(**given, claims=claims, seeds=1, examples=max(ROWS))
+        found = st.verify(**given, claims=alone, seeds=1, examples=max(ROWS))
     except InputError as error:
         return f"{words}: {error}"
     return [

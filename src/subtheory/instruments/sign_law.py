@@ -189,6 +189,7 @@ def _law(setting: Setting, seed: int, relative: tuple[tuple[float, ...], ...]) -
     return Law(s, q, size, G / (size or 1.0), critical, ratios[flat], predicted[flat])
 
 
+@lru_cache(maxsize=4)  # a control changes students, not the law
 def regime(known: Law, loss: Loss, seed: Any, draws: int = CHUNK) -> np.ndarray:
     """Bound on how far the terms that the law neglects shift P(D > 0), for every ε and radius, (K, R).
 

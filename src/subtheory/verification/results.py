@@ -93,7 +93,7 @@ class ClaimResult:
         """Why it fails or says nothing, a line each."""
         failed = f"fails in {self.failed} of {self.runs} runs, at worst in {self.worst}"
         none = f"{100 * self.vacuous_fraction:.3g} % of {self.runs} runs say nothing ({self.reason})"
-        vacuous = self.verdict is Verdict.VACUOUS or (self.reason and self.vacuous_fraction > 0)
+        vacuous = self.runs and (self.verdict is Verdict.VACUOUS or (self.reason and self.vacuous_fraction > 0))
         said = none if vacuous else self.reason
         return [line for line in (failed if self.verdict is Verdict.FAILS else "", said) if line]
 
