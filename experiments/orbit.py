@@ -36,18 +36,7 @@ from subtheory.init import (
     whitened,
 )
 from subtheory.init.measures import match
-from subtheory.kernels.stack import (
-    Stack,
-    averaged,
-    expectation,
-    inner,
-    labels,
-    moved,
-    norm,
-    on_channel,
-    pull,
-    step_size,
-)
+from subtheory.kernels.stack import Stack, averaged, expectation, inner, labels, moved, norm, pull, step_size
 from subtheory.networks import MLP, ConvNet, LinenNetwork, Transformer
 from subtheory.numerics import ROUNDINGS, UNIT
 from subtheory.setting.preparation import path_keys, stack, start
@@ -148,11 +137,10 @@ def pairs(
     """
     setting = Setting(network, outputs=distilled, examples=examples)
     s, redrawn = (stack(one, seeds) for one in (setting, setting.but(init=Redrawn())))
-    taylor, eps = on_channel(s).taylor, EPS * scales(s)[0][:, None]
-    q = expectation(s, loss.leading(taylor.z0, taylor.u, s.outputs))
-    G = s.functions.pulls(s.theta0, averaged(s, loss.hessian(taylor.z0, taylor.u, s.outputs)), s.x)
-    alpha = STEP * step_size(loss, q, norm(G))
-    return start(setting, seeds), replace(s, eps=eps), replace(redrawn, eps=eps), alpha
+    (z, u, _), eps = s.functions.taylor(s.theta0, s.delta, s.x), EPS * scales(s)[0][:, None]
+    q = expectation(s, loss.leading(z, u, s.outputs))
+    G = s.functions.pulls(s.theta0, averaged(s, loss.hessian(z, u, s.outputs)), s.x)
+    return start(setting, seeds), replace(s, eps=eps), replace(redrawn, eps=eps), STEP * step_size(loss, q, norm(G))
 
 
 def placed(path: Symmetry, starts: Start, amount: float, keys: Keys) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -183,18 +183,20 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--networks", type=int, default=2000)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--only", type=int, help="the one network of this number")
+    parser.add_argument("--only", type=int, nargs="+", help="networks of these numbers alone")
+    parser.add_argument("--claim", choices=CLAIMS, help="one claim alone")
     args = parser.parse_args()
     st.configure(progress=False)
-    numbers = range(args.networks) if args.only is None else [args.only]
+    numbers = args.only or range(args.networks)
+    claims = [CLAIMS[args.claim]] if args.claim else list(CLAIMS.values())
     found, refused = list[Found](), list[str]()
     for number in numbers:
-        each = tried(Drawn(args.seed, number))
+        each = tried(Drawn(args.seed, number), claims)
         if isinstance(each, str):
             refused.append(each)
         else:
             found += each
-        print(f"\r{number + 1}/{args.networks}", end="", file=sys.stderr, flush=True)
+        print(f"\r{number}", end="", file=sys.stderr, flush=True)
     failed = [f"{one.claim}: {one.worst}" for one in found if one.failed]
     print(table.to_text(totals(found)))
     print("\n".join([f"{len(failed)} failures", *failed, f"{len(refused)} networks refused", *refused]))

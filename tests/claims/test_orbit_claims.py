@@ -138,7 +138,8 @@ def test_same_to_rounding_means_what_it_says():
     assert check(exact_twins(off=np.array([0.0, 2e-10]))).verdict is Verdict.FAILS
     assert check(exact_twins(trait_change=-np.array([[1.0, 0.1], [-1.0, -0.1]]))).verdict is Verdict.FAILS
     same = np.full((2, 2), 0.3)
-    assert check(exact_twins(cosine=same)).verdict is Verdict.FAILS, "the raw cosine has to differ"
+    assert check(exact_twins(cosine=same)).verdict is Verdict.VACUOUS, "the raw cosine has to differ"
+    assert check(exact_twins(invariant=False)).vacuous == "the trait loss is not a function of the outputs"
     assert orbits.carried_metric_undoes_rescaling.check_measurement(exact_twins(cosine=same)).verdict is Verdict.HOLDS
     assert check(exact_twins(rounding=np.ones(2))).verdict is Verdict.VACUOUS
     assert check(exact_twins(off=np.full(2, np.nan))).verdict is Verdict.UNDECIDED
@@ -325,3 +326,18 @@ def test_heads_are_judged_by_their_interval():
     assert check(odd).verdict is Verdict.HOLDS
     for wrong in (-odd.turned, odd.turned * (1 + 1e-12), odd.turned * [1, 0.5]):
         assert check(replace(odd, turned=wrong)).verdict is Verdict.FAILS
+
+
+@pytest.mark.parametrize(("units", "kept"), [("equal", False), ("different", False), ("function of the outputs", True)])
+def test_a_trait_of_one_weight_is_not_turned_with_its_unit(units, kept):
+    """L_T(Tθ) is not L_T(θ) then, even where equal units hide it at θ0; a trait of the outputs is the same."""
+    rng = np.random.default_rng(3)
+    params = {"W": rng.normal(size=(4, 5)), "V": rng.normal(size=(5, 3))}
+    if units == "equal":
+        params["W"][:] = params["W"][:, :1]
+    x = rng.normal(size=(8, 4))
+    apply = lambda p, one: jnp.tanh(one @ p["W"]) @ p["V"]  # noqa: E731
+    trait = (lambda p: jnp.sum(apply(p, x) ** 2)) if kept else (lambda p: (p["W"][0, 0] - 2.0) ** 2)
+    claim = replace(orbits.permuted_init_transmits_alike, controls=())
+    (found,) = st.verify(apply, params, trait=trait, channel=x, claims=claim, seeds=2)
+    assert not found.failed and (found.vacuous_fraction < 0.5) == kept, found.reason

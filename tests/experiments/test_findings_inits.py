@@ -86,7 +86,7 @@ def crossings(paths: Any, amount: float, turned: bool, count: int = 6, **off: An
         fields = {"added": added, "added_trait": trait, "alignment": added + control, "trait_change": trait + control}
         fields |= {"kernel": kernel, "trait_slope": slope, "alpha": 0.5}
         fields |= {name: value * off.get(name, 1.0) for name, value in fields.items()}
-        blank = dict.fromkeys(("at_teacher", "at_student", "second", "shared"), 1.0)
+        blank = dict.fromkeys(("at_teacher", "at_student", "second", "second_rounding", "shared"), 1.0)
         arrays = dict.fromkeys(("approach", "gap", "approach_rounding", "cosine", "rounding"), np.ones(3))
         found.append(Crossing(loss=SquaredError(), eps=eps, scale=3.0, trait=1.0, **fields, **blank, **arrays))
     return found

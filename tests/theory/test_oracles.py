@@ -64,10 +64,14 @@ def test_measurements_agree_with_dense_matrices(name):
     compared = 0
     for k, (setting, seed) in enumerate(random_settings(name)):
         found = FirstOrder().records(setting, (seed,), losses)
-        dense = Dense(setting.distillation(seed))
+        known = {}
         for loss in losses if k < 2 else losses[k - 2 :: 3]:
             (m,) = found[loss.name]
             expected = {}
+            d = setting.but(loss=loss).distillation(seed)
+            if tuple(d.eps) not in known:  # most losses share the sizes of ε
+                known[tuple(d.eps)] = Dense(d)
+            dense = known[tuple(d.eps)]
             for j, eps in enumerate(map(float, m.eps)):
                 update = dense.update(loss, eps)
                 aligned = dense.alignment(loss, eps)

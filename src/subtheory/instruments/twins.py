@@ -28,6 +28,9 @@ from subtheory.setting.student import amount_of, path_of
 from subtheory.theory.losses import Loss, read
 from subtheory.theory.rule import Descent
 
+NEAR = 1e-8
+"""Two trait losses that are no farther apart, relative to 1 + L_T, are the same but for rounding."""
+
 
 @dataclass(frozen=True)
 class Pair:
@@ -40,7 +43,9 @@ class Pair:
     off: np.ndarray
     """‖Δθ_S(ε) − Tv(ε)‖/‖Tv(ε)‖, v the step from θ0 and T = 1 if the path is no symmetry, (K,)."""
     rounding: np.ndarray
-    """Relative rounding of the trait change, that of the labels included, (K,)."""
+    """Relative rounding of the trait change, that of the labels and of where the student arrives included, (K,)."""
+    invariant: bool = True
+    """Whether the path is no symmetry, or L_T(Tθ) = L_T(θ) near θ0: L_T need not be a function of the outputs alone."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +62,7 @@ class Twins(Instrument):
         taylor = known.taylor
         z, y = own.functions.values(own.student, own.x), labels(own, own.eps)
         before = [one.trait.value(one.functions, one.student)[:, None] for one in (shared, own)]
+        same = _invariant(setting, numbers, shared, own)
         behind = tuple(range(2, y.ndim))
         size = np.abs(y).max(axis=1) + known.of_theta
         moved = np.max(np.abs(y - each_eps(own, taylor.z0, taylor.z0.ndim - 1)) * own.outputs, axis=behind)
@@ -73,9 +79,10 @@ class Twins(Instrument):
             off = norm(both[1] - expected) / norm(expected)
             delta = own.delta[:, None]
             cosine = [inner(each, delta) / (norm(each) * norm(delta)) for each in both]
-            rounding = ROUNDINGS * UNIT * (largest / moved + (1 + np.abs(before[0])) / np.abs(change[0]))
+            lost = 1 + np.abs(before[0]) + _felt(shared, alpha, both[0], largest / moved)
+            rounding = ROUNDINGS * UNIT * (largest / moved + lost / np.abs(change[0]))
             found[loss.name] = [
-                Pair(np.stack([c[s] for c in change]), np.stack([c[s] for c in cosine]), off[s], rounding[s])
+                Pair(np.stack([c[s] for c in change]), np.stack([c[s] for c in cosine]), off[s], rounding[s], same[s])
                 for s in range(len(numbers))
             ]
         return found
@@ -84,6 +91,24 @@ class Twins(Instrument):
 def _changed(s: Stack, alpha: np.ndarray, update: np.ndarray) -> Any:
     """L_T where the student arrives, (S, K)."""
     return s.trait.value(s.functions, s.student[:, None] + alpha[:, None, None] * update)
+
+
+def _invariant(setting: Setting, seeds: tuple[int, ...], shared: Stack, own: Stack) -> list[bool]:
+    """Whether L_T(θ + η) = L_T(Tθ + Tη) with a generic η, if there is a T; for every seed."""
+    size = norm(shared.theta0)[:, None] / np.sqrt(shared.theta0.shape[-1])
+    off = 0.3 * size * np.cos(np.arange(1.0, shared.theta0.shape[-1] + 1) ** 2)
+    moved = _image(setting, seeds, off[:, None])[:, 0]
+    one, other = (s.trait.value(s.functions, s.student + d) for s, d in ((shared, off), (own, moved)))
+    symmetry = isinstance(path_of(setting.student.init), Symmetry)
+    return [bool(same) or not symmetry for same in np.abs(one - other) <= NEAR * (1 + np.abs(one))]
+
+
+def _felt(s: Stack, alpha: np.ndarray, update: np.ndarray, relative: np.ndarray) -> Any:
+    """What L_T is off by, in roundoffs, where θ and a step of that relative error add up, (S, K)."""
+    step = alpha[:, None, None] * update
+    end = s.student[:, None] + step
+    slope = s.trait.gradient(s.functions, end)
+    return norm(slope * end) + norm(slope) * norm(step) * relative
 
 
 def _image(setting: Setting, seeds: tuple[int, ...], update: np.ndarray) -> np.ndarray:
