@@ -185,7 +185,7 @@ def _law(setting: Setting, seed: int, relative: tuple[tuple[float, ...], ...]) -
     # √P c = r*/r, whatever ε is.
     predicted = probability(1 / (np.sqrt(P) * ratios), P)
     flat = slice(None) if len(ratios) > 1 else 0
-    critical = critical_radius(s.eps, q, size, P) if size > 0 and q > 0 else 0.0 * q * s.eps
+    critical = critical_radius(s.eps, q, size, P) if 0 < size < np.inf and q > 0 else 0.0 * q * size * s.eps
     return Law(s, q, size, G / (size or 1.0), critical, ratios[flat], predicted[flat])
 
 
