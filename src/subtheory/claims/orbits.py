@@ -75,7 +75,7 @@ def permuted_init_transmits_alike(t: Pair) -> Evidence:
     """A student from a permuted init changes the trait loss exactly as the shared one does, to rounding and at any ε.
 
     Units, attention heads or signs of an odd activation are turned. The student's step, turned back, is the
-    shared student's; its raw cosine with Δ is another.
+    shared student's. Where its raw cosine with Δ is the same too, nothing that moves was turned: that run says nothing.
     """
     found = same(t)
     apart = np.max(np.abs(t.cosine[1] - t.cosine[0]))
