@@ -1,6 +1,16 @@
 """Statistics: what a number of seeds, draws or bases says, and how sure that is."""
 
 from subtheory.statistics.comparisons import Equivalence, HalfWay, equivalence, half_way
+from subtheory.statistics.detectors import (
+    Area,
+    at_chance,
+    auroc,
+    count_weights,
+    linear_weights,
+    n_grams,
+    sums,
+    visible,
+)
 from subtheory.statistics.intervals import (
     CONFIDENCE,
     Interval,
@@ -16,21 +26,29 @@ from subtheory.statistics.shares import as_often, binomial_tails, coins, share_i
 
 __all__ = [
     "CONFIDENCE",
+    "Area",
     "Equivalence",
     "HalfWay",
     "Interval",
     "as_often",
+    "at_chance",
+    "auroc",
     "binomial_tails",
     "coins",
+    "count_weights",
     "equivalence",
     "half_way",
     "half_width",
+    "linear_weights",
     "mean_interval",
+    "n_grams",
     "over_bases",
     "pooled_deviation",
     "ratios",
     "share_interval",
     "standard_error",
     "student_quantile",
+    "sums",
     "surprise",
+    "visible",
 ]
