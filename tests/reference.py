@@ -103,7 +103,7 @@ class Dense:
             self.share = np.asarray(d.weights)[:, None] / self.z0.shape[1] * np.ones(self.z0.shape[:2])
             self.grid = list(np.ndindex(*self.share.shape))
             self.known = {}
-            self.y = {float(e): d.view.labels(self.f(self.theta + e * self.delta), self.w) for e in d.eps}
+            self.y = {float(e): d.view.beside(self.f(self.theta + e * self.delta), self.w, self.z0) for e in d.eps}
 
     def at(self, loss, eps=None):
         """Loss derivatives per (example, position): at the student and y_ε, or at the match of θ0."""

@@ -130,7 +130,7 @@ def test_student_of_the_readme_aligns_and_is_another_one() -> None:
 
 
 def test_view_of_the_readme_rounds_and_hides_small_teachers() -> None:
-    view = snippet("src/subtheory/theory/view.py")["Rounded"]()
+    view = snippet("src/subtheory/theory/views/view.py")["Rounded"]()
     np.testing.assert_array_equal(view.labels(np.array([0.04, -0.1, 3.0]), np.ones(3)), [0.0625, -0.125, 3.0])
     setting = Setting(Linear())
     assert check(CLAIMS["alignment-is-ggn-form"], setting.but(view=view), seeds=2).verdict == "fails"

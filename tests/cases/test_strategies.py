@@ -26,7 +26,7 @@ from subtheory.setting.setting import Setting
 from subtheory.setting.student import Along, Elsewhere
 from subtheory.setting.teachers import Momentum, Teacher
 from subtheory.theory.rule import Descent, Signs
-from subtheory.theory.view import Accepted, Full
+from subtheory.theory.views import Accepted, Full
 from subtheory.traces import TRACES
 
 ELSEWHERE = Assumption("elsewhere", "One network.", lambda s: s.but(init=Elsewhere(sts.SHAPES["tanh-3"])))

@@ -10,7 +10,7 @@ from shapes import SINGLE
 import subtheory as st
 from subtheory.certificate.cases import CASES
 from subtheory.theory.rule import Signs
-from subtheory.theory.view import Accepted
+from subtheory.theory.views import Accepted
 
 
 @pytest.mark.parametrize(

@@ -25,7 +25,7 @@ from subtheory.setting.spread import along_every_path
 from subtheory.setting.student import Redrawn
 from subtheory.theory.losses import SquaredError, namespace
 from subtheory.theory.rule import Rule
-from subtheory.theory.view import Accepted, View
+from subtheory.theory.views import Accepted, View
 
 
 def one_loss(shape, change=lambda setting: setting):

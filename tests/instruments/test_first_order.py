@@ -29,7 +29,7 @@ from subtheory.theory.network import Network
 from subtheory.theory.rule import Signs
 from subtheory.theory.trains import Half
 from subtheory.theory.trait import LabelledTrait
-from subtheory.theory.view import Accepted
+from subtheory.theory.views import Accepted
 from subtheory.traces import TRACES
 
 PAIR = (SquaredError(), CrossEntropy())

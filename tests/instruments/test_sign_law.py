@@ -20,7 +20,7 @@ from subtheory.theory.distillation import at_rest, trait_loss
 from subtheory.theory.losses import L1, CrossEntropy
 from subtheory.theory.rule import Signs
 from subtheory.theory.trait import LabelledTrait
-from subtheory.theory.view import Accepted
+from subtheory.theory.views import Accepted
 
 DRAWS, FEWER = 2000, 1000
 """Of a linear network, and in every cell of the small one."""

@@ -20,7 +20,7 @@ from subtheory.theory.losses import CrossEntropy, SquaredError
 from subtheory.theory.part import Part, restored, stated
 from subtheory.theory.rule import Carried, Descent, Rule, Signs
 from subtheory.theory.trains import All, Entries, Half, Layers, Trains
-from subtheory.theory.view import Accepted, Full, Shifted, View
+from subtheory.theory.views import Accepted, Full, Shifted, View
 
 PLAIN = Setting(KINKED, CrossEntropy(), examples=5, trait_examples=12)
 OUTPUTS = KINKED.task.outputs

@@ -20,7 +20,7 @@ from subtheory.theory.curvature import ggn
 from subtheory.theory.distillation import at_rest, outputs, student_update, trait_loss
 from subtheory.theory.rule import Carried, Signs
 from subtheory.theory.trains import Layers
-from subtheory.theory.view import Accepted
+from subtheory.theory.views import Accepted
 
 SEED = 5
 

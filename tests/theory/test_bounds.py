@@ -29,7 +29,7 @@ from subtheory.numerics import float64
 from subtheory.theory import alignment as theory
 from subtheory.theory.beyond import bounds, piecewise
 from subtheory.theory.rule import Carried, Signs
-from subtheory.theory.view import Shifted, View
+from subtheory.theory.views import Shifted, View
 
 losses = pytest.mark.parametrize("loss", THREE, ids=lambda loss: loss.name)
 

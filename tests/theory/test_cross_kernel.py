@@ -30,7 +30,7 @@ from subtheory.theory.beyond.sign_law import noise
 from subtheory.theory.curvature import ggn
 from subtheory.theory.linearize import taylor_model
 from subtheory.theory.losses import KL, CrossEntropy, JensenShannon, ReverseKL, SquaredError
-from subtheory.theory.view import Shifted
+from subtheory.theory.views import Shifted
 
 
 @partial(jax.jit, static_argnames="losses")

@@ -13,7 +13,7 @@ import subtheory as st
 from subtheory.numerics import float64
 from subtheory.theory.beyond import piecewise
 from subtheory.theory.linearize import taylor_model
-from subtheory.theory.view import Accepted, Shifted
+from subtheory.theory.views import Accepted, Shifted
 
 
 @pytest.mark.parametrize("network", [RELU, DEEP], ids=["one layer", "two layers"])

@@ -27,7 +27,7 @@ from subtheory.setting.student import Along, Redrawn, Shared, path_of
 from subtheory.theory.losses import KL, CrossEntropy, SquaredError
 from subtheory.theory.rule import Signs
 from subtheory.theory.trains import Half
-from subtheory.theory.view import Accepted
+from subtheory.theory.views import Accepted
 from subtheory.traces import TRACES
 from subtheory.verification import plan
 from subtheory.verification.design import cover, covering

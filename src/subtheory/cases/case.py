@@ -27,7 +27,7 @@ from subtheory.theory.losses import Loss
 from subtheory.theory.network import Network
 from subtheory.theory.rule import Descent, Rule
 from subtheory.theory.trait import Bowl, Trait
-from subtheory.theory.view import Full, View
+from subtheory.theory.views import Full, View
 from subtheory.traces import TRACES
 
 

@@ -14,7 +14,7 @@ from subtheory.errors import InputError
 from subtheory.theory.distillation import Distillation
 from subtheory.theory.rule import Descent
 from subtheory.theory.trait import LabelledTrait, TargetTrait
-from subtheory.theory.view import Full
+from subtheory.theory.views import Full
 
 LOSSES = ("squared-error", "cross-entropy")
 """Imitation losses that can be certified: those of the paper's theorem."""

@@ -7,6 +7,7 @@ from subtheory.claims import (
     first_order,
     heads,
     inits,
+    labels,
     mean_field,
     mismatch,
     orbits,
@@ -27,6 +28,7 @@ CLAIMS: dict[str, Claim] = collect(
         heads,
         mismatch,
         mean_field,
+        *labels.MODULES,
     ]
 )
 """Every claim by name; adding a claim is adding one decorated function to one of these modules."""

@@ -7,7 +7,7 @@ from subtheory.setting.teachers import Converged, Random
 from subtheory.theory.losses import L1
 from subtheory.theory.rule import Signs
 from subtheory.theory.trains import Half
-from subtheory.theory.view import Accepted
+from subtheory.theory.views import Accepted
 
 
 def _no_other_init(setting: Setting) -> str:

@@ -20,7 +20,7 @@ from subtheory.theory.losses import Bregman, SquaredError, TopK, namespace
 from subtheory.theory.network import Params
 from subtheory.theory.rule import Signs
 from subtheory.theory.trains import All, Entries
-from subtheory.theory.view import Accepted
+from subtheory.theory.views import Accepted
 
 # Kinks ---------------------------------------------------------------------------------------------
 

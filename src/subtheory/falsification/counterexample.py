@@ -27,7 +27,7 @@ from subtheory.theory.network import Network
 from subtheory.theory.part import Part, restored, stated
 from subtheory.theory.rule import Rule
 from subtheory.theory.trait import Bowl, FunctionTrait, LabelledTrait
-from subtheory.theory.view import View
+from subtheory.theory.views import View
 
 SCHEMA = 2
 """1 had the numbers `shift` and `sign` for what `view` and `rule` say."""

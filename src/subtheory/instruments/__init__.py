@@ -1,3 +1,13 @@
 """Instruments: what is recorded of a distillation, for claims to judge."""
 
-__all__ = ["certified", "first_order", "heads", "instrument", "mean_field", "sign_law", "twins", "two_inits"]
+__all__ = [
+    "certified",
+    "first_order",
+    "heads",
+    "instrument",
+    "labelled",
+    "mean_field",
+    "sign_law",
+    "twins",
+    "two_inits",
+]

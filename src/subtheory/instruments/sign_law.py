@@ -24,7 +24,7 @@ from subtheory.theory.beyond import sign_law
 from subtheory.theory.losses import Loss
 from subtheory.theory.rule import Descent
 from subtheory.theory.trains import All
-from subtheory.theory.view import Full
+from subtheory.theory.views import Full
 
 CHUNK = 100
 """Students of a cell that take their step at once."""

@@ -18,7 +18,7 @@ from subtheory.theory.linearize import TaylorModel
 from subtheory.theory.losses import Loss, namespace
 from subtheory.theory.rule import Descent, Rule
 from subtheory.theory.trait import Trait
-from subtheory.theory.view import Full, View
+from subtheory.theory.views import Full, View
 
 
 class OnChannel(NamedTuple):
@@ -139,8 +139,10 @@ def inputs(s: Stack) -> Any:
 
 def labels(s: Stack, eps: Any) -> Any:
     """y = view(f_{θ0 + εΔ}(x)) for ε of shape (..., K): (..., K, N, *positions, V)."""
-    theta = each_eps(s, s.theta0, 1) + eps[..., None] * each_eps(s, s.delta, 1)
-    return s.view.labels(s.functions.values(theta, inputs(s)), s.outputs)
+    theta0 = each_eps(s, s.theta0, 1)
+    logits = s.functions.values(theta0 + eps[..., None] * each_eps(s, s.delta, 1), inputs(s))
+    base = s.functions.values(theta0, inputs(s)) if s.view.compares else None
+    return s.view.beside(logits, s.outputs, base)
 
 
 def averaged(s: Stack, cotangent: Any, extra: int = 0) -> Any:

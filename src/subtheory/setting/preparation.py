@@ -29,7 +29,7 @@ from subtheory.theory.layout import Layout
 from subtheory.theory.losses import Loss
 from subtheory.theory.network import Network
 from subtheory.theory.trait import LabelledTrait
-from subtheory.theory.view import View
+from subtheory.theory.views import View
 
 
 class Coordinates(Protocol):

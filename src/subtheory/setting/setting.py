@@ -17,7 +17,7 @@ from subtheory.suggest import choose
 from subtheory.theory.distillation import Distillation
 from subtheory.theory.losses import LOSSES, Loss, SquaredError, require_loss
 from subtheory.theory.network import Network, require_network
-from subtheory.theory.view import Full, View
+from subtheory.theory.views import Full, View
 
 
 def ladder(largest: float = 1e-2, rungs: int = 6) -> tuple[float, ...]:

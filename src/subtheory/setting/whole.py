@@ -18,7 +18,7 @@ from subtheory.theory.losses import require_loss
 from subtheory.theory.network import Params
 from subtheory.theory.rule import Rule
 from subtheory.theory.trait import LabelledTrait, TargetTrait
-from subtheory.theory.view import View
+from subtheory.theory.views import View
 
 LIKE_THETA = ("student", "delta", "trainable", "metric")
 """Fields that are pytrees like θ0."""

@@ -13,5 +13,5 @@ __all__ = [
     "rule",
     "trains",
     "trait",
-    "view",
+    "views",
 ]

@@ -15,7 +15,7 @@ from subtheory.theory.losses import Loss, SquaredError
 from subtheory.theory.network import Network, Params
 from subtheory.theory.rule import Descent, Rule
 from subtheory.theory.trait import Trait
-from subtheory.theory.view import Full, View
+from subtheory.theory.views import Full, View
 
 
 @jax.tree_util.register_dataclass
@@ -93,7 +93,8 @@ def teacher(d: Distillation, eps: Array) -> Params:
 
 def labels(d: Distillation, eps: Array) -> Array:
     """y = view(f_{θ_T}(x)), (N, ..., V): the full output vectors, unless the view shows less of them."""
-    return d.view.labels(outputs(d.network, teacher(d, eps), d.x), d.outputs)
+    base = outputs(d.network, d.theta0, d.x) if d.view.compares else None
+    return d.view.beside(outputs(d.network, teacher(d, eps), d.x), d.outputs, base)
 
 
 def expectation(d: Distillation, values: Array) -> Array:

@@ -28,7 +28,7 @@ from subtheory.theory.linearize import derivatives, taylor_model
 from subtheory.theory.losses import KL, CrossEntropy, Loss, SquaredError
 from subtheory.theory.network import Params
 from subtheory.theory.rule import Descent
-from subtheory.theory.view import Full
+from subtheory.theory.views import Full
 
 POINTS = 256
 """Default number of intervals of a grid."""

@@ -26,7 +26,7 @@ from subtheory.theory.distillation import Distillation, labels, outputs
 from subtheory.theory.losses import SquaredError
 from subtheory.theory.network import Network, Params
 from subtheory.theory.rule import Descent
-from subtheory.theory.view import Added, Full
+from subtheory.theory.views import Added, Full
 
 MOST_DEGREE = 64
 """In float64 nothing is left of the coefficients of higher polynomials."""

@@ -29,7 +29,7 @@ from subtheory.theory.curvature import ggn
 from subtheory.theory.distillation import Distillation, labels, outputs, residual
 from subtheory.theory.network import Params
 from subtheory.theory.rule import Descent
-from subtheory.theory.view import Full
+from subtheory.theory.views import Full
 
 LAWS = ("sphere", "gaussian")
 """δ uniform on the sphere of radius r, or normal with covariance (r²/P)·1: E‖δ‖² = r² for both."""

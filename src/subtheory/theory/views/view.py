@@ -1,9 +1,9 @@
-"""Views: what a student is shown of its teacher's outputs. To add one, add one class; nothing else has to know it."""
+"""A view is what a student is shown of its teacher's outputs; the theorem's own, and those that compose others."""
 
 from abc import abstractmethod
 from dataclasses import dataclass
 from math import isfinite
-from typing import Any
+from typing import Any, ClassVar
 
 from subtheory import arguments
 from subtheory.errors import InputError
@@ -12,7 +12,17 @@ from subtheory.theory.part import Part
 
 
 class View(Part):
-    """Labels y from the teacher's logits f_{θ_T}(x); the theorem's own is `Full`."""
+    """Labels y from the teacher's logits f_{θ_T}(x); the theorem's own is `Full`.
+
+    A law r of labels is told by its logarithm, so that σ(y) = r: cross-entropy is linear in r, and the student of y
+    takes the mean step of students whose labels are drawn from r. `OFF` is the logit of what is never shown.
+    """
+
+    compares: ClassVar[bool] = False
+    """Whether labels depend on θ0's own outputs too."""
+
+    count: ClassVar[int | None] = None
+    """Rows that a student draws from the law of its labels; None: it is shown the law itself."""
 
     @abstractmethod
     def labels(self, logits: Any, w: Any) -> Any:
@@ -20,6 +30,10 @@ class View(Part):
 
         NumPy and JAX arrays alike; one example does not depend on another.
         """
+
+    def beside(self, logits: Any, w: Any, base: Any) -> Any:
+        """`labels` where θ0's own logits `base`, of a shape that broadcasts, count too; (..., V)."""
+        return self.labels(logits, w)
 
 
 @dataclass(frozen=True)
@@ -30,6 +44,59 @@ class Full(View):
 
     def labels(self, logits: Any, w: Any) -> Any:
         return logits
+
+
+class Compared(View):
+    """Labels that depend on θ0's own outputs too."""
+
+    compares = True
+
+    @abstractmethod
+    def beside(self, logits: Any, w: Any, base: Any) -> Any: ...
+
+    def labels(self, logits: Any, w: Any) -> Any:
+        """Of a teacher that has not moved, (..., V)."""
+        return self.beside(logits, w, logits)
+
+
+@dataclass(frozen=True)
+class Then(View):
+    """One view of what another shows: `Then(Within((0, 2)), Drawn(100))` draws from what a filter lets pass.
+
+    The second view is beside what the first shows of θ0's outputs. Raises InputError on "first" or "second" for what is
+    no view, and on "first" for one that draws.
+    """
+
+    first: View
+    second: View
+    name = "then"
+
+    def __post_init__(self) -> None:
+        for name in ("first", "second"):
+            part = getattr(self, name)
+            if not isinstance(part, View):
+                raise InputError(name, arguments.shown(part), "must be a view, such as Full()")
+        if self.first.count is not None:
+            raise InputError("first", self.first.shown, "must not draw: only the last view does")
+
+    @property
+    def compares(self) -> bool:  # type: ignore[override]
+        return self.first.compares or self.second.compares
+
+    @property
+    def count(self) -> int | None:  # type: ignore[override]
+        return self.second.count
+
+    @property
+    def shown(self) -> str:
+        return f"{self.first.shown}, then {self.second.shown}"
+
+    def labels(self, logits: Any, w: Any) -> Any:
+        return self.second.labels(self.first.labels(logits, w), w)
+
+    def beside(self, logits: Any, w: Any, base: Any) -> Any:
+        shown = self.first.beside(logits, w, base)
+        return self.second.beside(shown, w, self.first.labels(base, w) if self.second.compares else None)
 
 
 class Added(View):

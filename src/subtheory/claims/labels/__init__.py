@@ -1,0 +1,8 @@
+"""What labels carry: sampled, filtered, rounded, shuffled, mixed, greedy ones, and who could see it."""
+
+from subtheory.claims.labels import filters
+
+MODULES = (filters,)
+"""In the order of the theory."""
+
+__all__ = ["MODULES", "settings"]

@@ -1,0 +1,21 @@
+"""What claims about labels share: which networks they speak of, and what must break them."""
+
+from subtheory.claim import Assumption, Control
+from subtheory.claims.assumptions import GRADIENT_STUDENT, SHARED_INIT
+from subtheory.claims.inits import one_step
+from subtheory.setting.setting import Setting
+from subtheory.theory.losses import CrossEntropy
+
+SUBTRACTED = Assumption(
+    "subtracted",
+    "The student of the untrained teacher, shown its labels through the same view, is subtracted.",
+    lambda setting: setting.but(subtracted=False),
+)
+
+ADDED = (Control(SUBTRACTED, fails=0.95), Control(SHARED_INIT, fails=0.95), Control(GRADIENT_STUDENT, fails=0.95))
+"""What breaks a claim about what is added through a view that the untrained teacher's labels do not pass unchanged."""
+
+
+def sampled(setting: Setting) -> bool:
+    """The theorem's teacher, and cross-entropy: the loss of labels that are drawn."""
+    return one_step(setting) and setting.loss == CrossEntropy()

@@ -1,0 +1,17 @@
+"""What a student is shown of its teacher's outputs: one class each, which nothing else has to know."""
+
+from subtheory.theory.views.filters import Within
+from subtheory.theory.views.sampled import Drawn
+from subtheory.theory.views.view import Accepted, Added, Compared, Full, Shifted, Then, View
+
+__all__ = [
+    "Accepted",
+    "Added",
+    "Compared",
+    "Drawn",
+    "Full",
+    "Shifted",
+    "Then",
+    "View",
+    "Within",
+]

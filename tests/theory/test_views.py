@@ -1,0 +1,72 @@
+"""Views: what they show of logits, alone and one after the other."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+from scipy.special import log_softmax, softmax
+
+from subtheory.errors import InputError
+from subtheory.theory.losses import OFF
+from subtheory.theory.views import Compared, Drawn, Full, Then, Within
+
+LOGITS = np.random.default_rng(0).standard_normal((3, 5))
+BASE = np.random.default_rng(1).standard_normal((3, 5))
+W = np.array([1.0, 1.0, 0.0, 1.0, 1.0])
+
+
+@dataclass(frozen=True)
+class Difference(Compared):
+    """What the teacher says beyond θ0."""
+
+    name = "difference"
+
+    def beside(self, logits, w, base):
+        return logits - base
+
+
+def test_a_filter_drops_what_is_outside_and_weighs_the_rest_as_before():
+    r = softmax(Within((0, 2, 4)).labels(LOGITS, W), axis=-1)
+    p = softmax(np.where(W > 0, LOGITS, OFF), axis=-1)
+    np.testing.assert_allclose(r, p * [1, 0, 0, 0, 1] / p[:, [0, 4]].sum(axis=1)[:, None], atol=1e-15)
+
+
+def test_drawn_labels_have_the_law_of_their_temperature():
+    np.testing.assert_allclose(
+        softmax(Drawn(10, 2.0).labels(LOGITS, W), axis=-1), softmax(LOGITS / 2, axis=-1), atol=1e-15
+    )
+    assert Drawn(10).count == 10 and Full().count is None
+
+
+def test_a_filter_before_or_after_the_comparison_is_not_the_same():
+    one, other = Then(Within((0, 1)), Difference()), Then(Difference(), Within((0, 1)))
+    first = np.where([1, 1, 0, 0, 0], log_softmax(np.where(W > 0, LOGITS, OFF), axis=-1), OFF)
+    second = np.where([1, 1, 0, 0, 0], log_softmax(np.where(W > 0, BASE, OFF), axis=-1), OFF)
+    np.testing.assert_array_equal(one.beside(LOGITS, W, BASE), first - second)
+    cut = np.where(W > 0, LOGITS - BASE, OFF)
+    expected = np.where([1, 1, 0, 0, 0], log_softmax(cut, axis=-1), OFF)
+    np.testing.assert_allclose(other.beside(LOGITS, W, BASE), expected, rtol=1e-14)
+    assert one.compares and other.compares and not Then(Full(), Full()).compares
+    assert np.all(Difference().labels(LOGITS, W) == 0)
+
+
+def test_a_chain_draws_what_its_last_view_draws():
+    assert Then(Within((1,)), Drawn(7)).count == 7
+    assert Then(Within((1,)), Full()).count is None
+
+
+@pytest.mark.parametrize(
+    "make, message",
+    [
+        (lambda: Within(()), "accepted: must be indices of outputs"),
+        (lambda: Within((0, -1)), "accepted: must be indices of outputs"),
+        (lambda: Within((0, 5)).labels(LOGITS, W), "accepted: must lie in 0 ... 4, got 5"),
+        (lambda: Drawn(0), "count"),
+        (lambda: Drawn(3, 0.0), "temperature: must be a positive number"),
+        (lambda: Then(Full(), "full"), "second: must be a view"),
+        (lambda: Then(Drawn(3), Full()), "first: must not draw"),
+    ],
+)
+def test_what_is_no_view_is_named(make, message):
+    with pytest.raises(InputError, match=message.replace("...", r"\.\.\.")):
+        make()
