@@ -163,7 +163,7 @@ COMPILES = {"jit", "pmap", "lru_cache", "cache", "cached_property", "public"}
 PREPARES = ("subtheory.setting.preparation", "subtheory.kernels.compiled", "subtheory.kernels.stack")
 """Modules that make the arrays of a run."""
 
-MODULES = sorted(Path(package.__file__).parent.glob("*.py"))
+MODULES = sorted(Path(package.__file__).parent.rglob("*.py"))
 
 
 def imported(tree):
