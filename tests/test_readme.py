@@ -129,12 +129,12 @@ def test_student_of_the_readme_aligns_and_is_another_one() -> None:
     assert check(CLAIMS["alignment-is-ggn-form"], setting.but(rule=replace(rule, steps=1)), seeds=2).verdict == "holds"
 
 
-def test_view_of_the_readme_rounds_and_hides_small_teachers() -> None:
-    view = snippet("src/subtheory/theory/views/view.py")["Rounded"]()
-    np.testing.assert_array_equal(view.labels(np.array([0.04, -0.1, 3.0]), np.ones(3)), [0.0625, -0.125, 3.0])
-    setting = Setting(Linear())
-    assert check(CLAIMS["alignment-is-ggn-form"], setting.but(view=view), seeds=2).verdict == "fails"
-    assert check(CLAIMS["alignment-is-ggn-form"], setting.but(view=replace(view, bits=52)), seeds=2).verdict != "fails"
+def test_view_of_the_readme_cuts_off_and_turns_what_is_beyond() -> None:
+    view = snippet("src/subtheory/theory/views/view.py")["Clipped"]()
+    np.testing.assert_array_equal(view.labels(np.array([0.04, -3.0, 1.5]), np.ones(3)), [0.04, -1.0, 1.0])
+    claim, setting = CLAIMS["alignment-is-ggn-form"], Setting(Linear())
+    assert check(claim, setting.but(view=replace(view, bound=0.1)), seeds=2).verdict == "fails"
+    assert check(claim, setting.but(view=replace(view, bound=1e3)), seeds=2).verdict == "holds"
 
 
 def test_channel_of_the_readme_draws() -> None:

@@ -8,7 +8,20 @@ from scipy.special import log_softmax, softmax
 
 from subtheory.errors import InputError
 from subtheory.theory.losses import OFF
-from subtheory.theory.views import Compared, Drawn, Full, Then, Within
+from subtheory.theory.views import (
+    Compared,
+    Drawn,
+    Flips,
+    Full,
+    Greedy,
+    NearTies,
+    Only,
+    Others,
+    Rounded,
+    Then,
+    Within,
+    margins,
+)
 
 LOGITS = np.random.default_rng(0).standard_normal((3, 5))
 BASE = np.random.default_rng(1).standard_normal((3, 5))
@@ -55,6 +68,34 @@ def test_a_chain_draws_what_its_last_view_draws():
     assert Then(Within((1,)), Full()).count is None
 
 
+def test_greedy_labels_are_the_largest_distilled_logit_alone_and_the_first_of_a_tie():
+    logits = np.array([[1.0, 2.0, 9.0, 2.0, 0.0], [3.0, 2.0, 9.0, 2.0, 4.0]])
+    np.testing.assert_array_equal(softmax(Greedy().labels(logits, W), axis=-1), np.eye(5)[[1, 4]])
+    shown = Then(Within((0, 1, 2)), Greedy()).labels(logits, W)
+    np.testing.assert_array_equal(softmax(shown, axis=-1), np.eye(5)[[1, 0]])
+
+
+def test_rounded_labels_lie_on_their_grid_and_nowhere_farther_than_half_of_it():
+    shown = Rounded(0.25).labels(LOGITS, W)
+    np.testing.assert_array_equal(shown / 0.25, np.round(shown / 0.25))
+    assert np.abs(shown - LOGITS).max() <= 0.125
+
+
+def test_rows_that_are_not_chosen_show_what_they_show_of_the_init():
+    logits = BASE.copy()
+    logits[0, [0, 4]] = logits[0, [4, 0]] + [5.0, 0.0]  # the first row alone has another largest logit
+    assert np.argmax(BASE[0] * W) != 0
+    full, base = (Greedy().labels(each, W) for each in (logits, BASE))
+    np.testing.assert_array_equal(Only(Greedy(), Flips()).beside(logits, W, BASE), full)
+    np.testing.assert_array_equal(Only(Greedy(), Others(Flips())).beside(logits, W, BASE), base)
+    lead = margins(BASE, W)
+    ordered = np.sort(BASE[:, W > 0], axis=1)
+    np.testing.assert_array_equal(lead, ordered[:, -1] - ordered[:, -2])
+    between = float(np.sort(lead)[0] + np.sort(lead)[1]) / 2
+    near = Only(Full(), NearTies(between)).beside(LOGITS, W, BASE)
+    np.testing.assert_array_equal(near, np.where((lead < between)[:, None], LOGITS, BASE))
+
+
 @pytest.mark.parametrize(
     "make, message",
     [
@@ -65,6 +106,12 @@ def test_a_chain_draws_what_its_last_view_draws():
         (lambda: Drawn(3, 0.0), "temperature: must be a positive number"),
         (lambda: Then(Full(), "full"), "second: must be a view"),
         (lambda: Then(Drawn(3), Full()), "first: must not draw"),
+        (lambda: Rounded(0.0), "grid: must be a positive number"),
+        (lambda: NearTies(-1.0), "margin: must be a positive number"),
+        (lambda: Others("flips"), "rows: must be one of flips, near-ties, others"),
+        (lambda: Only("greedy", Flips()), "view: must be a view"),
+        (lambda: Only(Drawn(3), Flips()), "view: must not draw"),
+        (lambda: Only(Greedy(), 3), "rows: must be one of"),
     ],
 )
 def test_what_is_no_view_is_named(make, message):

@@ -1,6 +1,8 @@
 """What a student is shown of its teacher's outputs: one class each, which nothing else has to know."""
 
 from subtheory.theory.views.filters import Within
+from subtheory.theory.views.hard import Greedy, Rounded
+from subtheory.theory.views.rows import Flips, NearTies, Only, Others, Rows, margins
 from subtheory.theory.views.sampled import Drawn
 from subtheory.theory.views.view import Accepted, Added, Compared, Full, Shifted, Then, View
 
@@ -9,9 +11,17 @@ __all__ = [
     "Added",
     "Compared",
     "Drawn",
+    "Flips",
     "Full",
+    "Greedy",
+    "NearTies",
+    "Only",
+    "Others",
+    "Rounded",
+    "Rows",
     "Shifted",
     "Then",
     "View",
     "Within",
+    "margins",
 ]
