@@ -7,6 +7,7 @@ __all__ = [
     "instrument",
     "labelled",
     "mean_field",
+    "rows",
     "sign_law",
     "twins",
     "two_inits",

@@ -1,6 +1,7 @@
 """Statistics: what a number of seeds, draws or bases says, and how sure that is."""
 
 from subtheory.statistics.comparisons import Equivalence, HalfWay, equivalence, half_way
+from subtheory.statistics.correlations import pearson, spearman
 from subtheory.statistics.detectors import (
     Area,
     at_chance,
@@ -43,9 +44,11 @@ __all__ = [
     "mean_interval",
     "n_grams",
     "over_bases",
+    "pearson",
     "pooled_deviation",
     "ratios",
     "share_interval",
+    "spearman",
     "standard_error",
     "student_quantile",
     "sums",

@@ -52,6 +52,17 @@ class Half(Trains):
 
 
 @dataclass(frozen=True)
+class OtherHalf(Trains):
+    """Each parameter that `Half` leaves out, of the same draw: orthogonal to what a teacher of that half does."""
+
+    name = "other-half"
+
+    def mask(self, layout: Layout, drawn: Callable[[], Any]) -> Any:
+        numbers = drawn()
+        return (numbers <= 0).astype(numbers.dtype)
+
+
+@dataclass(frozen=True)
 class Layers(Trains):
     """The top-level parts of these names (prediction P35). Raises InputError on "layers" for one that is not there."""
 

@@ -1,8 +1,8 @@
 """What labels carry: sampled, filtered, rounded, shuffled, mixed, greedy ones, and who could see it."""
 
-from subtheory.claims.labels import filters
+from subtheory.claims.labels import filters, rows
 
-MODULES = (filters,)
+MODULES = (filters, rows)
 """In the order of the theory."""
 
 __all__ = ["MODULES", "settings"]

@@ -2,6 +2,7 @@
 
 from subtheory.theory.views.filters import Within
 from subtheory.theory.views.hard import Greedy, Rounded
+from subtheory.theory.views.replaced import Permuted, Untaught
 from subtheory.theory.views.rows import Flips, NearTies, Only, Others, Rows, margins
 from subtheory.theory.views.sampled import Drawn
 from subtheory.theory.views.view import Accepted, Added, Compared, Full, Shifted, Then, View
@@ -17,10 +18,12 @@ __all__ = [
     "NearTies",
     "Only",
     "Others",
+    "Permuted",
     "Rounded",
     "Rows",
     "Shifted",
     "Then",
+    "Untaught",
     "View",
     "Within",
     "margins",
