@@ -23,7 +23,8 @@ E (σ∘Δ)(σ∘Δ)ᵀ = diag(Δ²).
 Assumptions. Shared initialisation, cross-entropy, one plain gradient step; logits three times differentiable along the
 lines for the orders, and nothing for the sums.
 
-Proof. The sums are linear in the step, and ∂ log p_y/∂z = hot(y) − p. The means differentiate softmax twice along z + εu + ½ε²v.
+Proof. The sums are linear in the step, and ∂ log p_y/∂z = hot(y) − p. The means differentiate softmax twice along
+z + εu + ½ε²v.
 
 Source. Derived here; row scores of trained models are used to find what carries a trait (predictions P48 and P49).
 """

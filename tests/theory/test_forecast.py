@@ -1,4 +1,4 @@
-"""The row forecast against its slow definition: gradients of every row's log-probability, by autodiff of the network."""
+"""The row forecast against its slow definition: the gradient of every row's log-probability, by autodiff."""
 
 import jax
 import jax.numpy as jnp
@@ -119,7 +119,7 @@ def test_moments_are_those_of_every_label_at_every_position():
 
 
 def test_a_divergence_is_half_the_information_for_a_small_teacher():
-    f, theta, delta, x, y, w, _ = made(SMOOTH)
+    f, theta, delta, x, _, w, _ = made(SMOOTH)
     z, u, _ = f.taylor(theta, delta, x)
     off = []
     for eps in (1e-2, 1e-3):

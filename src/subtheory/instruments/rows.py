@@ -96,7 +96,7 @@ class RowSums(OnStack):
 
 
 def _aligned(s: Stack, loss: Loss, start: Any, shown: tuple[Any, Any], known: OnChannel) -> dict[str, Any]:
-    """Alignments of real steps on rows and on their laws, (..., K + 1) with the untrained teacher's last, and roundings.
+    """Alignments of real steps on rows and on their laws, (..., K), beyond the untrained teacher's, and roundings.
 
     A pull r times a velocity is off by r's rounding, by that of the velocity, and by that of the inner product over
     parameters.

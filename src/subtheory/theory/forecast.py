@@ -7,12 +7,12 @@ A student of these rows steps along the mean of log p over the n = Σ m position
     Δθ_S = (1/n) Σ_i ∇log p0(y_i|x_i),   so   D = Δθ_S · Δ = (1/n) Σ_i s_i,   s_i = Δ · ∇log p0(y_i|x_i):
 
 the scores of the rows add up to the alignment, for any rows and any Δ, and with the gradient g of another readout in
-place of Δ to the slope of that readout along the step. s is Σ_t m_t (u_y − E_p0 u), u = JΔ the velocities of the logits.
-Labels of the init have E s_i = 0 and E s_i² = Σ_t m_t Var_p0(u) = v_i, those of a teacher at θ0 + εΔ E s_i = εv_i + O(ε²)
-and KL = ½ε²v_i + O(ε³). Source: predictions P48 and P49; `proofs/row_forecast.py`.
+place of Δ to the slope of that readout along the step. s is Σ_t m_t (u_y − E_p0 u), u = JΔ the velocities of the
+logits. Labels of the init have E s_i = 0 and E s_i² = Σ_t m_t Var_p0(u) = v_i; those of a teacher at θ0 + εΔ have
+E s_i = εv_i + O(ε²) and KL = ½ε²v_i + O(ε³). Source: predictions P48 and P49; `proofs/row_forecast.py`.
 
-Logits z and velocities u are (N, *positions, V), labels y and masks (N, *positions), NumPy or JAX alike; nothing else is
-asked of a network but `taylor`, `values` and `pulls` of flat parameters (`subtheory.kernels.functions.Functions`).
+Logits z and velocities u are (N, *positions, V), labels y and masks (N, *positions), NumPy or JAX alike. Of a network
+nothing else is asked but `taylor`, `values` and `pulls` of flat parameters (`subtheory.kernels.functions.Functions`).
 """
 
 from math import sqrt

@@ -51,7 +51,7 @@ SAME_READOUT = Assumption(
 
 
 @claim(
-    formula="Σ_i s_i/n, teacher's rows less the init's, = D(ε) − D(0) of a step on them; in the mean εq + ½ε²h″ + O(ε³)",
+    formula="Σ_i s_i/n of the teacher's rows less the init's = D(ε) − D(0) of a step on them, mean εq + ½ε²h″ + O(ε³)",
     source="D = Δ · Σ_i ∇log p0(y_i|x_i)/n is a sum over rows, s_i = Δ · ∇log p0(y_i|x_i); prediction P49",
     controls=[
         Control(OWN_LABELS, fails=0.95),
@@ -80,7 +80,7 @@ def rows_add_up_to_the_alignment(r: Sums) -> Evidence:
 
 
 @claim(
-    formula="log p_S(y_i|x_i) − log p0(y_i|x_i) = αΣ_j Θ_ij e_j + ½α²b_i + O(α³), and its correlation to log p_ε − log p0",
+    formula="log p_S(y_i|x_i) − log p0(y_i|x_i) = αΣ_j Θ_ij e_j + ½α²b_i + O(α³), and its correlation to log p_ε/p0",
     source="Θ_ij = ∇log p0(y_i|x_i)ᵀJ_jᵀ, the kernel of the rows, e the teacher's residuals; prediction P48",
     controls=[
         Control(TAUGHT_LABELS, fails=0.95),
