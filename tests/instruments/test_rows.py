@@ -90,7 +90,7 @@ def test_scores_of_a_student_are_the_kernel_of_rows_times_residuals(network):
         move = e.ravel() @ J.reshape(e.size, -1)
         second = jax.jit(jax.jacfwd(jax.jacfwd(lambda t: log_p(start + t * move))))(0.0)
         said = jax.jit(log_p)
-        after = [np.asarray(said(start + a * move) - said(start)) for a in m.alpha]
+        after = [np.asarray(said(start + a * move) - said(start)) for a in m.rates]
         oracle = np.asarray(said(start + s.eps[0] * s.delta) - said(start))
     np.testing.assert_allclose(m.first, g @ (J.reshape(e.size, -1).T @ e.ravel()), rtol=1e-9, atol=1e-15)
     np.testing.assert_allclose(m.second, second, rtol=1e-8, atol=1e-15)
@@ -98,7 +98,7 @@ def test_scores_of_a_student_are_the_kernel_of_rows_times_residuals(network):
     np.testing.assert_allclose(m.oracle, oracle, rtol=1e-9, atol=1e-13)
     # Of the size that the teacher's ε has, in the outputs.
     moved = np.sqrt([np.mean((s.functions.taylor(s.theta0, v, s.x).u) ** 2) for v in (s.delta, move)])
-    np.testing.assert_allclose(m.alpha, s.eps * moved[0] / moved[1], rtol=1e-9)
+    np.testing.assert_allclose(m.rates, s.eps * moved[0] / moved[1], rtol=1e-9)
 
 
 @pytest.mark.parametrize("network", [SMOOTH, ATTENTION], ids=lambda n: n.name)

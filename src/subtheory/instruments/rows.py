@@ -148,7 +148,7 @@ class Scores:
     The teacher stands at the largest ε, and labels every position of an input.
     """
 
-    alpha: np.ndarray
+    rates: np.ndarray
     """α, (K,), largest first."""
     scores: np.ndarray
     """log p_S(y_i|x_i) − log p0(y_i|x_i) of the student at θ0_S + αΔθ_S, (K, N)."""
@@ -190,7 +190,7 @@ class RowKernel(OnStack):
             score = log_likelihoods(after, xp.broadcast_to(many, after.shape[:-1]), w)
             scores.append(_examples(score - each_eps(s, before, before.ndim - lead), lead + 1))
         return {
-            "alpha": alpha,
+            "rates": alpha,
             "scores": xp.stack(scores),
             "first": inner(_gradients(s, hot(label, w) - p), move[..., None, :]),
             "second": _examples(token_bends(z, along.u, along.v, label, w), lead),
@@ -202,7 +202,7 @@ class RowKernel(OnStack):
         return {
             loss.name: [
                 Scores(**{n: _plain(value[i][k] if n == "scores" else value[k]) for n, value in found.items()})
-                for k in range(len(found["alpha"]))
+                for k in range(len(found["rates"]))
             ]
             for i, loss in enumerate(losses)
         }

@@ -100,16 +100,16 @@ def student_scores_follow_the_kernel(r: Scores) -> Evidence:
     The kernel of the rows is known before any run, and so is the correlation of these scores to the teacher's own
     log-ratios, which the student's tend to as its step shrinks.
     """
-    alpha = r.alpha[:, None]
-    curved = np.linalg.norm(r.second) * r.alpha**2 / 2
+    alpha = r.rates[:, None]
+    curved = np.linalg.norm(r.second) * r.rates**2 / 2
     left = np.linalg.norm(r.scores - alpha * r.first - alpha**2 / 2 * r.second, axis=1)
-    rounding = np.full_like(r.alpha, np.linalg.norm(r.rounding))
-    kernel = limit(curved + left, curved, curved, r.alpha, 3, rounding)
+    rounding = np.full_like(r.rates, np.linalg.norm(r.rounding))
+    kernel = limit(curved + left, curved, curved, r.rates, 3, rounding)
     known = pearson(r.first, r.oracle)
     # Off by ‖rounding‖/‖score‖ in the direction of the centred scores, twice.
-    size = r.alpha * np.linalg.norm(r.first - r.first.mean())
+    size = r.rates * np.linalg.norm(r.first - r.first.mean())
     off = np.array([pearson(one, r.oracle) for one in r.scores]) - known
-    tolerance = envelope(off, r.alpha, 1, 2 * rounding / np.where(size > 0, size, np.inf))
-    measured = float(np.sum(r.scores[-1] * r.first) / np.sum(r.first**2) / r.alpha[-1])
+    tolerance = envelope(off, r.rates, 1, 2 * rounding / np.where(size > 0, size, np.inf))
+    measured = float(np.sum(r.scores[-1] * r.first) / np.sum(r.first**2) / r.rates[-1])
     margin = min(kernel.margin, worst_margin(off, tolerance))
-    return Evidence(measured, 1.0, margin, kernel.vacuous, eps=float(r.alpha[-1]))
+    return Evidence(measured, 1.0, margin, kernel.vacuous, eps=float(r.rates[-1]))
