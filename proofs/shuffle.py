@@ -8,7 +8,9 @@ of s over both orders. A student that imitates shuffled responses with its own o
 where s̄ is the mean of s given the bag of tokens. For any p, D(0) = Σ pᵀs/2 and D′(0) = (q + Σ p s sᵀ)/2, negative for
 some p and s. If p = mmᵀ and tokens are shuffled across responses too, D′(0) = 2 Σ m τ² ≤ q_marginal for τ = (log m)′.
 
-Assumptions. Shared initialisation, p > 0 and differentiable along Δ; both orders of a response are equally likely.
+With more tokens s̄ is the mean over all orders, and 2 becomes their number T.
+
+Assumptions. Shared initialisation, p > 0 and differentiable along Δ; all orders of a response are shown alike.
 
 Proof. Shuffled labels have the law r_ε = (p_ε + p_εᵀ)/2, and the student's loss is −Σ r_ε log p_θ, with log p_θ(a, b) =
 log p_θ(a) + log p_θ(b | a) at the shuffled a as prefix, hence D(ε) = Σ r_ε s. As p′ = ps, D′(0) = Σ (ps + (ps)ᵀ)s/2,
@@ -20,15 +22,20 @@ the likely one.
 Source. Derived here; arXiv 2507.14805 shuffles numbers within and across responses.
 """
 
+from itertools import permutations, product
+
 from sympy import Matrix, Rational, Symbol, diff, exp, log, ones, symbols
 
 from subtheory.proof import equal, nonnegative, step
 
-CLAIMS = ()
-PLANNED = ("shuffling-kills-the-order-part", "shuffling-can-reverse-without-exchangeability")
+CLAIMS = (
+    "shuffling-kills-the-order-part",
+    "shuffling-across-keeps-single-letters",
+    "shuffling-can-reverse-without-exchangeability",
+)
 COQ = ()
-SCOPE = "two tokens of n = 2 symbols, 2 and 3 for the exchangeable split, entries letters; the prose holds for all n"
-NOT_COVERED = "responses of more than two tokens, for which the mean over all orders takes the place of s̄"
+SCOPE = "2 tokens of n = 2 symbols; for the split of 2 and 3, and 3 tokens of 2; entries letters; prose for all sizes"
+NOT_COVERED = "shuffles that favour some orders"
 
 T = Symbol("t", real=True)  # how far a law has moved along Δ: the student's, or, as ε, the teacher's
 
@@ -97,6 +104,19 @@ def exchangeable_base_law():
         equal(_mean(p, s, s), _mean(p, mean, mean) + _mean(p, order, order))
         nonnegative(_mean(p, mean, mean))
         equal(mean.multiply_elementwise(p + p.T) / 2, _both_orders(p.multiply_elementwise(s)))
+
+
+@step
+def three_tokens():
+    """The same with s̄ the mean over all six orders, for p that depends on the bag of tokens alone."""
+    texts = list(product(range(2), repeat=3))
+    p = {y: Symbol(f"p{sum(y)}", positive=True) for y in texts}
+    s = {y: Symbol("s" + "".join(map(str, y)), real=True) for y in texts}
+    orders = {y: list(permutations(y)) for y in texts}
+    mean = {y: sum(s[order] for order in orders[y]) / 6 for y in texts}
+    kept = sum(p[y] * mean[y] ** 2 for y in texts)
+    equal(sum(sum(p[order] * s[order] for order in orders[y]) / 6 * s[y] for y in texts), kept)
+    equal(sum(p[y] * s[y] ** 2 for y in texts), kept + sum(p[y] * (s[y] - mean[y]) ** 2 for y in texts))
 
 
 @step

@@ -23,7 +23,9 @@ from subtheory.kernels.stack import (
 )
 from subtheory.numerics import ROUNDINGS, UNIT
 from subtheory.setting.setting import Setting
+from subtheory.theory.distillation import Distillation
 from subtheory.theory.losses import Loss, log_softmax, namespace
+from subtheory.theory.views import Full, View
 
 
 @dataclass(frozen=True)
@@ -61,6 +63,8 @@ class Labelling:
     """log of the laws r_ε of the teacher's labels, (K, M, V)."""
     distilled: np.ndarray
     """1 on outputs that are distilled, else 0, (V,)."""
+    view: View = Full()
+    """What the student is shown, for claims about views with numbers of their own."""
 
     @property
     def p0(self) -> np.ndarray:
@@ -154,8 +158,12 @@ class Labelled(OnStack):
             for i, loss in enumerate(losses)
         }
 
+    def of(self, d: Distillation) -> Labelling:
+        return replace(super().of(d), view=d.view)
+
     def finish(self, record: Labelling, setting: Setting, seed: int) -> Labelling:
-        return record if setting.subtracted else replace(record, added=record.alignment)
+        added = record.added if setting.subtracted else record.alignment
+        return replace(record, view=setting.view, added=added)
 
 
 def _steps(s: Stack, loss: Loss, z: Any, y: Any) -> dict[str, Any]:

@@ -155,11 +155,12 @@ def inits(network: Network, source: Source, seeds: Seeds) -> tuple[Layout, np.nd
     if law is not None and type(source).start is FromTask.start:  # type: ignore[attr-defined]
         rngs = [np.random.default_rng((seed, 1)) for seed in seeds]
         n = np.stack([_kept_within(rng, rng.standard_normal((2, law.mean.size)), law.bound) for rng in rngs])
-        return layout_of(network, source), *np.moveaxis(law.mean + law.deviation * n, 1, 0)
+        layout, both = layout_of(network, source), np.moveaxis(law.mean + law.deviation * n, 1, 0)
+        return layout, *(source.placed(layout, theta) for theta in both)  # type: ignore[attr-defined]
     task: Any = source
     both = drawn(_Draw(task, "start", (network,)), seeds)
     layout = Layout.of(jax.tree.map(lambda leaf: leaf[0], both[0]))
-    return layout, layout.flatten(both[0]), layout.flatten(both[1])
+    return layout, *(task.placed(layout, layout.flatten(each)) for each in both)
 
 
 @lru_cache(maxsize=4)

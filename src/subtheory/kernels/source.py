@@ -11,6 +11,7 @@ from jax import Array
 from subtheory.data import Channel, Task, channels_of
 from subtheory.errors import InputError
 from subtheory.numerics import alike, float64
+from subtheory.theory.layout import Layout
 from subtheory.theory.network import Network, Params
 from subtheory.theory.trait import LabelledTrait, Trait
 
@@ -39,6 +40,10 @@ class FromTask:
         """The teacher's init θ0 and an independent one."""
         both = jax.lax.map(network.init, jax.random.split(key))  # one compiled init for the two
         return jax.tree.map(lambda leaf: leaf[0], both), jax.tree.map(lambda leaf: leaf[1], both)
+
+    def placed(self, layout: Layout, theta: Any) -> Any:
+        """Parameters where a run starts, of those that the network draws, (S, P) each."""
+        return theta
 
     def inputs(self, channel: Channel | None, key: Array, n: int) -> Array:
         return (channel or channels_of(self.task)[0]).inputs(jax.random.fold_in(key, 2), n, self.task)

@@ -1,16 +1,20 @@
 """What a student is shown of its teacher's outputs: one class each, which nothing else has to know."""
 
+from subtheory.theory.views.context import Contextual
 from subtheory.theory.views.filters import Within
 from subtheory.theory.views.hard import Greedy, Rounded
+from subtheory.theory.views.recoded import Recoded
 from subtheory.theory.views.replaced import Permuted, Untaught
 from subtheory.theory.views.rows import Flips, NearTies, Only, Others, Rows, margins
 from subtheory.theory.views.sampled import Drawn
+from subtheory.theory.views.shuffled import Shuffled
 from subtheory.theory.views.view import Accepted, Added, Compared, Full, Shifted, Then, View
 
 __all__ = [
     "Accepted",
     "Added",
     "Compared",
+    "Contextual",
     "Drawn",
     "Flips",
     "Full",
@@ -19,9 +23,11 @@ __all__ = [
     "Only",
     "Others",
     "Permuted",
+    "Recoded",
     "Rounded",
     "Rows",
     "Shifted",
+    "Shuffled",
     "Then",
     "Untaught",
     "View",
