@@ -21,8 +21,8 @@ from subtheory.proof import equal, nonnegative, step
 
 CLAIMS = ()
 PLANNED = ("modelled-post-processing-keeps-the-sign", "unmodelled-re-encoding-can-reverse")
-COQ = ()
-SCOPE = "n = 2, 3 labels and a channel of 2 outcomes, all entries of K letters; the prose holds for all sizes"
+COQ = ("LabelLaws.total_variance",)
+SCOPE = "n = 2, 3 labels and a channel of 2 outcomes, all entries of K letters; total variance for all sizes in Coq"
 NOT_COVERED = "channels that depend on ε, as a filter by the teacher's own probabilities does"
 
 

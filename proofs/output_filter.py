@@ -23,8 +23,8 @@ from subtheory.proof import equal, nonnegative, step
 
 CLAIMS = ("filtered-outputs-align-against-a-control",)
 PLANNED = ("thinning-by-the-ratio-reverses-alignment",)
-COQ = ()
-SCOPE = "n = 2..4 outcomes, accept sets proper or whole, probabilities as undefined functions of ε; prose for all sizes"
+COQ = ("LabelLaws.filter_slope", "LabelLaws.thinning_slope", "LabelLaws.reweighted_slope")
+SCOPE = "n = 2..4 outcomes, probabilities as undefined functions of ε, by sympy; every n, accept set and λ in Coq"
 NOT_COVERED = "filters that depend on the teacher, but for thinning by a power of the ratio"
 
 T = Symbol("t", real=True)

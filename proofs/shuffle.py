@@ -33,7 +33,7 @@ CLAIMS = (
     "shuffling-across-keeps-single-letters",
     "shuffling-can-reverse-without-exchangeability",
 )
-COQ = ()
+COQ = ("LabelLaws.total_variance",)
 SCOPE = "2 tokens of n = 2 symbols; for the split of 2 and 3, and 3 tokens of 2; entries letters; prose for all sizes"
 NOT_COVERED = "shuffles that favour some orders"
 

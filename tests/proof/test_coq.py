@@ -118,6 +118,8 @@ MUTANTS = {
     "the loss rises at the same rate": ("OneStep", "(- (alpha * ggn_form", "((alpha * ggn_form"),
     "weights may be negative": ("OneStep", "(forall x, (x < m)%nat -> 0 <= w x)", "(forall x, (x < m)%nat -> True)"),
     "remaining distance falls for longer steps": ("StableSteps", "alpha s * rho s < 2", "alpha s * rho s < 3"),
+    "a filter may keep with negative probabilities": ("LabelLaws", "(forall i, (i < n)%nat -> 0 <= c i) ->", ""),
+    "thinning takes away twice as much": ("LabelLaws", "0 ((1 - lam) * q)", "0 ((1 - 2 * lam) * q)"),
     "a step twice as long is short enough": ("Descent", "(nrm k v) ^ 2 < 2 * dot", "(nrm k v) ^ 2 < 4 * dot"),
 }
 NEEDED = {file for file, _, _ in MUTANTS.values()} | {
