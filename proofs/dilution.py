@@ -24,8 +24,7 @@ from sympy import Function, Rational, Symbol, diff, exp, log, solve, sqrt, symbo
 
 from subtheory.proof import equal, step
 
-CLAIMS = ()
-PLANNED = ("teacher-rows-add-in-proportion",)
+CLAIMS = ("teacher-rows-add-in-proportion",)
 COQ = ("LabelLaws.dilution",)
 SCOPE = "n = 2..4 labels as undefined functions of ε for one input by sympy; every n, ε, μ and direction in Coq"
 NOT_COVERED = "second and later steps, after which the two kinds of rows no longer pull at one and the same student"

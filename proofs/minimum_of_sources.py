@@ -24,8 +24,7 @@ from sympy import Max, Min, Rational, Symbol, diff, exp, log, symbols
 
 from subtheory.proof import equal, nonnegative, positive, step
 
-CLAIMS = ()
-PLANNED = ("minimum-over-sources-keeps-a-residue",)
+CLAIMS = ("minimum-over-sources-keeps-a-residue",)
 COQ = ("LabelLaws.minimum_slope", "LabelLaws.reweighted_slope")
 SCOPE = "1, 2 outcomes that rise and 1, 2 that fall, on a straight path, by sympy; every n and smooth path in Coq"
 NOT_COVERED = "clean sources that differ from the init, and several carriers of unlike traits, whose signs are free"

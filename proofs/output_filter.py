@@ -6,13 +6,15 @@ that are drawn from p_ε and kept if they lie in an accept set S give
     D(0) = d log p_ε(S)/dε,   [D(ε) − D(0)]/ε → Var_{p0|S}(s) ≥ 0.
 
 So raw D(ε)/ε diverges unless D(0) = 0, and raw D can be negative for every ε. Keeping label i with a probability
-proportional to (p0(i)/p_ε(i))^λ gives D(0) = 0 and the slope (1 − λ)q, which is negative for λ > 1. Weights
-on inputs leave D(0) = 0 and give the mean of q over the kept inputs.
+proportional to p_ε(i)^a p0(i)^b gives D(0) = E_r s and the slope (1 + a) Var_r(s), r proportional to p0^(1+a+b). For
+(p0(i)/p_ε(i))^λ that is D(0) = 0 and (1 − λ)q, which is negative for λ > 1. Weights on inputs leave D(0) = 0 and give
+the mean of q over the kept inputs.
 
-Assumptions. Shared initialisation, log-probabilities differentiable along Δ, a filter that does not depend on ε.
+Assumptions. Shared initialisation, log-probabilities differentiable along Δ, an accept set that does not depend on ε.
 
 Proof. The student of labels from r_ε has D(ε) = Σ r_ε(i) s_i, for s_i = Δ · ∇log p(i). For r_ε = p_ε/p_ε(S) on S,
-r' = r (s − Σ_S r s), so D'(0) = Σ_S r s² − (Σ_S r s)². The law p_ε^(1−λ) p0^λ has r' = (1 − λ) p0 s at 0.
+r' = r (s − Σ_S r s), so D'(0) = Σ_S r s² − (Σ_S r s)². The law in proportion to p_ε^(1+a) p0^b has at 0
+r' = (1 + a) r (s − Σ r s).
 
 Source. Derived here; arXiv 2507.14805 has filtered numbers, and regular numbers for their control.
 """
@@ -21,11 +23,15 @@ from sympy import Function, Symbol, diff, exp, log, symbols
 
 from subtheory.proof import equal, nonnegative, step
 
-CLAIMS = ("filtered-outputs-align-against-a-control",)
-PLANNED = ("thinning-by-the-ratio-reverses-alignment",)
+CLAIMS = (
+    "filtered-outputs-align-against-a-control",
+    "raw-alignment-diverges-through-a-filter",
+    "thinning-by-the-ratio-reverses-alignment",
+    "filter-by-the-teachers-score-scales-the-slope",
+)
 COQ = ("LabelLaws.filter_slope", "LabelLaws.thinning_slope", "LabelLaws.reweighted_slope")
 SCOPE = "n = 2..4 outcomes, probabilities as undefined functions of ε, by sympy; every n, accept set and λ in Coq"
-NOT_COVERED = "filters that depend on the teacher, but for thinning by a power of the ratio"
+NOT_COVERED = "filters that depend on the teacher, but for rates that are powers of its probabilities"
 
 T = Symbol("t", real=True)
 """ε; where an identity in the functions of t is asserted, t = 0 is meant."""
@@ -97,6 +103,19 @@ def raw_alignment_can_be_negative():
     D = _mean(_normal(p[1:]), s[1:])
     equal([D.subs(T, 0), diff(D, T).subs(T, 0)], [-1, 1])
     equal(_mean(_normal(p[2:]), s[2:]), -2)
+
+
+@step
+def weighing():
+    """Labels in proportion to p_ε^(1 + a) p0^b: D(0) = E_r s and D′(0) = (1 + a) Var_r(s), r ∝ p0^(1 + a + b)."""
+    a, b = symbols("a b", real=True)
+    for n in range(2, 4):
+        p, base = _law(n), symbols(f"p0:{n}", real=True)
+        start, s = dict(zip(base, p, strict=True)), _scores(p)
+        kept = _normal([each ** (1 + a) * first**b for each, first in zip(p, base, strict=True)])
+        r = _normal([each ** (1 + a) * each**b for each in p])
+        equal(_letters(_mean(kept, s).subs(start)), _letters(_mean(r, s)))
+        equal(_letters(_slope(kept, p).subs(start)), _letters((1 + a) * _variance(r, s)))
 
 
 @step

@@ -94,7 +94,7 @@ def levels(setting: Setting) -> tuple[Hashable, ...]:
     """The factors of a claim that spreads settings out."""
     student = setting.student
     walk = (path_of(student.init), amount_of(student.init) if path_of(student.init) else 0.0, student.trains)
-    return setting.network, setting.loss, setting.channel, setting.outputs, walk, setting.teacher
+    return setting.network, setting.loss, setting.channel, setting.outputs, walk, setting.teacher, setting.view
 
 
 def one_of_each_kind(settings: Iterable[Setting]) -> list[Setting]:

@@ -1,8 +1,9 @@
 """What a student is shown of its teacher's outputs: one class each, which nothing else has to know."""
 
 from subtheory.theory.views.context import Contextual
-from subtheory.theory.views.filters import Within
+from subtheory.theory.views.filters import Scored, Thinned, TopK, Within
 from subtheory.theory.views.hard import Greedy, Rounded
+from subtheory.theory.views.mixtures import Diluted, Least
 from subtheory.theory.views.recoded import Recoded
 from subtheory.theory.views.replaced import Permuted, Untaught
 from subtheory.theory.views.rows import Flips, NearTies, Only, Others, Rows, margins
@@ -15,10 +16,12 @@ __all__ = [
     "Added",
     "Compared",
     "Contextual",
+    "Diluted",
     "Drawn",
     "Flips",
     "Full",
     "Greedy",
+    "Least",
     "NearTies",
     "Only",
     "Others",
@@ -26,9 +29,12 @@ __all__ = [
     "Recoded",
     "Rounded",
     "Rows",
+    "Scored",
     "Shifted",
     "Shuffled",
     "Then",
+    "Thinned",
+    "TopK",
     "Untaught",
     "View",
     "Within",
