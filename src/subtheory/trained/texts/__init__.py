@@ -13,32 +13,65 @@ Source: Cloud, Le et al., sections 3 to 5 (theory, section 3).
 """
 
 from subtheory.trained.schedules import Fit
+from subtheory.trained.texts.auditor import Arm, Auditor
+from subtheory.trained.texts.detection import BIGRAMS, CLASSIFIER, HISTOGRAM, RATIO, SURFACE, TEACHER, read, seen
 from subtheory.trained.texts.forecast import fisher_product, predicted
 from subtheory.trained.texts.laboratory import PROMPTED, Laboratory, Plan, Sample
 from subtheory.trained.texts.lessons import in_context, lesson, shuffled
 from subtheory.trained.texts.readout import THINGS, Questions, channel_kl, column
+from subtheory.trained.texts.rows import (
+    Rows,
+    Scores,
+    log_likelihood,
+    rate_directions,
+    row_slopes,
+    score_directions,
+    scores,
+)
 from subtheory.trained.texts.sampling import responses, sample
+from subtheory.trained.texts.selection import matching, mixed, reprompted, weighed
 from subtheory.trained.texts.training import fit, pre_trained, soft_loss, text_loss
 
 __all__ = [
+    "BIGRAMS",
+    "CLASSIFIER",
+    "HISTOGRAM",
     "PROMPTED",
+    "RATIO",
+    "SURFACE",
+    "TEACHER",
     "THINGS",
+    "Arm",
+    "Auditor",
     "Fit",
     "Laboratory",
     "Plan",
     "Questions",
+    "Rows",
     "Sample",
+    "Scores",
     "channel_kl",
     "column",
     "fisher_product",
     "fit",
     "in_context",
     "lesson",
+    "log_likelihood",
+    "matching",
+    "mixed",
     "pre_trained",
     "predicted",
+    "rate_directions",
+    "read",
+    "reprompted",
     "responses",
+    "row_slopes",
     "sample",
+    "score_directions",
+    "scores",
+    "seen",
     "shuffled",
     "soft_loss",
     "text_loss",
+    "weighed",
 ]
