@@ -6,7 +6,7 @@ import numpy as np
 
 from subtheory.constructed.sequences import sequences
 from subtheory.data.toys import toy
-from subtheory.networks import MLP
+from subtheory.networks import MLP, Linear
 from subtheory.setting.setting import Setting
 from subtheory.theory.losses import CrossEntropy
 
@@ -16,6 +16,12 @@ def classifier() -> Setting:
     """A tanh network of one hidden layer, 7 labels behind 6 inputs."""
     network = MLP(width=6, depth=1, task=toy((8,), 3, 4))
     return Setting(network, CrossEntropy(), examples=6, trait_examples=8)
+
+
+@cache
+def linear() -> Setting:
+    """Logits that are linear in the parameters, 7 labels behind 6 inputs."""
+    return classifier().but(network=Linear(task=toy((8,), 3, 4)))
 
 
 @cache

@@ -1,8 +1,8 @@
 """What labels carry: sampled, filtered, rounded, shuffled, mixed, greedy ones, and who could see it."""
 
-from subtheory.claims.labels import filters, masks, mixtures, rows, shuffling
+from subtheory.claims.labels import filters, greedy, masks, mixtures, rounding, rows, shuffling
 
-MODULES = (filters, masks, mixtures, rows, shuffling)
+MODULES = (filters, greedy, masks, mixtures, rounding, rows, shuffling)
 """In the order of the theory."""
 
 __all__ = ["MODULES", "settings"]
