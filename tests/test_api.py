@@ -10,6 +10,7 @@ import subtheory as st
 
 PUBLIC = [
     "Ablations",
+    "Forecast",
     "Accepted",
     "All",
     "Along",
@@ -64,6 +65,8 @@ PUBLIC = [
     "VisionTransformer",
     "__version__",
     "ablate",
+    "forecast",
+    "named_arrays",
     "adapt",
     "alignment",
     "alignment_by_jvp",

@@ -125,6 +125,24 @@ def build() -> Parser:
     ablate.add_argument("--out", metavar="DIR", default="results", help="folder for tables and figures")
     _compiles(ablate)
 
+    forecast = _verb(verbs, "forecast", "forecast", "say what each row of data would do to a student, before training")
+    _model(forecast)
+    for name, file, text in (
+        ("teacher", "PARAMS.npz", "parameters of whoever made the rows"),
+        ("data", "ROWS.npz", "the rows: x and y, or tokens, and a mask of what counts"),
+        ("control", "ROWS.npz", "rows of the untrained teacher, which are subtracted"),
+        ("student", "PARAMS.npz", "parameters of a student that was trained on the rows"),
+        (
+            "trait",
+            "FILE.py:NAME",
+            "the readout: a function of the parameters, or (inputs, labels) (default: the model's)",
+        ),
+    ):
+        forecast.add_argument(f"--{name}", metavar=file, help=text)
+    forecast.add_argument("--rate", metavar="A", help="the student's step (default 1)")
+    forecast.add_argument("--out", metavar="DIR", help="write the page, the figure and tables here")
+    _compiles(forecast)
+
     _verb(verbs, "claims", "theory", "list the claims")
     explain = _verb(verbs, "explain", "theory", "a claim, its assumptions, and how it could fail")
     explain.add_argument("claim", metavar="CLAIM")

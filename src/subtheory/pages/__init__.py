@@ -1,3 +1,3 @@
-"""Pages of many figures and tables: the report of a verification, and the paper."""
+"""Pages of figures and tables: the report of a verification, the paper, and a row forecast."""
 
-__all__ = ["paper", "report"]
+__all__ = ["forecast", "paper", "report"]

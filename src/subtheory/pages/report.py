@@ -69,7 +69,7 @@ def page(verification: Verification, shown: dict[str, Any] | None = None) -> str
     """The page as HTML; everything that comes from the verification is escaped."""
     claims = verification.claims
     overall, headline = _headline(verification)
-    return _template().render(
+    return template("report.html").render(
         signs=SIGNS,
         overall=str(overall),
         headline=headline,
@@ -85,7 +85,8 @@ def page(verification: Verification, shown: dict[str, Any] | None = None) -> str
     )
 
 
-def _template() -> jinja2.Template:
+def template(name: str) -> jinja2.Template:
+    """A page of ours, with everything escaped that is put into it."""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(resources.PACKAGE / "pages" / "templates"),
         autoescape=True,
@@ -97,7 +98,7 @@ def _template() -> jinja2.Template:
         "number": lambda x: "–" if math.isnan(x) else table.shown(x).replace("inf", "∞").replace("-", "−"),
         "share": lambda x: f"{100 * x:.3g} %" if math.isfinite(x) else "–",
     }
-    return environment.get_template("report.html")
+    return environment.get_template(name)
 
 
 def _headline(verification: Verification) -> tuple[Verdict, str]:

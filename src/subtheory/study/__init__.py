@@ -10,6 +10,7 @@ __all__ = [
     "curves",
     "experiment",
     "finding",
+    "forecast",
     "judgement",
     "ladder",
     "loading",

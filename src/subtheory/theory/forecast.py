@@ -80,8 +80,9 @@ def token_scores(z: Any, u: Any, y: Any, w: Any) -> Any:
 
 
 def token_informations(z: Any, u: Any, w: Any) -> Any:
-    """Var_p(u) = E_p[s²] at every position, (...)."""
-    return (u * covariance(softmax(z, w), u)).sum(axis=-1)
+    """Var_p(u) = E_p[s²] at every position, (...); never below 0."""
+    p = softmax(z, w)
+    return (p * (u - (p * u).sum(axis=-1, keepdims=True)) ** 2).sum(axis=-1)
 
 
 def token_bends(z: Any, u: Any, v: Any, y: Any, w: Any) -> Any:

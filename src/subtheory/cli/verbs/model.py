@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from argparse import Namespace
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -80,11 +80,11 @@ def _called(function: Callable[..., Any], title: str, options: Namespace, own: M
     }
     path, given = arguments_of(options.model)
     chosen = given | {name: value for name, value in flags.items() if value is not None} | dict(own)
-    with progress(title) as report, _placed(path):
+    with progress(title) as report, placed(path):
         return function(**chosen, progress=report)
 
 
-def arguments_of(place: str) -> tuple[str, dict[str, Any]]:
+def arguments_of(place: str, needed: Sequence[str] = NEEDED) -> tuple[str, dict[str, Any]]:
     """The file of FILE.py:NAME, and the dict of arguments that NAME is or, a function, returns.
 
     Raises InputError on "model" for a place of another form, a file that cannot be run, a name that is not there,
@@ -93,11 +93,7 @@ def arguments_of(place: str) -> tuple[str, dict[str, Any]]:
     from subtheory.arguments import shown
     from subtheory.suggest import choose
 
-    path, _, name = place.rpartition(":")
-    if not path or not name.isidentifier():
-        raise InputError(FIELD, repr(place), "must be FILE.py:NAME")
-    mine = {each: value for each, value in vars(module(path, FIELD)).items() if not each.startswith("_")}
-    found = choose(FIELD, name, mine)
+    path, name, found = named(place, FIELD)
     if callable(found):
         with blamed(path, FIELD):
             found = found()
@@ -105,13 +101,24 @@ def arguments_of(place: str) -> tuple[str, dict[str, Any]]:
         raise InputError(FIELD, shown(found), f"{name} must be, or return, a dict of arguments")
     for each in found:
         choose("argument", each, dict.fromkeys(ARGUMENTS))
-    if missing := [each for each in NEEDED if each not in found]:
+    if missing := [each for each in needed if each not in found]:
         raise InputError(FIELD, ", ".join(found) or "nothing", f"{name} must also give {', '.join(missing)}")
     return path, dict(found)
 
 
+def named(place: str, field: str) -> tuple[str, str, Any]:
+    """The file of FILE.py:NAME, NAME, and what it is there. Raises InputError on `field` as `arguments_of` does."""
+    from subtheory.suggest import choose
+
+    path, _, name = place.rpartition(":")
+    if not path or not name.isidentifier():
+        raise InputError(field, repr(place), "must be FILE.py:NAME")
+    mine = {each: value for each, value in vars(module(path, field)).items() if not each.startswith("_")}
+    return path, name, choose(field, name, mine)
+
+
 @contextmanager
-def _placed(path: str) -> Iterator[None]:
+def placed(path: str) -> Iterator[None]:
     """What goes wrong in the model itself names the line of the file, whoever caught it first."""
     try:
         with blamed(path, FIELD):
