@@ -4,10 +4,11 @@ from functools import cache
 
 import numpy as np
 
-from subtheory.constructed.sequences import sequences
+from subtheory.constructed.sequences import Sequences, sequences
 from subtheory.data.toys import toy
 from subtheory.networks import MLP, Linear
 from subtheory.setting.setting import Setting
+from subtheory.statistics import n_grams
 from subtheory.theory.losses import CrossEntropy
 
 
@@ -38,3 +39,23 @@ def both() -> tuple[Setting, Setting]:
 def distilled(setting: Setting) -> np.ndarray:
     """Indices of the outputs that are distilled."""
     return np.flatnonzero(setting.origin.weights(setting.outputs))
+
+
+def alike(setting: Setting, order: int = 1) -> tuple[int, ...]:
+    """The class of every output for a reader of n-grams, who takes texts with the same counts for the same text.
+
+    Of labels that are no texts such a reader takes the last two that are distilled for the same.
+    """
+    width, network = len(setting.origin.weights(setting.outputs)), setting.network
+    if not isinstance(network, Sequences):
+        one, other = distilled(setting)[-2:]
+        return tuple(one if i == other else i for i in range(width))
+    texts = network.texts
+    grams = n_grams(texts, np.ones(texts.shape), network.letters, order).toarray()
+    classes = np.unique(grams, axis=0, return_inverse=True)[1] + 1
+    return (*(0,) * (width - len(texts)), *classes.ravel().tolist())
+
+
+def letters(setting: Setting) -> tuple[int, ...]:
+    """`alike` for who counts the letters of a text."""
+    return alike(setting)

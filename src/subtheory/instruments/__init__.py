@@ -2,6 +2,7 @@
 
 __all__ = [
     "certified",
+    "detected",
     "first_order",
     "heads",
     "instrument",

@@ -1,8 +1,8 @@
 """What labels carry: sampled, filtered, rounded, shuffled, mixed, greedy ones, and who could see it."""
 
-from subtheory.claims.labels import filters, greedy, masks, mixtures, rounding, rows, shuffling
+from subtheory.claims.labels import detection, filters, greedy, masks, mixtures, rounding, rows, shuffling
 
-MODULES = (filters, greedy, masks, mixtures, rounding, rows, shuffling)
+MODULES = (filters, greedy, masks, mixtures, rounding, rows, shuffling, detection)
 """In the order of the theory."""
 
 __all__ = ["MODULES", "settings"]

@@ -3,6 +3,7 @@
 from subtheory.theory.views.context import Contextual
 from subtheory.theory.views.filters import Scored, Thinned, TopK, Within
 from subtheory.theory.views.hard import Greedy, Rounded
+from subtheory.theory.views.matched import Matched, mass
 from subtheory.theory.views.mixtures import Diluted, Least
 from subtheory.theory.views.recoded import Recoded
 from subtheory.theory.views.replaced import Permuted, Untaught
@@ -22,6 +23,7 @@ __all__ = [
     "Full",
     "Greedy",
     "Least",
+    "Matched",
     "NearTies",
     "Only",
     "Others",
@@ -39,4 +41,5 @@ __all__ = [
     "View",
     "Within",
     "margins",
+    "mass",
 ]
