@@ -1,8 +1,18 @@
 """What labels carry: sampled, filtered, rounded, shuffled, mixed, greedy ones, and who could see it."""
 
-from subtheory.claims.labels import detection, filters, greedy, masks, mixtures, rounding, rows, shuffling
+from subtheory.claims.labels import (
+    detection,
+    filters,
+    greedy,
+    masks,
+    mixtures,
+    rounding,
+    rows,
+    shuffling,
+    transformed,
+)
 
-MODULES = (filters, greedy, masks, mixtures, rounding, rows, shuffling, detection)
+MODULES = (filters, greedy, masks, mixtures, rounding, rows, shuffling, detection, transformed)
 """In the order of the theory."""
 
 __all__ = ["MODULES", "settings"]
