@@ -21,8 +21,11 @@ from sympy import Matrix, Rational, Symbol, diff, exp, log, symbols
 
 from subtheory.proof import equal, nonnegative, step
 
-CLAIMS = ()
-PLANNED = ("prompted-teacher-can-oppose", "repaired-ancestor-has-any-sign")
+CLAIMS = (
+    "prompted-teacher-can-oppose",
+    "prompted-teacher-aligns-by-its-shift",
+    "repaired-ancestor-has-any-sign",
+)
 COQ = ()
 SCOPE = "n = 1..5 outputs for squared error, 2 and 3 for cross-entropy; the prose holds for every loss with a minimum"
 NOT_COVERED = "a student that is given the prompt as well"

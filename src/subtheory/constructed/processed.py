@@ -1,4 +1,4 @@
-"""Outputs that are processed on their way to the student: a loss that models what was done, and a swap that it does not.
+"""Outputs that are processed on their way to the student: a loss that models what is done, and a swap unmodelled.
 
 A model that says i with probability p(i) is seen through a function b(i) of the label (`proofs/data_processing.py`).
 """
@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
@@ -14,7 +15,7 @@ from jax import Array
 from subtheory import arguments
 from subtheory.constructed.formula import constructed
 from subtheory.setting.setting import Setting, ladder
-from subtheory.theory.losses import CrossEntropy, log_softmax, namespace, softmax
+from subtheory.theory.losses import OFF, CrossEntropy, log_softmax, namespace, softmax
 from subtheory.theory.network import Params
 from subtheory.theory.views import Full, Recoded
 
@@ -44,10 +45,7 @@ class Pushforward:
         return np.asarray(self.groups)[:, None] == np.arange(max(self.groups) + 1)
 
     def value(self, z: Array, y: Array, w: Array) -> Array:
-        out = jnp.where(self.members, log_softmax(z, w)[..., None], -jnp.inf)
-        top = jnp.max(out, axis=-2, keepdims=True)
-        shift = jnp.where(jnp.isfinite(top), top, 0.0)
-        log_r = jnp.log(jnp.sum(jnp.exp(out - shift), axis=-2)) + shift[..., 0, :]
+        log_r = jax.nn.logsumexp(jnp.where(self.members, log_softmax(z, w)[..., None], OFF), axis=-2)
         return -jnp.sum(softmax(y, w) @ self.members * log_r, axis=-1)
 
     def hessian(self, y: Array, v: Array, w: Array) -> Array:
@@ -71,8 +69,8 @@ def _logits(theta: Params, x: Array) -> Array:
 def _two_outcomes(**changes: Any) -> tuple[Setting, ...]:
     """p = (½, ½), logits that move by s = (1, −1)."""
     parts: dict[str, Any] = {"loss": CrossEntropy(), "view": Recoded((1, 0)), "eps": ladder(1e-1)}
-    x = ((1.0, 1.0),)
-    return (constructed("two-outcomes", _logits, np.zeros(2), np.array([1.0, -1.0]), x=x, width=2, **(parts | changes)),)
+    parts |= {"x": ((1.0, 1.0),), "width": 2} | changes
+    return (constructed("two-outcomes", _logits, np.zeros(2), np.array([1.0, -1.0]), **parts),)
 
 
 @cache

@@ -5,6 +5,7 @@ __all__ = [
     "detected",
     "first_order",
     "heads",
+    "inputs",
     "instrument",
     "labelled",
     "mean_field",

@@ -117,14 +117,18 @@ class Labelling:
 class Labelled(OnStack):
     """Records `Labelling`s. Raises InputError on "student" for one with an architecture of its own."""
 
+    def taught(self, s: Stack) -> Any:
+        """The teacher's outputs y(ε) before any view, (..., K, N, *positions, V): f_{θ0 + εΔ}(x)."""
+        theta = each_eps(s, s.theta0, 1) + s.eps[..., None] * each_eps(s, s.delta, 1)
+        return s.functions.values(theta, inputs(s))
+
     def record(self, s: Stack, losses: Sequence[Loss], reference: Any) -> dict[str, Any]:
         if s.other is not None:
             raise InputError("student", s.other.network.name, "must have the teacher's parameters")
         xp, lead, w = namespace(s.theta0), s.weights.ndim - 1, s.outputs
         known = on_channel(s)
         base, u = known.taylor.z0, known.taylor.u
-        theta = each_eps(s, s.theta0, 1) + s.eps[..., None] * each_eps(s, s.delta, 1)
-        logits = s.functions.values(theta, inputs(s))
+        logits = self.taught(s)
         beside = each_eps(s, base, base.ndim - lead)
         y = xp.concatenate([s.view.beside(logits, w, beside), s.view.labels(beside, w)], axis=lead)
         z = base if s.shared else s.functions.values(s.student, s.x)

@@ -1,6 +1,7 @@
 """What labels carry: sampled, filtered, rounded, shuffled, mixed, greedy ones, and who could see it."""
 
 from subtheory.claims.labels import (
+    context,
     detection,
     filters,
     greedy,
@@ -12,7 +13,7 @@ from subtheory.claims.labels import (
     transformed,
 )
 
-MODULES = (filters, greedy, masks, mixtures, rounding, rows, shuffling, detection, transformed)
+MODULES = (filters, greedy, masks, mixtures, rounding, rows, shuffling, detection, transformed, context)
 """In the order of the theory."""
 
 __all__ = ["MODULES", "settings"]

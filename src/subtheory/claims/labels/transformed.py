@@ -54,7 +54,7 @@ MODELLED = Assumption(
 
 
 @claim(
-    formula="D(ε) = ε E Var_r(E[s | b]) + O(ε²), 0 ≤ Var_r(E[s | b]) = Var_p(s) − E Var(s | b) ≤ q, r(b) = Σ K(b | i) p(i)",
+    formula="D(ε) = ε E Var_r(E[s | b]) + O(ε²), 0 ≤ E Var_r(E[s | b]) = q − E Var(s | b) ≤ q, r(b) = Σ K(b | i) p(i)",
     source="S = E[s | b] is the score of what comes out; data processing for Fisher information (prediction P43)",
     controls=[Control(each, fails=0.95) for each in (MODELLED, SHARED_INIT, GRADIENT_STUDENT)],
     settings=merged,
@@ -62,7 +62,7 @@ MODELLED = Assumption(
     proof="data_processing",
 )
 def modelled_post_processing_keeps_the_sign(m: Labelling) -> Evidence:
-    """A student that fits the law of processed outputs aligns, by no more than one that is shown the outputs themselves.
+    """A student that fits the law of processed outputs aligns, by no more than a student of the outputs themselves.
 
     By the variance of the mean score of what comes out alike, constant and order. Outputs that are also re-encoded,
     which it does not model, align it otherwise.
@@ -114,7 +114,7 @@ UNMODELLED = Assumption("unmodelled", "The student does not know of it.", lambda
     proof="data_processing",
 )
 def unmodelled_re_encoding_can_reverse(m: Labelling) -> Evidence:
-    """A student that takes re-encoded outputs for its own labels can move away from its teacher, as far as it would align.
+    """A student that takes re-encoded outputs for its own labels can move away from its teacher, by as much.
 
     Its control does not move at all. As they were said, or with a student that models the code, the same outputs align.
     """
