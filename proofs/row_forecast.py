@@ -36,7 +36,7 @@ from sympy import Matrix, Symbol, diff, exp, log, sqrt, symbols
 from subtheory.proof import equal, step
 
 CLAIMS = ("rows-add-up-to-the-alignment", "student-scores-follow-the-kernel")
-COQ = ()
+COQ = ("LabelLaws.rows_add_up", "LabelLaws.rows_against_control")
 SCOPE = "2..3 labels, 2..3 parameters, 2 rows, linear logits for the sums; the prose holds for all sizes"
 NOT_COVERED = "the size of the O(ε³) and O(α³), and rows that depend on each other"
 
