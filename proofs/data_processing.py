@@ -19,17 +19,13 @@ from sympy import Function, Rational, Symbol, diff, log, symbols
 
 from subtheory.proof import equal, nonnegative, step
 
-CLAIMS = ()
-PLANNED = ("modelled-post-processing-keeps-the-sign", "unmodelled-re-encoding-can-reverse")
-COQ = ("LabelLaws.total_variance",)
-SCOPE = "n = 2, 3 labels and a channel of 2 outcomes, all entries of K letters; total variance for all sizes in Coq"
 CLAIMS = (
     "modelled-post-processing-keeps-the-sign",
     "re-encoded-outputs-align-by-permuted-scores",
     "unmodelled-re-encoding-can-reverse",
 )
-COQ = ()
-SCOPE = "n = 2, 3 labels and a channel of 2 outcomes, all entries of K letters; the prose holds for all sizes"
+COQ = ("LabelLaws.total_variance",)
+SCOPE = "n = 2, 3 labels and a channel of 2 outcomes, all entries of K letters; total variance for all sizes in Coq"
 NOT_COVERED = "channels that depend on ε, as a filter by the teacher's own probabilities does"
 
 
