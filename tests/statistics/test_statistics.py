@@ -18,7 +18,9 @@ from subtheory.statistics import (
     pooled_deviation,
     ratios,
     share_interval,
+    spread_surprise,
     standard_error,
+    unlike,
 )
 from subtheory.statistics.shares import FAR, LARGE, TERMS
 
@@ -192,3 +194,19 @@ def _of_all_tosses(p: np.ndarray) -> tuple[float, float]:
     least = np.where(v > 2 * c, c / np.maximum(v, c), 0.5)  # ties are counted right
     bound = float(np.mean(np.where(sums == 0, 0.0, least)))
     return coins(p) - float(np.mean((sums < 0) + 0.5 * (sums == 0))), bound + np.exp(-(FAR**2) / 2)
+
+
+def test_counts_that_are_unlike_are_told_by_the_hypergeometric_law():
+    counts = np.array([[3, 10], [5, 10], [9, 0]])
+    found = unlike(counts, 10)
+    for i, j in np.ndindex(counts.shape):
+        law = stats.hypergeom(30, counts[:, j].sum(), 10)
+        tail = min(law.cdf(counts[i, j]), law.sf(counts[i, j] - 1))
+        assert found[i, j] == pytest.approx(max(stats.norm.isf(tail), 0), abs=1e-9)
+    assert unlike(np.array([400, 400, 0]), 400).max() > 30
+
+
+def test_a_spread_is_judged_by_chi_squared():
+    for ratio in (0.5, 1.0, 1.7):
+        tail = min(stats.chi2.cdf(49 * ratio, 49), stats.chi2.sf(49 * ratio, 49))
+        assert spread_surprise(ratio * 3.0, 50, 3.0) == pytest.approx(max(stats.norm.isf(tail), 0), abs=1e-9)

@@ -1,3 +1,14 @@
 """Settings that are constructed: exact numbers in which a claim holds, or a broken assumption must show."""
 
-__all__ = ["labels", "masks", "orbits", "orders", "processed", "repairs", "sequences", "thresholds", "witnesses"]
+__all__ = [
+    "labels",
+    "masks",
+    "orbits",
+    "orders",
+    "processed",
+    "repairs",
+    "sequences",
+    "thresholds",
+    "tokens",
+    "witnesses",
+]

@@ -10,6 +10,7 @@ __all__ = [
     "labelled",
     "mean_field",
     "rows",
+    "sampled",
     "sign_law",
     "twins",
     "two_inits",

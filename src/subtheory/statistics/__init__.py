@@ -23,7 +23,15 @@ from subtheory.statistics.intervals import (
     standard_error,
     student_quantile,
 )
-from subtheory.statistics.shares import as_often, binomial_tails, coins, share_interval, surprise
+from subtheory.statistics.shares import (
+    as_often,
+    binomial_tails,
+    coins,
+    share_interval,
+    spread_surprise,
+    surprise,
+    unlike,
+)
 
 __all__ = [
     "CONFIDENCE",
@@ -49,9 +57,11 @@ __all__ = [
     "ratios",
     "share_interval",
     "spearman",
+    "spread_surprise",
     "standard_error",
     "student_quantile",
     "sums",
     "surprise",
+    "unlike",
     "visible",
 ]

@@ -1,7 +1,15 @@
 """How often something happens: exact laws of counts, and of the sign of a sum of coins."""
 
 import numpy as np
-from scipy.special import bdtr, bdtrc, betaincinv, ndtri  # scipy.stats takes most of a second to load
+from scipy.special import (  # scipy.stats takes most of a second to load
+    bdtr,
+    bdtrc,
+    betaincinv,
+    chdtr,
+    chdtrc,
+    gammaln,
+    ndtri,
+)
 
 from subtheory.statistics.intervals import CONFIDENCE
 
@@ -43,9 +51,38 @@ def surprise(counts: np.ndarray, draws: int, p: np.ndarray) -> np.ndarray:
 
     The exact (Clopper-Pearson) interval of confidence 1 − a covers p iff z ≤ −Φ⁻¹(a/2).
     """
-    # Φ⁻¹ of what is below the smallest number would be infinite.
-    tail = np.clip(np.minimum(*binomial_tails(counts, draws, p)), np.finfo(float).tiny, 0.5)
-    return np.maximum(-ndtri(tail), 0.0)
+    return _sigmas(np.minimum(*binomial_tails(counts, draws, p)))
+
+
+def unlike(counts: np.ndarray, draws: int) -> np.ndarray:
+    """z ≥ 0 as in `surprise`, of each of n counts (n, ...) beside the others: by how many σ it is off, exactly.
+
+    If all n are of so many draws with one probability, whatever it is, a count is hypergeometric given their sum K: of
+    n·draws balls, K of them marked, so many are drawn. Source: Fisher 1935.
+    """
+    counts = np.asarray(counts, np.int64)
+    n, k = len(counts), np.arange(draws + 1)
+    log_choose = lambda a, b: gammaln(a + 1) - gammaln(b + 1) - gammaln(a - b + 1)  # noqa: E731
+    total = counts.sum(axis=0)[..., None]
+    possible = (k <= total) & (draws - k <= n * draws - total)
+    marked, rest = np.where(possible, k, 0), np.where(possible, draws - k, 0)
+    log_p = log_choose(total, marked) + log_choose(n * draws - total, rest) - log_choose(n * draws, draws)
+    p = np.where(possible, np.exp(log_p), 0.0)
+    below, above = np.cumsum(p, axis=-1), np.cumsum(p[..., ::-1], axis=-1)[..., ::-1]
+    found = [np.minimum(np.take_along_axis(below, each[..., None], -1), np.take_along_axis(above, each[..., None], -1))
+             for each in counts]  # fmt: skip
+    return _sigmas(np.stack(found)[..., 0])
+
+
+def spread_surprise(variance: np.ndarray, draws: int, law: np.ndarray) -> np.ndarray:
+    """z ≥ 0 with Φ(−z) the smaller tail of χ² with draws − 1 degrees at (draws − 1)s²/σ², s² of normal draws."""
+    found = (draws - 1) * np.asarray(variance) / law
+    return _sigmas(np.minimum(chdtr(draws - 1, found), chdtrc(draws - 1, found)))
+
+
+def _sigmas(tail: np.ndarray) -> np.ndarray:
+    """−Φ⁻¹ of a tail, which would be infinite below the smallest number; at least 0."""
+    return np.maximum(-ndtri(np.clip(tail, np.finfo(float).tiny, 0.5)), 0.0)
 
 
 LARGE, TERMS, FAR = 8, 256, 8.0

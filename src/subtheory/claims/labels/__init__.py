@@ -9,11 +9,12 @@ from subtheory.claims.labels import (
     mixtures,
     rounding,
     rows,
+    sampling,
     shuffling,
     transformed,
 )
 
-MODULES = (filters, greedy, masks, mixtures, rounding, rows, shuffling, detection, transformed, context)
+MODULES = (sampling, filters, greedy, masks, mixtures, rounding, rows, shuffling, detection, transformed, context)
 """In the order of the theory."""
 
 __all__ = ["MODULES", "settings"]
