@@ -37,7 +37,7 @@ from subtheory.theory.views import Full
 
 @dataclass(frozen=True)
 class Sums:
-    """Row scores added up, beside real steps on the same rows; K values of ε. "Added" is minus the untrained teacher's.
+    """Row scores added up, beside real steps on the same rows; K values of ε, and the untrained teacher behind them.
 
     Rows have one drawn label at every place, those of every ε and of the untrained teacher from numbers of their own.
     """
@@ -45,9 +45,9 @@ class Sums:
     eps: np.ndarray
     """ε, (K,), largest first."""
     forecast: np.ndarray
-    """(1/n) Σ s_i of the teacher's rows less that of the untrained teacher's, at θ0, (K,)."""
+    """(1/n) Σ s_i at θ0 of the teacher's rows, and of the untrained teacher's, (K + 1,)."""
     measured: np.ndarray
-    """Δθ_S · Δ of the student's real step on the rows that it is shown, less that on the untrained teacher's, (K,)."""
+    """Δθ_S · Δ of the student's real step on the rows that it is shown, (K + 1,)."""
     expected: np.ndarray
     """D(ε) − D(0) of the student of the labels' laws, the mean over rows, by real steps, (K,)."""
     form: float
@@ -55,7 +55,7 @@ class Sums:
     curvature: float
     """h″(0) of the mean score of the teacher's rows."""
     rounding: np.ndarray
-    """Size of the rounding error of forecast and measured, (K,)."""
+    """Size of the rounding error of forecast and measured, (K + 1,)."""
     expected_rounding: np.ndarray
     """Size of the rounding error of what is left of `expected` after εq, (K,)."""
 
@@ -76,7 +76,7 @@ class RowSums(OnStack):
         form = expectation(s, token_informations(z, u, w))
         found = {
             "eps": s.eps,
-            "forecast": _added(expectation(s, score, 1)),
+            "forecast": expectation(s, score, 1),
             "form": form,
             "curvature": expectation(s, token_curvatures(z, u, v, w)),
         }
@@ -96,7 +96,7 @@ class RowSums(OnStack):
 
 
 def _aligned(s: Stack, loss: Loss, start: Any, shown: tuple[Any, Any], known: OnChannel) -> dict[str, Any]:
-    """Alignments of real steps on rows and on their laws, (..., K), beyond the untrained teacher's, and roundings.
+    """Alignments of real steps on rows, (..., K + 1), and added ones on their laws, (..., K), and roundings.
 
     A pull r times a velocity is off by r's rounding, by that of the velocity, and by that of the inner product over
     parameters.
@@ -111,21 +111,16 @@ def _aligned(s: Stack, loss: Loss, start: Any, shown: tuple[Any, Any], known: On
     curved = abs(covariance(softmax(known.taylor.z0, s.outputs), u + known.of_delta))
     slope = s.eps * expectation(s, (curved * known.of_delta).sum(axis=-1))[..., None]
     return {
-        "measured": _added(inner(steps[0], delta)),
+        "measured": inner(steps[0], delta),
         "expected": _added(inner(steps[1], delta)),
-        "rounding": ROUNDINGS * UNIT * _both(felt + product[0]) + 2 * rough,
-        "expected_rounding": ROUNDINGS * UNIT * (_both(product[1]) + 2 * slope) + 2 * rough,
+        "rounding": ROUNDINGS * UNIT * (felt + product[0]) + rough,
+        "expected_rounding": ROUNDINGS * UNIT * (product[1][..., :-1] + product[1][..., -1:] + 2 * slope) + 2 * rough,
     }
 
 
 def _added(values: Any) -> Any:
     """What the first K have beyond the last, (..., K + 1) to (..., K)."""
     return values[..., :-1] - values[..., -1:]
-
-
-def _both(values: Any) -> Any:
-    """The same for sizes of errors."""
-    return values[..., :-1] + values[..., -1:]
 
 
 def taught(s: Stack, eps: Any) -> Any:

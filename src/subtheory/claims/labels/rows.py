@@ -34,7 +34,7 @@ def alone(setting: Setting) -> Iterator[Setting]:
 OWN_LABELS = Assumption(
     "own-labels",
     "Every label stands beside the input that it was drawn for.",
-    lambda setting: setting.but(view=Permuted()),
+    lambda setting: setting.but(view=Permuted()) if setting.examples > 1 else None,
 )
 
 TAUGHT_LABELS = Assumption(
@@ -68,8 +68,8 @@ SAME_READOUT = Assumption(
 def rows_add_up_to_the_alignment(r: Sums) -> Evidence:
     """What each labelled row adds to the student's step is known from one forward derivative at the init.
 
-    Summed over the rows drawn from a teacher, less those of the untrained teacher, it is the alignment of the real step
-    on these rows, exactly; the mean over rows is εq + ½ε²h″ + O(ε³), coefficients included.
+    Summed over rows drawn from a teacher, and over those of the untrained teacher, it is the alignment of the real step
+    on these rows, exactly, and so is the difference; in the mean it is εq + ½ε²h″ + O(ε³), coefficients included.
     """
     exact = float(np.min(1 - np.abs(r.forecast - r.measured) / r.rounding))
     curved = r.eps**2 / 2 * r.curvature
