@@ -27,8 +27,8 @@ from sympy import Function, Matrix, Rational, Symbol, diag, diff, exp, log, symb
 
 from subtheory.proof import equal, negative, nonnegative, step
 
-CLAIMS = ()
-PLANNED = ("sequence-loss-has-the-sequence-fisher",)
+CLAIMS = ("sequence-loss-has-the-sequence-fisher",)
+PLANNED = ()
 COQ = ()
 SCOPE = "k = 2 parameters; sequences of two tokens, n = 2, 3 symbols, any logits; the prose holds for all lengths"
 NOT_COVERED = "sequences without a bound on their length; a student and a teacher that sample at different temperatures"

@@ -7,7 +7,7 @@ import numpy as np
 
 from subtheory.claim import Assumption, Control, Evidence, claim
 from subtheory.claims.assumptions import GRADIENT_STUDENT, SHARED_INIT
-from subtheory.claims.labels.settings import sampled
+from subtheory.claims.labels.settings import TAUGHT_LABELS, sampled
 from subtheory.envelope import envelope, limit, worst_margin
 from subtheory.instruments.rows import RowKernel, RowSums, Scores, Sums
 from subtheory.networks import NETWORKS
@@ -15,7 +15,7 @@ from subtheory.setting.setting import Setting
 from subtheory.statistics import pearson
 from subtheory.theory.losses import CrossEntropy
 from subtheory.theory.trains import Half, OtherHalf
-from subtheory.theory.views import Permuted, Untaught
+from subtheory.theory.views import Permuted
 
 SHOWN = ("mlp", "convnet", "vit", "transformer")
 """Networks of every family, all of them smooth."""
@@ -35,12 +35,6 @@ OWN_LABELS = Assumption(
     "own-labels",
     "Every label stands beside the input that it was drawn for.",
     lambda setting: setting.but(view=Permuted()) if setting.examples > 1 else None,
-)
-
-TAUGHT_LABELS = Assumption(
-    "taught-labels",
-    "The student's labels are those of the teacher, not of its init.",
-    lambda setting: setting.but(view=Untaught()),
 )
 
 SAME_READOUT = Assumption(

@@ -11,7 +11,7 @@ from scipy.special import ndtri
 
 from subtheory.claim import Assumption, Control, Evidence, claim
 from subtheory.claims.assumptions import GRADIENT_STUDENT, GRADIENT_TEACHER, SHARED_INIT, UNFILTERED
-from subtheory.claims.labels.settings import sampled
+from subtheory.claims.labels.settings import TAUGHT_LABELS, sampled
 from subtheory.constructed.labels import both, classifier, distilled, texts
 from subtheory.constructed.tokens import ByLetter, Lettered, with_fixed_prefixes
 from subtheory.envelope import limit
@@ -19,7 +19,7 @@ from subtheory.instruments.sampled import Cells, Grouped, Groups, Sampled, Steps
 from subtheory.setting.setting import Setting
 from subtheory.statistics import spread_surprise, surprise, unlike
 from subtheory.theory.beyond.sampling import SHARE
-from subtheory.theory.views import Drawn, Full, Then, Untaught
+from subtheory.theory.views import Drawn, Full
 
 LEVEL = 1e-8
 """Chance that a true law leaves one interval. A run of the sign law looks at 150 (18 cells of two kinds of students, in
@@ -50,13 +50,6 @@ SIGNS = Sampled(400, DEFLECTIONS, temperatures=(0.5, 1.0, 2.0))
 TAXES = Taxed(2000, count=COUNT)
 GROUPS = Grouped(400, DEFLECTIONS)
 
-
-def _said_by_the_init(setting: Setting) -> Setting:
-    view = setting.view
-    return setting.but(view=Untaught() if view.count is None else Then(Untaught(), view))
-
-
-TAUGHT = Assumption("taught", "Labels are drawn from what the teacher says, not from what θ0 says.", _said_by_the_init)
 
 DRAWN = Assumption(
     "drawn",
@@ -135,7 +128,7 @@ def _of_steps(f: Steps, labels: np.ndarray, draws: int) -> list[Evidence]:
     formula="E D̂ = εq, Var D̂ = q/N, P(D̂ > 0) → Φ(√(2N KL)); beyond as many labels of θ0, at any τ, Φ(√(N KL))",
     source="the mean of N scores of labels that are drawn from the teacher (prediction P9, gap g7)",
     controls=[
-        Control(TAUGHT, fails=0.95),
+        Control(TAUGHT_LABELS, fails=0.95),
         Control(UNFILTERED, fails=0.95),
         Control(SHARED_INIT, fails=0.95),
         Control(GRADIENT_STUDENT, fails=0.95),
@@ -164,7 +157,7 @@ def sampled_sign_follows_kl(c: Cells) -> Evidence:
     source="the noise of N labels has covariance F/N, to second order in the step (prediction P11, gap g7)",
     controls=[
         Control(DRAWN, fails=0.95),
-        Control(TAUGHT, fails=0.95),
+        Control(TAUGHT_LABELS, fails=0.95),
         Control(SHARED_INIT, fails=0.95),
         Control(GRADIENT_TEACHER, fails=0.95),
     ],
@@ -194,7 +187,7 @@ def sampling_taxes_the_trait(t: Taxes) -> Evidence:
 @claim(
     formula="AUROC = Φ(d√(n/2)) for groups of n rows whose scores log p_ε − log p0 lie d standard deviations apart",
     source="the mean of n independent scores (prediction P10)",
-    controls=[Control(TAUGHT, fails=0.95), Control(UNFILTERED, fails=0.95), Control(SHARED_INIT, fails=0.5)],
+    controls=[Control(TAUGHT_LABELS, fails=0.95), Control(UNFILTERED, fails=0.95), Control(SHARED_INIT, fails=0.5)],
     applies=sampled,
     spread=small,
     settings=settings,
