@@ -58,7 +58,7 @@ DRAWN = Assumption(
 )
 
 MATCHED = Assumption(
-    "matched",
+    "matched-scores",
     "The direction gives the rows of teacher and init the same mean score.",
     lambda setting: setting.but(subtracted=False),
 )

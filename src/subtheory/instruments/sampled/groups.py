@@ -13,6 +13,7 @@ from subtheory.instruments.sampled.students import Student, drawn, labelling, st
 from subtheory.setting.setting import Setting
 from subtheory.setting.student import Student as Learner
 from subtheory.theory.beyond import sampling
+from subtheory.theory.beyond.detection import apart
 from subtheory.theory.beyond.sampling import Cumulants
 from subtheory.theory.losses import log_softmax
 from subtheory.theory.views import Full
@@ -75,7 +76,7 @@ class Grouped(Ensemble):
             first, second = (sampling.cumulants(w, law, score) for law in (p, known.p0))
             distance = (first.mean - second.mean) / np.sqrt(second.variance)
             rows = np.maximum(np.ceil(2 * (np.array(self.deflections) / distance) ** 2), 1).astype(np.int64)
-            many, predicted = rows[:, None] * np.array(MATCHED), sampling.group_area(distance, rows)
+            many, predicted = rows[:, None] * np.array(MATCHED), sampling.normal(apart(distance, rows))
             shift = _shift(first, second, rows, predicted, self.draws)
             first, second = (sampling.cumulants(w, law, matched) for law in (p, known.p0))
             chance = _shift(first, second, many, np.full(many.shape, 0.5), self.draws)

@@ -14,7 +14,7 @@ from subtheory.instruments.sampled.students import Student, drawn, labelling, st
 from subtheory.numerics import ROUNDINGS, UNIT
 from subtheory.setting.setting import Setting
 from subtheory.setting.student import Student as Learner
-from subtheory.theory.beyond import sampling
+from subtheory.theory.beyond import detection, sampling
 from subtheory.theory.beyond.sampling import Cumulants
 from subtheory.theory.views import Full, View
 
@@ -109,8 +109,8 @@ class Sampled(Ensemble):
             D[:, c, j] = _alignments(student, tau, taught, untaught)
             if tau == 1 and not real.by_gradient.size:
                 real = _really(student, setting, taught[:REAL])
-        deflection = [sampling.deflection(divergence[:, None], labels, subtracted) for subtracted in (False, True)]
-        own, added = (_steps(D[i], labels, [law.steps[i] for law in laws], deflection[i]) for i in range(2))
+        deflections = [of(divergence[:, None], labels) for of in (detection.deflection, sampling.beyond_control)]
+        own, added = (_steps(D[i], labels, [law.steps[i] for law in laws], deflections[i]) for i in range(2))
         tau, k = np.transpose(cells)
         return Cells(tau, known.eps[k.astype(int)], divergence, labels, self.draws, own, added, *real)
 

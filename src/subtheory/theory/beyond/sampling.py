@@ -2,8 +2,8 @@
 
 A label i drawn at a place adds its score s_i = Δ · ∇log p0(i) to the alignment. Under the teacher's law, ε away from
 the init's, the mean D̂ of N scores has mean εq and variance q/N with the same q = Var_{p0}(s), and 2KL = ε²q: what
-fixes the sign is the deflection ε√(Nq) = √(2N KL). NumPy alone. Source: predictions P9, P10, P11;
-`proofs/sampled_labels.py`, `proofs/two_models.py`.
+fixes the sign is the deflection ε√(Nq) = √(2N KL) of `beyond.detection`. NumPy alone. Source: predictions P9, P11;
+`proofs/sampled_labels.py`.
 """
 
 from math import comb, erfc, inf, pi
@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from subtheory.errors import InputError
+from subtheory.theory.beyond.detection import deflection
 
 SHARE = 0.2
 """A prediction may be off by this share of a standard error of what is measured: see `beyond.sign_law`."""
@@ -23,19 +24,15 @@ def normal(x: Any) -> Any:
     return found if np.ndim(x) else float(found)
 
 
-def deflection(divergence: Any, labels: Any, subtracted: bool = False) -> Any:
-    """√(2N KL), the mean of D̂ over its standard deviation; √(N KL) for D̂ − D̂₀ with D̂₀ of as many labels of the init.
+def beyond_control(divergence: Any, labels: Any) -> Any:
+    """√(N KL), the deflection of D̂ − D̂₀ with D̂₀ of as many independent labels of the init on the same inputs.
 
-    Labels of the init are independent ones on the same inputs. KL is that of the laws that are drawn from: both legs
-    at a temperature τ, with the student at 1, or any fixed filter of both, give the difference a mean of ε Var(s)/τ
-    and a variance of 2Var(s)/N, with Var(s) at fixed inputs and KL = ε²Var(s)/(2τ²). Inputs of its own for each leg
-    would add the variance of E[s | input], which vanishes for r₀ = p0 only. Shapes broadcast. Raises InputError on
-    "divergence" or "labels" for what is negative. Source: P9.
+    KL is that of the laws that are drawn from. Both legs at a temperature τ with the student at 1, or any fixed filter
+    of both, give a mean of ε Var(s)/τ and a variance of 2Var(s)/N, Var(s) at given inputs, and KL = ε²Var(s)/(2τ²).
+    Inputs of its own for each leg would add the variance of E[s | input], which vanishes for r₀ = p0 only. Shapes
+    broadcast. Source: P9.
     """
-    for name, value in (("divergence", divergence), ("labels", labels)):
-        if not np.all(np.asarray(value) >= 0):
-            raise InputError(name, np.asarray(value).tolist(), "must not be negative")
-    return np.sqrt((1 if subtracted else 2) * np.asarray(labels, float) * divergence)
+    return deflection(divergence, labels) / np.sqrt(2)
 
 
 def labels_for(wanted: Any, divergence: Any) -> Any:
@@ -126,11 +123,3 @@ def fewest_labels(alpha: float, eps: float, q: float, curved: float, spread: flo
     """N = α tr(HF)/(ε(2q − αεΔᵀGHGΔ)): below it a step of α does harm on average; ∞ where every step does. P11."""
     rest = eps * (2 * q - alpha * eps * curved)
     return float(alpha * spread / rest) if rest > 0 else inf
-
-
-def group_area(distance: Any, rows: Any) -> Any:
-    """AUROC = Φ(d√(n/2)) of groups of n rows, of two sources whose row scores lie d standard deviations apart.
-
-    Shapes broadcast. Source: P10.
-    """
-    return normal(np.asarray(distance) * np.sqrt(np.asarray(rows, float) / 2))
