@@ -82,6 +82,7 @@ class Samples:
         params = {"W": rng.normal(size=(5, 4)), "V": rng.normal(size=(4, 3))}
         x, labels = rng.normal(size=(8, 5)), rng.integers(0, 3, 8)
         network, _ = st.adapt(net, params, example=x[0])
+        moved, rows = {name: 1.1 * leaf for name, leaf in params.items()}, {"x": x, "y": labels}
         self.fitting: dict[str, list[Any]] = {
             "model": [net, network], "params": [params], "trait": [(x, labels), square], "channel": [x, "uniform"],
             "loss": ["kl", st.KL(), st.SquaredError()], "claims": ["cosine-limit"], "claim": [claim],
@@ -90,11 +91,14 @@ class Samples:
             "source": [certificate.document, file], "file": [file], "folder": [folder / "out"], "upto": [1.0],
             "alpha": [1.0], "kinds": [("alignment",)], "kind": ["alignment"], "seconds": [1.0], "network": [network],
             "x1": [x], "x2": [x[:2]], "function": [square], "optimizer": [optax.sgd(0.1)], "batches": [np.arange(2)],
-            "teacher": [None, "random"], "steps": [1], "key": [None], "order": [1], "points": [16], "degree": [None, 2],
+            "teacher": [None, "random", moved], "steps": [1], "key": [None], "order": [1], "points": [16],
+            "degree": [None, 2],
             "path": ["noise", PATHS["noise"], folder / "out"], "paths": [["noise"]], "amounts": [(0.0, 0.5)],
             "init": [PATHS["noise"]], "largest": [0.01], "rungs": [3], "v": [params, d.delta], "example": [x[0]],
+            "data": [rows], "control": [None, rows], "student": [None, moved],
         }  # fmt: skip
-        self.objects = [setting, certificate, claim]
+        forecast = st.forecast(net, params, teacher=moved, data=rows, trait=square, draws=2)
+        self.objects = [setting, certificate, claim, forecast]
         shapes = [(), (3,), (4,), (4, 5), (8, 5), (13,), (0,), (2, 2, 2)]
         self.plain: list[Callable[[], Any]] = [
             lambda: None, lambda: pick([0, 1, -1, 2, 10**12, -3]),

@@ -238,6 +238,7 @@ def check(
     claim = choose("claim", claim, CLAIMS) if not isinstance(claim, Claim) else claim
     if not isinstance(setting, Setting):
         raise InputError("setting", arguments.shown(setting), "must be a Setting")
+    require_loss(setting.loss)
     arguments.hashable("setting", setting)
     numbers = arguments.seeds(seeds, first=seed)
     if claim.settings is None and not claim.applies(setting):

@@ -95,6 +95,8 @@ def test_no_score_of_rows_without_its_baselines(found):
     assert [row["scores"] for row in found.audit] == [
         "forecast", "student, predicted", "student", "difficulty", "gradient norm", "null"
     ]  # fmt: skip
+    with pytest.raises(InputError, match="rows: must be a list of rows, at least one"):
+        replace(found, rows=[])
     for name in BASELINES:
         without = [{k: v for k, v in row.items() if k != name} for row in found.rows]
         with pytest.raises(InputError, match=f"rows: must have the baselines .*, got no {name}"):
@@ -157,6 +159,14 @@ def test_texts_are_read_for_their_next_tokens_and_a_mask_leaves_some_out():
     np.testing.assert_allclose(column(text, "score"), column(pair, "score"))
     assert text.totals["labels"] == 12 and column(text, "labels").tolist() == [2.0] * 6
     assert "upcast" in text.messages[0]
+
+
+def test_leaves_have_names_and_are_numbers():
+    found = st.named_arrays({"a": [jnp.ones(2, jnp.bfloat16), 1.0], "b": {"c": np.zeros(3)}})
+    assert {name: leaf.dtype.kind for name, leaf in found.items()} == {"a/0": "f", "a/1": "f", "b/c": "f"}
+    assert list(st.named_arrays(np.zeros(2))) == ["params"]
+    with pytest.raises(InputError, match="params: must be arrays of numbers"):
+        st.named_arrays({"a": "word"})
 
 
 NAN = jax.tree.map(np.array, TEACHER)

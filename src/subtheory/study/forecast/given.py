@@ -25,10 +25,21 @@ def named_arrays(params: Params) -> dict[str, np.ndarray]:
 
     >>> sorted(named_arrays({"hidden": {"kernel": np.zeros((2, 3))}, "bias": np.zeros(3)}))
     ['bias', 'hidden/kernel']
+
+    Raises InputError on "params" for leaves that are none.
     """
     name = partial(jax.tree_util.keystr, simple=True, separator="/")
     leaves = jax.tree_util.tree_leaves_with_path(params)
-    return {name(path) or "params": np.asarray(leaf) for path, leaf in leaves}
+    return {name(path) or "params": _leaf(leaf) for path, leaf in leaves}
+
+
+def _leaf(leaf: Any) -> np.ndarray:
+    """An array of numbers that a file holds; bfloat16, which it does not, as float32."""
+    try:
+        found = np.asarray(leaf)
+        return found if found.dtype.kind in "fiub" else found.astype(np.float32)
+    except (TypeError, ValueError) as error:
+        raise InputError("params", shown(leaf), "must be arrays of numbers") from error
 
 
 def parameters(field: str, given: Any, theta0: Params, model: Any) -> Params:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from subtheory import held, table
+from subtheory.arguments import shown
 from subtheory.errors import InputError
 from subtheory.verification.results import finite
 
@@ -47,10 +48,14 @@ class Forecast:
     provenance: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        for name in ("rows", "audit"):
+            part = getattr(self, name)
+            if not isinstance(part, list) or not part or not all(isinstance(row, dict) for row in part):
+                raise InputError(name, shown(part), "must be a list of rows, at least one")
         for name in BASELINES:
-            if not self.rows or any(name not in row for row in self.rows):
+            if any(name not in row for row in self.rows):
                 raise InputError("rows", f"no {name}", f"must have the baselines {', '.join(BASELINES)}")
-        if missing := set(AUDITED) - {row["scores"] for row in self.audit}:
+        if missing := set(AUDITED) - {str(row.get("scores")) for row in self.audit}:
             raise InputError("audit", f"no {', '.join(sorted(missing))}", f"must have {', '.join(AUDITED)}")
 
     @property
