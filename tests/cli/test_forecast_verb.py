@@ -36,6 +36,7 @@ ROWS = {"x": np.random.default_rng(1).normal(size=(8, 3)), "y": np.arange(8) % 2
 def place(tmp_path):
     (tmp_path / "mine.py").write_text(MINE, "utf-8")
     np.savez(tmp_path / "teacher.npz", **st.named_arrays(TEACHER))
+    np.savez(tmp_path / "student.npz", **{name: leaf - 0.1 for name, leaf in PARAMS.items()})
     np.savez(tmp_path / "rows.npz", **ROWS)
     return tmp_path
 
@@ -49,7 +50,8 @@ def words(place, **changed):
 
 def test_tables_and_a_page(place, capsys):
     out = place / "out"
-    assert main([*words(place), "--out", str(out)]) == 0
+    more = ["--student", str(place / "student.npz"), "--control", str(place / "rows.npz")]
+    assert main([*words(place), *more, "--out", str(out)]) == 0
     text = capsys.readouterr().out
     assert "alignment D" in text and "gradient norm" in text and "forecast.html" in text
     assert {"forecast.html", "forecast.json", "forecast.csv", "forecast.pdf", "forecast.png"} <= {
@@ -57,7 +59,9 @@ def test_tables_and_a_page(place, capsys):
     }
     page = (out / "forecast.html").read_text("utf-8")
     assert "://" not in page and "<script" not in page and "<svg" in page and "do NOT" not in page
-    assert len(st.load(out / "forecast.json")) == 8
+    found = st.load(out / "forecast.json")
+    assert len(found) == len(found.control) == 8 and "student" in found.rows[0]
+    assert found.totals["added_alignment"] == 0, "the control's rows are the same"
 
 
 def test_json_says_what_python_says(place, capsys):

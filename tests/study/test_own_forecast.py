@@ -171,12 +171,14 @@ def test_leaves_have_names_and_are_numbers():
 
 NAN = jax.tree.map(np.array, TEACHER)
 NAN["head"][0, 0] = np.nan
+LARGE = {**PARAMS, "head": 1.5e308 * np.sign(PARAMS["head"])}
 
 BAD = [
     ({"teacher": PARAMS}, "teacher: must have moved away from them, got the model's own parameters"),
     ({"student": PARAMS}, "student: must have moved away"),
     ({"teacher": {"head": PARAMS["head"]}}, "teacher: must be like the model's parameters"),
     ({"teacher": NAN}, "teacher: must be finite"),
+    ({"student": LARGE}, "student: must have finite outputs on every row, got outputs of "),
     ({"teacher": "no.npz"}, "teacher: must be an .npz file of arrays (No such file"),
     ({"teacher": {**PARAMS, "head": PARAMS["head"] + 1.0}}, "teacher: must change what the model says of some row"),
     (

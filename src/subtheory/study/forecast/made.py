@@ -135,11 +135,16 @@ class _Here:
         taylor = self.functions.taylor(self.theta0, along, d.x)
         return theory.rows(taylor.z0, taylor.u, d.y, self.w, d.mask)
 
-    def log_p(self, d: Data, theta: np.ndarray) -> np.ndarray:
-        """log p_θ(y_i|x_i) of every row, (N,)."""
-        return np.asarray(
-            theory.by_row(d.mask * theory.log_likelihoods(self.functions.values(theta, d.x), d.y, self.w))
-        )
+    def logits(self, field: str, theta: np.ndarray, d: Data) -> np.ndarray:
+        """What parameters say on the rows. Raises InputError on `field` where that is not finite."""
+        z = self.functions.values(theta, d.x)
+        if not np.isfinite(z).all():
+            raise InputError(field, f"outputs of {z[~np.isfinite(z)][0]}", "must have finite outputs on every row")
+        return z
+
+    def log_p(self, d: Data, z: np.ndarray) -> np.ndarray:
+        """log p(y_i|x_i) of every row from its logits, (N,)."""
+        return np.asarray(theory.by_row(d.mask * theory.log_likelihoods(z, d.y, self.w)))
 
 
 def _made(
@@ -147,57 +152,64 @@ def _made(
     rng: np.random.Generator, draws: int, messages: tuple[str, ...],
 ) -> Forecast:  # fmt: skip
     f, theta0, w = here.functions, here.theta0, here.w
-    known, of_readout = here.rows(d, delta), here.rows(d, here.readout)
+    z, u, _ = f.taylor(theta0, delta, d.x)
+    known, readout = theory.rows(z, u, d.y, w, d.mask), here.rows(d, here.readout)
     # What is added to every logit of a row alike moves no probability, but for rounding.
-    if not known.form > (ROUNDINGS * UNIT) ** 2 * float(np.mean(f.taylor(theta0, delta, d.x).u ** 2)):
+    if not known.form > (ROUNDINGS * UNIT) ** 2 * float(np.mean(u**2)):
         raise InputError("teacher", "JΔ = 0 on every row", "must change what the model says of some row")
-    z, n = f.values(theta0, d.x), float(known.count.sum())
+    taught = here.logits("teacher", theta0 + delta, d)
+    signs = (rng.choice([-1.0, 1.0], delta.size) for _ in range(draws))
+    null, _ = theory.null_scores(f, theta0, delta, signs, d.x, d.y, w, d.mask)
+    usual, n = np.sqrt(np.mean(null**2, axis=0)), d.counted
     at = (f, theta0, z, d.x, d.y, w, d.mask)
     step = theory.step(*at)
-    null, _ = theory.null_scores(f, theta0, delta, rng.choice([-1.0, 1.0], (draws, delta.size)), d.x, d.y, w, d.mask)
-    usual = np.sqrt(np.mean(null**2, axis=0))
-    z_T, before = f.values(theta0 + delta, d.x), -known.difficulty
     scored = {
         "score": known.score,
         "share": known.score / n,
         "information": known.information,
-        "readout": rate * of_readout.score / n,
+        "readout": rate * readout.score / n,
         "difficulty": known.difficulty,
         "gradient_norm": theory.gradient_norms(*at),
         "null": np.divide(known.score, usual, out=np.zeros_like(usual), where=usual > 0),
         "labels": known.count,
-        "oracle": here.log_p(d, theta0 + delta) - before,
+        "oracle": here.log_p(d, taught) + known.difficulty,
         "kernel": theory.student_scores(f, theta0, step, d.x, d.y, w, d.mask),
     }
     if student is not None:
-        scored["student"] = here.log_p(d, student) - before
-    subtracted = [here.rows(control, along) for along in (delta, here.readout)] if control else []
-    rounding = ROUNDINGS * UNIT * (_felt(here, d, z, delta) + float(np.linalg.norm(step) * np.linalg.norm(delta)))
-    divergence = float(theory.by_row(d.mask * theory.token_divergences(z, z_T, w)).sum())
+        scored["student"] = here.log_p(d, here.logits("student", student, d)) + known.difficulty
+    own, of_readout = (None if control is None else here.rows(control, v) for v in (delta, here.readout))
+    felt = float(np.sum(np.abs(theory.cotangents(z, d.y, w, d.mask) * u))) / n
     totals = {
         "rows": float(len(d.x)),
         "labels": n,
-        **_summed("alignment", known, subtracted[0] if control else None, 1.0),
-        **_summed("readout", of_readout, subtracted[1] if control else None, rate),
-        "form": float(known.form),
-        "kl": n * float(known.form) / 2,
-        "kl_exact": divergence,
-        "sign_probability": theory.sign_probability(n * float(known.form) / 2),
-        "step": float(step @ delta),
-        "adds_up": float(abs(known.alignment - step @ delta) / rounding),
-        "null": float(np.sqrt(np.mean((null.sum(axis=1) / n) ** 2))),
-        "null_share": (1 + int(np.sum(np.abs(null.sum(axis=1)) >= abs(known.score.sum())))) / (draws + 1),
+        **_summed("alignment", known, own, 1.0),
+        **_summed("readout", readout, of_readout, rate),
+        **_divergence(known, float(np.sum(d.mask * theory.token_divergences(z, taught, w)))),
+        **_step(known, step, delta, felt),
+        **_chance(known.score.sum(), null.sum(axis=1), n),
     }
     rows = [{"row": i, **{name: float(values[i]) for name, values in scored.items()}} for i in range(len(d.x))]
-    against = [] if not control else [float(value) for value in subtracted[0].score]
+    against = [] if own is None else [float(value) for value in own.score]
     told = provenance((), "") | {"null directions": draws}
     return Forecast(rows, totals, _audit(scored, null), against, messages, told)
 
 
-def _felt(here: _Here, d: Data, z: np.ndarray, delta: np.ndarray) -> float:
-    """(1/n) Σ |pull||u|: of what the sum of the scores is made."""
-    u = here.functions.taylor(here.theta0, delta, d.x).u
-    return float(np.sum(np.abs(theory.cotangents(z, d.y, here.w, d.mask) * u)) / d.counted)
+def _divergence(known: theory.Rows, exact: float) -> Row:
+    """q, N·KL to second order and exactly, and how likely N such rows have D > 0."""
+    kl = float(known.information.sum()) / 2
+    return {"form": float(known.form), "kl": kl, "kl_exact": exact, "sign_probability": theory.sign_probability(kl)}
+
+
+def _step(known: theory.Rows, step: np.ndarray, delta: np.ndarray, felt: float) -> Row:
+    """Δθ_S · Δ of the real step, and how far the rows' sum is from it in roundings of what both are made of."""
+    rounding = ROUNDINGS * UNIT * (felt + float(np.linalg.norm(step) * np.linalg.norm(delta)))
+    return {"step": float(step @ delta), "adds_up": float(abs(known.alignment - step @ delta) / rounding)}
+
+
+def _chance(total: float, null: np.ndarray, n: float) -> Row:
+    """Root mean square of D along the null's directions, and the share of them and Δ whose D is as far from 0."""
+    as_far = 1 + int(np.sum(np.abs(null) >= abs(total)))
+    return {"null": float(np.sqrt(np.mean((null / n) ** 2))), "null_share": as_far / (len(null) + 1)}
 
 
 def _summed(name: str, rows: theory.Rows, control: theory.Rows | None, factor: float) -> Row:
