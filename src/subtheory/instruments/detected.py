@@ -166,11 +166,21 @@ def alone(m: Labelling, log_p: np.ndarray) -> Weighing:
     return Weighing(m.divergence(m.log_r, m.log_r0), weights[:, None])
 
 
-def reader(m: Labelling, classes: Sequence[int]) -> Weighing:
-    """The optimal test of the classes of labels, (V,), whose places are not known."""
-    base, law = (mass(m.weights @ r, classes) for r in (m.r0, m.r))
-    weights = np.where(base > 0, np.log(np.where(base > 0, law / np.where(base > 0, base, 1.0), 1.0)), 0.0)
-    return Weighing(((m.weights @ m.r) * weights).sum(axis=-1), _everywhere(m, weights[:, None]))
+def reader(m: Labelling, classes: Sequence[int], others: Sequence[Labelling] = ()) -> Weighing:
+    """The optimal test of the classes of labels, (V,), whose places are not known; of other teachers if there are any.
+
+    One that is made for others, all their labels in one, is a classifier that was trained on theirs without end.
+    """
+    own, made = (_seen(each, classes) for each in ((m,), others or (m,)))
+    return Weighing(((m.weights @ m.r) * own).sum(axis=-1), _everywhere(m, made[:, None]))
+
+
+def _seen(taught: Sequence[Labelling], classes: Sequence[int]) -> np.ndarray:
+    """log of the ratio of the two laws of a class, of all teachers in one, at each label (K, V); 0 without one."""
+    base = mass(np.mean([m.weights @ m.r0 for m in taught], axis=0), classes)
+    law = mass(np.mean([m.weights @ m.r for m in taught], axis=0), classes)
+    known = (base > 0) & (law > 0)
+    return np.where(known, np.log(np.where(known, law, 1.0) / np.where(known, base, 1.0)), 0.0)
 
 
 def trained(m: Labelling, classes: Sequence[int], rows: np.ndarray, rng: np.random.Generator) -> Weighing:
