@@ -21,6 +21,7 @@ from subtheory.networks import NETWORKS
 from subtheory.proof.coq import known
 from subtheory.proof.statement import chosen
 from subtheory.study.experiment import experiments
+from subtheory.theory import views
 from subtheory.theory.losses import LOSSES
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -178,3 +179,12 @@ def test_layouts_train_the_same_students(monkeypatch: pytest.MonkeyPatch, capsys
     assert [line.split("  ")[0] for line in out.splitlines()[1:]] == [
         "students, vmap", "students, lax.map", "teachers, one by one", "teachers, at once"
     ]  # fmt: skip
+
+
+def test_every_view_is_on_its_page() -> None:
+    text = (ROOT / "docs" / "channel.md").read_text("utf-8")
+    shown = {name for name in views.__all__ if isinstance(getattr(views, name), type)}
+    abstract = {name for name in shown if not hasattr(getattr(views, name), "name")}
+    assert shown - abstract - {"Then"} <= set(re.findall(r"`(\w+)`", text))
+    for name in re.findall(r"`([a-z]+(?:-[a-z]+)+)`", prose(text)):
+        assert name in CLAIMS, f"no claim is called {name}"
