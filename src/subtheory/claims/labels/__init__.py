@@ -1,10 +1,10 @@
 """What labels carry: sampled, filtered, rounded, shuffled, mixed, greedy ones, and who could see it."""
 
 from subtheory.claims.labels import (
-    context,
     detection,
     filters,
     greedy,
+    inputs,
     masks,
     mixtures,
     rounding,
@@ -14,7 +14,19 @@ from subtheory.claims.labels import (
     transformed,
 )
 
-MODULES = (sampling, filters, greedy, masks, mixtures, rounding, rows, shuffling, detection, transformed, context)
+MODULES = (
+    sampling,
+    filters,
+    greedy,
+    masks,
+    mixtures,
+    rounding,
+    rows,
+    shuffling,
+    detection,
+    transformed,
+    inputs,
+)
 """In the order of the theory."""
 
 __all__ = ["MODULES", "settings"]

@@ -1,0 +1,68 @@
+"""Channels that differ in their inputs and share one Gauss-Newton matrix, and a teacher that saw other inputs."""
+
+from dataclasses import dataclass, replace
+from functools import cache
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from subtheory.constructed.formula import constructed
+from subtheory.errors import InputError
+from subtheory.setting.setting import Setting, ladder
+from subtheory.setting.teachers import Noise, Teacher
+from subtheory.theory.network import Params
+
+DELTA = np.array([2.0, -1.0])
+"""Δ, with ‖Δ‖² = 5."""
+
+
+def _bent(theta: Params, x: Array) -> Array:
+    """a · θ + ½b(θ₀ + θ₁)² of inputs (a₀, a₁, b): at θ = 0 the Jacobian is a, whatever b."""
+    return (x[:2] @ theta + x[2] * jnp.sum(theta) ** 2 / 2)[None]
+
+
+def _channel(*inputs: tuple[float, float, float]) -> Setting:
+    """Squared error on inputs of equal weight: G = 2 E[aaᵀ]."""
+    return constructed("bent", _bent, np.zeros(2), DELTA, x=inputs, eps=ladder(1e-1))
+
+
+ROOT2, ROOT3 = float(np.sqrt(2.0)), float(np.sqrt(3.0))
+
+
+@cache
+def one_form() -> tuple[Setting, ...]:
+    """E[aaᵀ] = 1 on inputs along the axes, on diagonals, and at the corners of a triangle; each bent in its own way."""
+    return (
+        _channel((ROOT2, 0.0, 1.0), (0.0, ROOT2, 1.0)),
+        _channel((1.0, 1.0, -2.0), (1.0, -1.0, 3.0)),
+        _channel((ROOT2, 0.0, 0.0), (-ROOT2 / 2, ROOT3 / ROOT2, 2.0), (-ROOT2 / 2, -ROOT3 / ROOT2, -1.0)),
+    )
+
+
+@cache
+def lower_rank() -> tuple[Setting, ...]:
+    """Inputs of the same mean square in one direction alone: (1, 1) and (−1, −1)."""
+    return (_channel((1.0, 1.0, 0.0), (-1.0, -1.0, 0.0)),)
+
+
+@cache
+def another_form() -> tuple[Setting, ...]:
+    """Inputs along the axes of mean squares 3/2 and 1/2."""
+    return (_channel((ROOT3, 0.0, 1.0), (0.0, 1.0, 1.0)),)
+
+
+@dataclass(frozen=True)
+class ElsewhereTrained(Teacher):
+    """Δ = −∇L_T(θ0) for the trait's labels on other inputs: its own, read backwards.
+
+    As likely as its own where their law has no order. Raises InputError on "trait" for one without inputs.
+    """
+
+    name = "elsewhere-trained"
+
+    def direction(self, s: Any, drawn: Noise) -> Any:
+        if not hasattr(s.trait, "x"):
+            raise InputError("trait", type(s.trait).__name__, "must have inputs")
+        return -replace(s.trait, x=np.flip(s.trait.x, axis=-1)).gradient(s.functions, s.theta0)
