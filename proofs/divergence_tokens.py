@@ -22,7 +22,12 @@ from sympy import Function, Integral, Symbol, diff, exp, log, symbols
 from subtheory.proof import entails, equal, positive, step
 from subtheory.proof.smt import z3
 
-CLAIMS = ("trait-part-lives-on-divergence-tokens", "every-greedy-flip-aligns", "near-ties-carry-the-trait")
+CLAIMS = (
+    "trait-part-lives-on-divergence-tokens",
+    "every-greedy-flip-aligns",
+    "near-ties-carry-the-trait",
+    "flips-add-up-by-the-density-of-ties",
+)
 COQ = ()
 SCOPE = "n = 2..5 tokens; the sign for every n, as it concerns two tokens"
 NOT_COVERED = "prefixes that differ because an earlier token did, and margins of more than two candidates at once"
