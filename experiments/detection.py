@@ -46,7 +46,7 @@ from subtheory.instruments.detected import (
 )
 from subtheory.instruments.labelled import Labelling
 from subtheory.setting.setting import Setting
-from subtheory.statistics import Area, at_chance, surprise
+from subtheory.statistics import Area, at_chance, share_interval, surprise
 from subtheory.study.experiment import Progress, kept
 from subtheory.study.finding import Finding, most, shown
 from subtheory.study.options import at_least
@@ -131,7 +131,7 @@ def seed_rows(seed: int, draws: int) -> list[Row]:
 
 
 def arm_rows(arm: str, view: View, seed: int, rows: np.ndarray, draws: int) -> Iterator[Row]:
-    """The cells of an arm."""
+    """The cells of an arm. For a detector without a law of its own stands its bound, of the best that sees as much."""
     setting, rng = shown_as(view), np.random.default_rng((seed, 11, list(arms()).index(arm)))
     m = labelling(setting, seed)
     found = detections(m, detectors(m, setting, seed, rows, rng), rows, draws, rng)
@@ -141,11 +141,14 @@ def arm_rows(arm: str, view: View, seed: int, rows: np.ndarray, draws: int) -> I
         cells, best = parts(told), parts(found.told[BEST.get(name, RATIO)])
         for k, j in np.ndindex(rows.shape):
             law = laws(float(lawful[k, j]))
+            low, high = share_interval(told.ahead.counts[k, j], draws, CONFIDENCE)
             yield {
                 "arm": arm, "seed": seed, "detector": name, "relative_size": EPS[k], "eps": float(m.eps[k]),
                 "texts": float(rows[k, j]), "all_deflection": DEFLECTIONS[j], "kl": float(told.kl[k]),
                 "deflection": float(lawful[k, j]), "draws": draws,
                 **{what: float(each.counts[k, j] / draws) for what, each in cells.items()},
+                **{f"{what}_law": float(ndtr(law[what])) for what in cells},
+                "auroc_low": float(low), "auroc_high": float(high),
                 **{f"{what}_judged": bool(each.judged(np.full(rows.shape, law[what]))[k, j])
                    for what, each in best.items()},
             }  # fmt: skip
