@@ -235,6 +235,7 @@ def flips_add_up_by_the_density_of_ties(m: Ties) -> Evidence:
     applies=sampled,
     settings=drawn,
     reads=Labelled(),
+    proof="greedy_against_sampled",
     run_tier="statistical",
 )
 def greedy_and_sampled_rows_differ_by_a_ratio(m: Labelling) -> Evidence:

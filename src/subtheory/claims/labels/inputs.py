@@ -118,6 +118,7 @@ def settings() -> tuple[Setting, ...]:
     controls=[Control(each, fails=0.95) for each in (TRAINING, SHARED_INIT, GRADIENT_STUDENT)],
     settings=settings,
     reads=Ghosts(),
+    proof="ghost_operator",
 )
 def ghost_operator_is_positive_on_training_inputs(g: Ghost) -> Evidence:
     """On the teacher's own training inputs the student's trait logits move by a positive operator of the residuals.
@@ -153,6 +154,7 @@ FULL_RANK = Assumption("full-rank", "The channel's noise has a part in every dir
     ],
     settings=inputs.one_form,
     every_eps=True,
+    proof="inputs_through_form",
 )
 def inputs_count_through_the_form_alone(m: Measurement) -> Evidence:
     """Channels of other inputs, and of another number of them, make the same step to first order if they have one G.
