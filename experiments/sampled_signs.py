@@ -86,7 +86,9 @@ def tables(plan: Plan = PLAN, progress: Progress | None = None) -> dict[str, lis
         setting = Setting(network, CrossEntropy(), outputs=outputs, examples=EXAMPLES, trait_examples=8, eps=SIZES)
         instrument = Sampled(plan.draws, tuple(wanted[i].tolist()), TEMPERATURES)
         for table, one in (("sampled_signs", setting), ("control", setting.but(view=Untaught()))):
-            found[table] += [{"kind": kind, "seed": seed} | row for row in rows_of(one, instrument.sample(one, seed))]
+            found[table] += [
+                {"kind": kind, "run": i, "seed": seed} | row for row in rows_of(one, instrument.sample(one, seed))
+            ]
         if progress:
             progress(i + 1, len(runs), network.name)
     return found
@@ -154,7 +156,7 @@ def _collapse(rows: list[Row]) -> Finding:
     """The cell that is farthest from the others of the same N · KL, by the exact law of one count beside the others."""
     groups: dict[tuple[Any, ...], list[Row]] = {}
     for row in rows:
-        groups.setdefault((row["network"], row["kind"], row["seed"], row["group"]), []).append(row)
+        groups.setdefault((row["run"], row["group"]), []).append(row)
     several = [group for group in groups.values() if len(group) > 1]
     off = [_off(np.array([row["measured"] * row["draws"] for row in group]), group[0]["draws"]) for group in several]
     # Two cells whose laws are each off by SHARE of an error lie no farther apart than twice that.
