@@ -28,9 +28,9 @@ def test_small_tables_are_as_predicted_and_draw_the_figure(module, tables):
     assert sum(one.claimed for one in found) == 5 and sum("control" in one.says for one in found) == 2
     cells = tables["sampled_signs"]
     assert len(cells) == len(tables["control"]) == 2 * 2 * 4 * 3 * 5
-    for run, group in {(row["run"], row["group"]) for row in cells}:
-        same = [row["deflection"] for row in cells if (row["run"], row["group"], row["student"]) == (run, group, module.OWN)
-                and row["relative_size"] < 1e-3]  # fmt: skip
+    small = [row for row in cells if row["relative_size"] < 1e-3 and row["student"] == module.OWN]
+    for at in {(row["run"], row["group"]) for row in small}:
+        same = [row["deflection"] for row in small if (row["run"], row["group"]) == at]
         assert len(same) == 9 and np.ptp(same) < 1e-2, "cells of one number are compared with each other"
     assert all(row["judged"] == (row["shift"] < 0.2) for row in cells)
     assert all(row["judged"] for row in cells if row["relative_size"] < 1e-3)

@@ -48,6 +48,7 @@ def test_edgeworth_is_next_to_the_exact_probability():
     off = np.abs(np.cumsum(terms) - exact)
     assert off[0] > 20 * off[1] > 20 * 5 * off[2]
     assert sampling.shift(c, N, norm.cdf(0.8)) >= off[0]
+    assert sampling.shift(c, 2, norm.cdf(0.8)) == np.inf, "two labels tie as often as they are alike"
 
 
 def test_a_teacher_close_to_its_init_is_told_by_labels_times_divergence():

@@ -17,6 +17,9 @@ from subtheory.theory.beyond.detection import deflection
 SHARE = 0.2
 """A prediction may be off by this share of a standard error of what is measured: see `beyond.sign_law`."""
 
+FEWEST = 100
+"""Labels of which a sum is expanded about the normal law: a few labels are often alike, and their sums tie."""
+
 
 def normal(x: Any) -> Any:
     """Φ(x), any shape."""
@@ -90,10 +93,10 @@ def shift(c: Cumulants, labels: Any, predicted: Any) -> Any:
     """How far what the law neglects shifts P(D̂ > 0): |Φ(t) − predicted| + |φa| + |φb|, terms of `edgeworth`.
 
     The first is of order ε, the mean's and the variance's next order; terms that would cancel count in full. It is
-    known from exact laws before any label is drawn.
+    known from exact laws before any label is drawn; infinite below `FEWEST` labels.
     """
     exact, a, b = edgeworth(c, labels)
-    return np.abs(exact - predicted) + np.abs(a) + np.abs(b)
+    return np.where(np.asarray(labels) < FEWEST, np.inf, np.abs(exact - predicted) + np.abs(a) + np.abs(b))
 
 
 def inside(shifted: Any, predicted: Any, draws: int) -> Any:
