@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 from scipy.special import softmax
 
+from subtheory.constructed.labels import both
 from subtheory.constructed.processed import Pushforward
 from subtheory.errors import InputError
+from subtheory.instruments.labelled import Labelled
 from subtheory.numerics import float64
 from subtheory.theory.losses import CrossEntropy, require_loss
 
@@ -46,3 +48,15 @@ def test_curvature_is_autodiffs_and_no_more_than_that_of_the_labels():
 def test_groups_that_are_none_are_named(groups):
     with pytest.raises(InputError, match="must have groups"):
         require_loss(Pushforward(groups))
+
+
+def test_random_codes_turn_students_away_about_as_often_as_not():
+    """Over permutations the mean of Σ p_i s_i s_π(i) is (Σ p s) times the mean of s, which is 0; no sign is left."""
+    for setting in both():
+        (m,) = Labelled().records(setting, (0,), (CrossEntropy(),))["cross-entropy"]
+        p, s = (values[:, m.distilled > 0] for values in (m.p0, m.scores))
+        rng = np.random.default_rng(1)
+        slopes = np.array([m.mean((p * s * s[:, rng.permutation(p.shape[1])]).sum(axis=1)) for _ in range(4000)])
+        # Four standard errors of a mean of independent draws.
+        assert abs(slopes.mean()) < 4 * slopes.std() / np.sqrt(len(slopes))
+        assert 0.4 < np.mean(slopes < 0) < 0.65
