@@ -161,7 +161,7 @@ class Scores:
 class RowKernel(OnStack):
     """Records `Scores`. α changes the outputs as much as the teacher's ε do, and stays below half of the first kink.
 
-    Θe is taken from the gradient of every row, one pullback each. Source: P48.
+    Θe is one pullback of e and one derivative along it, without Θ. Source: P48.
     """
 
     def record(self, s: Stack, losses: Sequence[Loss], reference: Any) -> dict[str, Any]:
@@ -187,7 +187,7 @@ class RowKernel(OnStack):
         return {
             "rates": alpha,
             "scores": xp.stack(scores),
-            "first": inner(_gradients(s, hot(label, w) - p), move[..., None, :]),
+            "first": _examples(token_scores(z, along.u, label, w), lead),
             "second": _examples(token_bends(z, along.u, along.v, label, w), lead),
             "oracle": _examples(log_likelihoods(y[first], label, w) - before, lead),
             "rounding": 4 * ROUNDINGS * UNIT * _examples((1 + abs(z) + known.of_theta).max(axis=-1), lead),
@@ -201,13 +201,6 @@ class RowKernel(OnStack):
             ]
             for i, loss in enumerate(losses)
         }
-
-
-def _gradients(s: Stack, cotangents: Any) -> Any:
-    """∇log p(y_i|x_i) at θ0 from what the logits of every row are pulled by, (..., N, P)."""
-    at = len(s.weights.shape)
-    xp = namespace(cotangents)
-    return s.functions.pulls(each_eps(s, s.theta0, 1), xp.expand_dims(cotangents, at), xp.expand_dims(s.x, at))
 
 
 def _squares(s: Stack, u: Any) -> Any:
