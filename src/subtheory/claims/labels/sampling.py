@@ -82,14 +82,10 @@ def settings() -> tuple[Setting, ...]:
     return tuple(one for setting in both() for one in small(setting))
 
 
-def taxed(setting: Setting) -> Iterator[Setting]:
-    """Any setting as one of the tax."""
-    yield setting.but(eps=SMALL, relative=True, examples=min(setting.examples, EXAMPLES), view=Drawn(COUNT))
-
-
 def taxed_settings() -> tuple[Setting, ...]:
     """Labels of all outputs, of auxiliary ones, and of the trait's own."""
-    return tuple(one for o in ("all", "aux", "class") for one in taxed(classifier().but(outputs=o)))
+    setting = classifier().but(eps=SMALL, examples=EXAMPLES, view=Drawn(COUNT))
+    return tuple(setting.but(outputs=outputs) for outputs in ("all", "aux", "class"))
 
 
 OUTSIDE = "what the law neglects would shift the number by more than a fifth of its standard error"
@@ -161,8 +157,6 @@ def sampled_sign_follows_kl(c: Cells) -> Evidence:
         Control(SHARED_INIT, fails=0.95),
         Control(GRADIENT_TEACHER, fails=0.95),
     ],
-    applies=sampled,
-    spread=taxed,
     settings=taxed_settings,
     reads=TAXES,
     run_tier="statistical",
