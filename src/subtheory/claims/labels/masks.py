@@ -67,7 +67,10 @@ def moving_masks_break_the_zero_branch(m: Labelling) -> Evidence:
     Where the k largest logits of the teacher are others than at θ0, the alignment is that of another subset, and no
     longer zero; it may be negative.
     """
-    predicted = on(m, kept(m, m.log_p))
+    moved = kept(m, m.log_p)
+    if isinstance(m.loss, TopK) and np.array_equal(moved[0], kept(m, m.logits)):
+        return Evidence(0.0, 0.0, 1.0, "the teacher's largest logits are those of θ0")
+    predicted = on(m, moved)
     off, rounding = apart(m, predicted), m.rounding[0] + TINY
     there, unseen = np.abs(m.alignment[0]) / rounding - 1, 1 - form_on(m, kept(m, m.logits)) / rounding
     ratio = m.alignment[0] / predicted[0] if predicted[0] else m.alignment[0]
