@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullFormatter
 from scipy.special import ndtr, ndtri
 from scipy.stats import norm
 
@@ -226,5 +227,7 @@ def _needed(axes: Axes, rows: list[Row]) -> None:
                   markersize=4, label=f"sampled, ε = {size:g}")  # fmt: skip
         axes.axhline(of("greedy"), color=COLOURS[i], linestyle="--", label=f"greedy, ε = {size:g}")
     axes.set(xscale="log", yscale="log", xlabel="temperature of the labels", ylabel="rows for P(D > 0) = 0.9")
+    axes.set_xticks(TEMPERATURES, [f"{t:g}" for t in TEMPERATURES])
+    axes.xaxis.set_minor_formatter(NullFormatter())
     axes.set_title("(b) How many rows it takes")
     axes.legend()
