@@ -110,8 +110,8 @@ def exchangeable_base_law():
 def three_tokens():
     """The same with s̄ the mean over all six orders, for p that depends on the bag of tokens alone."""
     texts = list(product(range(2), repeat=3))
-    p = {y: Symbol(f"p{sum(y)}") for y in texts}
-    s = {y: Symbol("s" + "".join(map(str, y))) for y in texts}
+    p = {y: Symbol(f"p{sum(y)}", positive=True) for y in texts}
+    s = {y: Symbol("s" + "".join(map(str, y)), real=True) for y in texts}
     orders = {y: list(permutations(y)) for y in texts}
     mean = {y: sum(s[order] for order in orders[y]) / 6 for y in texts}
     kept = sum(p[y] * mean[y] ** 2 for y in texts)
