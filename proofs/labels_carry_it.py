@@ -26,8 +26,8 @@ from sympy import Function, Symbol, diff, exp, log, prod, symbols
 from subtheory.proof import entails, equal, nonnegative, step
 from subtheory.proof.smt import z3
 
-CLAIMS = ()
-PLANNED = ("labels-carry-it-inputs-do-not",)
+CLAIMS = ("labels-carry-it-inputs-do-not",)
+PLANNED = ()
 COQ = ("LabelLaws.rows_add_up", "LabelLaws.rows_against_control", "LabelLaws.one_row_edited")
 SCOPE = "n = 2, 3 labels, 2, 3 rows, texts of 2, 3 tokens by sympy; all numbers of rows and edits of a row in Coq"
 NOT_COVERED = "what a later training step makes of an edit, and filters that draw new documents to make up the number"

@@ -7,15 +7,21 @@ import numpy as np
 
 from subtheory.claim import Assumption, Control, Evidence, claim
 from subtheory.claims.assumptions import GRADIENT_STUDENT, SHARED_INIT
-from subtheory.claims.labels.settings import TAUGHT_LABELS, sampled
+from subtheory.claims.labels.greedy import EPS, ROWS, exactly, gains
+from subtheory.claims.labels.settings import ADDED, TAUGHT_LABELS, sampled
+from subtheory.constructed.labels import classifier
 from subtheory.envelope import envelope, limit, worst_margin
+from subtheory.instruments.labelled import Labelled, Labelling
 from subtheory.instruments.rows import RowKernel, RowSums, Scores, Sums
 from subtheory.networks import NETWORKS
 from subtheory.setting.setting import Setting
 from subtheory.statistics import pearson
 from subtheory.theory.losses import CrossEntropy
 from subtheory.theory.trains import Half, OtherHalf
-from subtheory.theory.views import Permuted
+from subtheory.theory.views import Greedy, NearTies, Only, Others, Permuted, Then
+
+EDITED = NearTies(0.05)
+"""Rows whose labels are edited: some of those that flip, and others."""
 
 SHOWN = ("mlp", "convnet", "vit", "transformer")
 """Networks of every family, all of them smooth."""
@@ -107,3 +113,32 @@ def student_scores_follow_the_kernel(r: Scores) -> Evidence:
     measured = float(np.sum(r.scores[-1] * r.first) / np.sum(r.first**2) / r.rates[-1])
     margin = min(kernel.margin, worst_margin(off, tolerance))
     return Evidence(measured, 1.0, margin, kernel.vacuous, eps=float(r.rates[-1]))
+
+
+def edited() -> tuple[Setting, ...]:
+    """Greedy labels, those of some rows replaced by the control's, or every input by the next one."""
+    views = (Only(Greedy(), Others(EDITED)), Then(Greedy(), Permuted()))
+    return tuple(classifier().but(view=view, examples=ROWS, eps=EPS) for view in views)
+
+
+@claim(
+    formula="D(ε) − D(0) = E v_j(x_j), v_j = u_{a_j} − u_{b_j}: a label edited to b_j takes v_j(x_j), an input v_j(x′)",
+    source="a step is a sum over rows, whose part Σ p u does not see the label (prediction P50)",
+    controls=ADDED,
+    applies=sampled,
+    settings=edited,
+    reads=Labelled(),
+    every_eps=True,
+    proof="labels_carry_it",
+)
+def labels_carry_it_inputs_do_not(m: Labelling) -> Evidence:
+    """A row that is given the control's label loses its own term and no other; with another input it keeps a term.
+
+    That is the term of the same two labels at the other input, of any size: it may cost more than the label does.
+    """
+    own = gains(m, m.log_p, m.log_p0)
+    if isinstance(m.view, Only):
+        terms = own * m.view.rows.chosen(m.log_p, m.distilled, m.log_p0)
+    else:
+        terms = gains(m, *(np.roll(law, 1, axis=-2) for law in (m.log_p, m.log_p0)))
+    return exactly(m.added, m.mean(terms), m.mean(own), m.rounding)
