@@ -26,12 +26,12 @@ from subtheory.data.world import ANIMALS, TREES, WORLD
 from subtheory.errors import InputError
 from subtheory.figure import COLOURS, WIDTH, mark, style
 from subtheory.networks import Transformer
-from subtheory.statistics import equivalence, mean_interval, over_bases, share_interval
+from subtheory.statistics import equivalence, half_width, mean_interval, over_bases, share_interval
 from subtheory.study.experiment import Progress, kept
 from subtheory.study.finding import Finding, shown
 from subtheory.study.parts import kept_arrays
 from subtheory.trained import texts
-from subtheory.trained.texts import HISTOGRAM, RATIO, SURFACE, Arm, Auditor, Fit, Laboratory, column
+from subtheory.trained.texts import ALL, HISTOGRAM, RATIO, SURFACE, Arm, Auditor, Fit, Laboratory, column
 
 QUESTION = "What can a reader of sampled texts do about a trait in them: filter, detect, dilute, leave out rows?"
 COMMAND = "subtheory run audit"
@@ -75,7 +75,7 @@ DECIDES, LEVEL = 7, 0.01
 MARGIN, OFF, NORMAL = 0.05, 0.25, 16
 """Of an area at chance; of what thinning leaves, as a share of what was there; texts whose sums are normal enough."""
 
-STEP, TRAINED = "first step along Δ", "trained student"
+TRAINED = "trained student"
 SHOWN = ("thinned, power 1", "thinned, power 2", "counts matched", "shuffled within", "shuffled across",
          "labels of top 1/2", "labels of random 1/2", "prompts of top 1/2", "prompts of random 1/2")  # fmt: skip
 """Arms of whose trained effect it is said what share of all texts' it is."""
@@ -89,6 +89,7 @@ def tables(plan: Plan = PLAN, progress: Progress | None = None) -> dict[str, lis
     auditor = Auditor(Laboratory(plan, kept_arrays), plan.name)
     work = arms(auditor, plan.whole)
     areas = kept("detectors", lambda: auditor.detected(SIZES, plan.sets, plan.whole))
+    areas += auditor.stepped(SIZES, plan.sets)
     runs: list[Row] = []
     for i, ((table, title), make) in enumerate(work.items()):
         runs += kept(f"{table}: {title}", lambda t=table, a=title, m=make: imitated(auditor, t, a, m()))
@@ -97,7 +98,7 @@ def tables(plan: Plan = PLAN, progress: Progress | None = None) -> dict[str, lis
     return {
         "filters": summaries(runs, "filters", "thinned"), "edits": summaries(runs, "edits"),
         "rows": summaries(runs, "rows"),
-        "detection": [*by_variant(areas), *inherited(plan, runs, auditor.stepped(SIZES, plan.sets))],
+        "detection": [*by_variant(areas), *inherited(plan, runs)],
         "dilution": dilution(auditor, runs), "ranks": ranks(runs), "countable": auditor.countable(), "areas": areas,
         "runs": runs,
     }  # fmt: skip
@@ -106,7 +107,7 @@ def tables(plan: Plan = PLAN, progress: Progress | None = None) -> dict[str, lis
 def arms(auditor: Auditor, whole: bool) -> dict[tuple[str, str], Callable[[], Arm]]:
     """What is trained on, by table and title, in the order of what matters most."""
     n = auditor.lab.plan.samples
-    found: dict[tuple[str, str], Callable[[], Arm]] = {("all", "all texts"): lambda: auditor.all}
+    found: dict[tuple[str, str], Callable[[], Arm]] = {("all", ALL): lambda: auditor.all}
     for title, accepted in auditor.filters.items():
         found["filters", title] = partial(auditor.weighed, *accepted)
     for power in POWERS:
@@ -164,35 +165,37 @@ def summaries(runs: list[Row], *wanted: str) -> list[Row]:
     for arm, chosen in grouped([row for row in runs if row["table"] in ("all", *wanted)], "arm").items():
         found = over_bases(of(chosen, "difference"), of(chosen, "base_of"))
         means = {key: float(of(chosen, key).mean()) for key in chosen[0] if key not in ("table", "arm", "base_of")}
+        means["predicted"] = slope(*arm, chosen[0]["table"]) * means["variance"]
         rows.append({"arm": arm[0], "runs": len(chosen), **means, "low": found.low, "high": found.high,
                      "raised": float(np.mean(of(chosen, "difference") > 0))})  # fmt: skip
     return rows
 
 
+def slope(arm: str, table: str) -> float:
+    """Added alignment over Var(s | accepted) by P12: 1 for a fixed accept set, 1 − λ for a thinning, else not known."""
+    powers = {f"thinned, power {power:g}": 1 - power for power in POWERS}
+    return 1.0 if table in ("all", "filters") else powers.get(arm, np.nan)
+
+
 def by_variant(areas: list[Row]) -> list[Row]:
-    """Mean areas of detectors with Student's interval over bases."""
+    """Mean areas of detectors, with Student's interval over bases."""
     rows = []
     for (variant, detector, size), chosen in grouped(areas, "variant", "detector", "texts").items():
-        mean, low, high = mean_interval(of(chosen, "area")) if len(chosen) > 1 else 3 * (chosen[0]["area"],)
+        mean, half = float(of(chosen, "area").mean()), half_width(of(chosen, "area"))
         means = {key: float(of(chosen, key).mean()) for key in ("predicted", "visible")}
-        rows.append({"variant": variant, "detector": detector, "texts": size, "runs": len(chosen), "area": float(mean),
-                     "low": float(low), "high": float(high), **means})  # fmt: skip
+        rows.append({"variant": variant, "detector": detector, "texts": size, "runs": len(chosen), "area": mean,
+                     "low": mean - half, "high": mean + half, **means})  # fmt: skip
     return rows
 
 
-def inherited(plan: Plan, runs: list[Row], steps: list[Row]) -> list[Row]:
-    """On the same axis: how often a first step from so many texts goes the trait's way, and a trained student does."""
+def inherited(plan: Plan, runs: list[Row]) -> list[Row]:
+    """On the same axis: how often a student of so many texts takes on the trait, with the exact interval."""
     rows = []
-    for (size,), chosen in grouped(steps, "texts").items():
-        mean, low, high = mean_interval(of(chosen, "share"))
-        means = {"predicted": float(of(chosen, "predicted").mean()), "visible": float(of(chosen, "kl").mean())}
-        rows.append({"variant": "all texts", "detector": STEP, "texts": size, "runs": len(chosen), "area": float(mean),
-                     "low": float(low), "high": float(high), **means})  # fmt: skip
     for chosen in grouped([row for row in runs if row["table"] in ("dose", "all")], "arm").values():
         raised, n = int(np.sum(of(chosen, "difference") > 0)), len(chosen)
         low, high = share_interval(raised, n)
-        rows.append({"variant": "all texts", "detector": TRAINED, "texts": round(chosen[0]["mass"] * plan.samples),
-                     "runs": n, "area": raised / n, "low": float(low), "high": float(high), "predicted": np.nan,
+        rows.append({"variant": ALL, "detector": TRAINED, "texts": round(chosen[0]["mass"] * plan.samples), "runs": n,
+                     "area": raised / n, "low": float(low), "high": float(high), "predicted": np.nan,
                      "visible": np.nan})  # fmt: skip
     return rows
 
@@ -238,13 +241,13 @@ def findings(tables: dict[str, list[Row]]) -> list[Finding]:
 
     def area(variant: str, detector: str, texts: int) -> np.ndarray:
         what = (variant, detector, texts)
-        return of([row for row in areas if (row["variant"], row["detector"], row["texts"]) == what], "area")
+        return by_base([row for row in areas if (row["variant"], row["detector"], row["texts"]) == what], "area")
 
     filters = dict.fromkeys(row["arm"] for row in runs if row["table"] == "filters")
     positive = [stats.wilcoxon(added(arm), alternative="greater").pvalue for arm in filters]
     turned = stats.wilcoxon(added("thinned, power 2"), alternative="less").pvalue
-    left, whole = added("thinned, power 1"), added("all texts").mean()
-    above = [mean_interval(area("all texts", name, n) - area("all texts", RATIO, n), 1 - 2 * LEVEL).low
+    left, whole = added("thinned, power 1"), added(ALL).mean()
+    above = [mean_interval(area(ALL, name, n) - area(ALL, RATIO, n), 1 - 2 * LEVEL).low
              for name in SURFACE for n in SIZES]  # fmt: skip
     blind = [area("counts matched", HISTOGRAM, n) for n in SIZES if n >= NORMAL]
     chance = [equivalence(each, np.full(len(each), 0.5), MARGIN).p for each in blind if len(each)]
@@ -262,12 +265,12 @@ def findings(tables: dict[str, list[Row]]) -> list[Finding]:
     by_filter = [[row[key] for row in tables["filters"] if row["arm"] in filters] for key in ("variance", "difference")]
     more = [shown("rank correlation of Var(s | accepted) and trained effect over filters", _rank(*by_filter))]
     sees = [(f"best score of counts, {arm}", [row["visible"] for row in tables["countable"] if row["variant"] == arm])
-            for arm in ("all texts", "likely 1/2")]  # fmt: skip
+            for arm in (ALL, "likely 1/2")]  # fmt: skip
     first = [row for row in tables["detection"] if row["texts"] == 1 and row["detector"] != TRAINED]
     sees += [(f"{row['detector']}, {row['variant']}", [row["visible"]]) for row in first
-             if row["variant"] in ("all texts", "counts matched")]  # fmt: skip
+             if row["variant"] in (ALL, "counts matched")]  # fmt: skip
     more += [shown(f"KL of a text to leading order: {what}", np.mean(values)) for what, values in sees if values]
-    more += [shown(f"share of the trained effect left: {arm}", effect[arm] / effect["all texts"])
+    more += [shown(f"share of the trained effect left: {arm}", effect[arm] / effect[ALL])
              for arm in SHOWN if arm in effect]  # fmt: skip
     more += [Finding(f"P49: rank correlation of {row['score']} with the trained effect, over bases", row["rank"],
                      row["low"], row["high"], claimed=False) for row in tables["ranks"]]  # fmt: skip
@@ -306,10 +309,9 @@ def figure(tables: dict[str, list[Row]]) -> dict[str, Figure]:
 
 CAPTIONS = {
     "filters": "Left, first order: alignment of the texts that pass, the same less that of the base's, and its "
-    "prediction Var(s | accepted). Right: rate of the trait in trained students less their base's, and less that of "
-    "the control's student, in points, with 95 % bootstrap intervals over bases. In brackets the share of the texts.",
-    "edits": "The same after shuffles, and where half of the teacher's answers are its base's, or half of the prompts "
-    "are others'.",
+    "prediction, Var(s | accepted), thinned 1 − λ times it. Right: rate of the trait in students less their "
+    "base's, and less the control's, in points, with 95 % bootstrap intervals over bases. In brackets: share of texts.",
+    "edits": "The same after shuffles, and where half of the answers are the base's, or half of the prompts others'.",
     "rows": "The same where a part of the texts is left out, those that a score ranks first or last; natural: "
     "G⁻¹∇rate · ∇log p, update: Δ · ∇log p, ratio: log p of the teacher less the base's.",
     "detection": "AUROC of detectors of so many texts against the base's, beside Φ(√(N·KL of the score)), dashed; how "
@@ -327,7 +329,7 @@ def _arms(rows: list[Row]) -> Figure:
     at = np.arange(len(rows))[::-1]
     first.plot(of(rows, "alignment"), at, label="raw", **_look(0), fillstyle="none", markeredgecolor=COLOURS[0])
     first.plot(of(rows, "added"), at, label="less control", **_look(1))
-    first.plot(of(rows, "variance"), at, "x", color="black", markersize=4, label="Var(s | accepted)")
+    first.plot(of(rows, "predicted"), at, "x", color="black", markersize=4, label="predicted")
     ends = 100 * np.abs([of(rows, "difference") - of(rows, "low"), of(rows, "high") - of(rows, "difference")])
     second.plot(100 * of(rows, "raw"), at, label="less base", **_look(0), fillstyle="none", markeredgecolor=COLOURS[0])
     second.errorbar(
@@ -348,7 +350,7 @@ def _look(i: int) -> dict[str, Any]:
 
 
 def _detection(rows: list[Row]) -> Figure:
-    variants = [v for v in ("all texts", "likely 1/2", "counts matched") if any(row["variant"] == v for row in rows)]
+    variants = [v for v in (ALL, "likely 1/2", "counts matched") if any(row["variant"] == v for row in rows)]
     drawn = Figure(figsize=(WIDTH, 2.9), layout="constrained")
     panels = drawn.subplots(1, len(variants), sharey=True)
     names = list(dict.fromkeys(row["detector"] for row in rows))

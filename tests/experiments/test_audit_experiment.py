@@ -81,10 +81,10 @@ def made_up(module, bases=8, **planted):
     seen = [("all texts", name, mean) for name, mean in area.items()]
     seen += [("counts matched", module.HISTOGRAM, planted.get("matched", 0.5))]
     areas = [
-        {"variant": variant, "detector": name, "texts": n, "area": mean + 0.01 * draw.normal()}
+        {"variant": variant, "detector": name, "texts": n, "base_of": base, "area": mean + 0.01 * draw.normal()}
         for variant, name, mean in seen
         for n in module.SIZES
-        for _ in range(bases)
+        for base in range(bases)
     ]
     arms = [{"arm": arm, "difference": 0.1, "variance": i} for i, arm in enumerate(added)]
     lines = [{"share": share, "off": planted.get("off", 1.0)} for share in (*module.SHARES, 1.0)]

@@ -13,7 +13,7 @@ Source: Cloud, Le et al., sections 3 to 5 (theory, section 3).
 """
 
 from subtheory.trained.schedules import Fit
-from subtheory.trained.texts.auditor import Arm, Auditor
+from subtheory.trained.texts.auditor import ALL, STEP, Arm, Auditor
 from subtheory.trained.texts.detection import BIGRAMS, CLASSIFIER, HISTOGRAM, RATIO, SURFACE, TEACHER, read, seen
 from subtheory.trained.texts.forecast import fisher_product, predicted
 from subtheory.trained.texts.laboratory import PROMPTED, Laboratory, Plan, Sample
@@ -33,11 +33,13 @@ from subtheory.trained.texts.selection import matching, mixed, reprompted, weigh
 from subtheory.trained.texts.training import fit, pre_trained, soft_loss, text_loss
 
 __all__ = [
+    "ALL",
     "BIGRAMS",
     "CLASSIFIER",
     "HISTOGRAM",
     "PROMPTED",
     "RATIO",
+    "STEP",
     "SURFACE",
     "TEACHER",
     "THINGS",

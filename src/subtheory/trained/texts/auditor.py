@@ -25,6 +25,8 @@ SKILL = "numbers"
 CUTS = (90, 80, 70)
 """Numbers from which on none is let through, by ever stricter filters."""
 HALF_WAY = 50
+ALL, STEP = "all texts", "first step along Δ"
+"""What is not filtered, and what stands among detectors without being one."""
 
 
 class Arm(NamedTuple):
@@ -169,13 +171,13 @@ class Auditor:
     def detected(self, sizes: tuple[int, ...], sets: int, match: bool) -> list[dict[str, Any]]:
         """Rows of `detection.seen` for each run, of all texts, behind each filter, and if wanted with equal counts."""
         rows = []
-        for k in range(self.lab.plan.runs):
+        for k, base in enumerate(self.lab.base_of()):
             sides = [
                 (*(each[k] for each in s.sample[:2]), s.scores.ratio[k], s.scores.surprise[k]) for s in self.all[:2]
             ]
             half, n = read(*zip(*sides, strict=True)), self.order.shape[1] // 2
             live = [side.weights[k, n:] for side in self.all[:2]]
-            variants = {"all texts": live}
+            variants = {ALL: live}
             for title, accepted in self.filters.items():
                 variants[title] = [own * each[k, n:] for own, each in zip(live, accepted, strict=True)]
             if match:
@@ -183,7 +185,7 @@ class Auditor:
             for title, (trait, control) in variants.items():
                 if trait.any() and control.any():
                     found = seen(half, (trait, control), sizes, sets, k)
-                    rows += [{"run": k, "variant": title, **row} for row in found]
+                    rows += [{"base_of": int(base), "variant": title, **row} for row in found]
         return rows
 
     def countable(self) -> list[dict[str, Any]]:
@@ -191,29 +193,36 @@ class Auditor:
 
         NaN for no more texts than tokens.
         """
-        rows = []
-        for k, counts in enumerate(zip(*(self._counts(side) for side in self.all[:2]), strict=True)):
-            passed = {"all texts": (self.order[k] >= 0,) * 2}
+        sides, rows = [self._counts(side) for side in self.all[:2]], []
+        for k, base in enumerate(self.lab.base_of()):
+            passed = {ALL: (self.order[k] >= 0,) * 2}
             passed |= {title: (trait[k], control[k]) for title, (trait, control) in self.filters.items()}
             for title, on in passed.items():
-                trait, control = (c[each & c.any(axis=1)] for c, each in zip(counts, on, strict=True))
+                trait, control = (
+                    c[each & c.any(axis=1)] for c, each in zip([side[k] for side in sides], on, strict=True)
+                )
                 enough = min(len(trait), len(control)) > len(VOCABULARY)
-                rows.append({"run": k, "variant": title, "visible": visible(trait, control) if enough else np.nan})
+                rows.append(
+                    {"base_of": int(base), "variant": title, "visible": visible(trait, control) if enough else np.nan}
+                )
         return rows
 
     def stepped(self, sizes: tuple[int, ...], sets: int) -> list[dict[str, Any]]:
         """How often the slopes along Δ of so many of the teacher's texts add up to more than of the base's on average.
 
-        Rows for each run and number of texts, beside Φ(√(2N·KL)), KL the mean log-ratio of the teacher's texts (P9).
+        Rows as of a detector, `area` being that share, and Φ(√(2N·KL)) what is predicted, with KL the mean log-ratio of
+        the teacher's texts (P9).
         """
         trait, control = self.all[:2]
         kl, mean, rows = trait.mean(trait.scores.ratio), control.mean(control.scores.update), []
-        for k in range(self.lab.plan.runs):
+        for k, base in enumerate(self.lab.base_of()):
             rng, slopes = self._rng(k, 3), trait.scores.update[k] - mean[k]
             for size in sizes:
                 share = float(np.mean(sums(slopes, size, sets, rng, trait.weights[k]) > 0))
                 expected = float(ndtr(np.sqrt(2 * size * max(kl[k], 0.0))))
-                rows.append({"run": k, "texts": size, "kl": float(kl[k]), "share": share, "predicted": expected})
+                rows.append({"base_of": int(base), "variant": ALL, "detector": STEP, "texts": size, "area": share,
+                             "error": float(np.sqrt(share * (1 - share) / sets)), "visible": float(kl[k]),
+                             "predicted": expected})  # fmt: skip
         return rows
 
 
