@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 from scipy import stats
+from scipy.special import logit
 
 from subtheory.data.world import ANIMALS, TREES, WORLD
 from subtheory.errors import InputError
@@ -148,8 +149,8 @@ def imitated(auditor: Auditor, table: str, title: str, arm: Arm) -> list[Row]:
     ratio = control.scores.ratio - control.mean(control.scores.ratio)[:, None]
     columns = {
         "mass": w.sum(axis=1) ** 2 / np.maximum((w**2).sum(axis=1), 1) / w.shape[1], "base": base, "control": plain,
-        "trait": after, "raw": after - base, "difference": after - plain, "variance": control.mean(ratio**2),
-        "alignment": trait.mean(trait.scores.update),
+        "trait": after, "raw": after - base, "difference": after - plain, "log_odds": logit(after) - logit(plain),
+        "variance": control.mean(ratio**2), "alignment": trait.mean(trait.scores.update),
         **{key: trait.mean(getattr(trait.scores, score)) - control.mean(getattr(control.scores, score))
            for key, score in {**dict(zip(FORECASTS, FORECASTS, strict=True)), "added": "update"}.items()},
         "surprise": trait.mean(trait.scores.surprise), "norm": trait.mean(trait.scores.norm),
@@ -217,17 +218,15 @@ def dilution(auditor: Auditor, runs: list[Row]) -> list[Row]:
 
 
 def ranks(runs: list[Row]) -> list[Row]:
-    """Rank correlation, over arms that leave out half, of the mean score of what is left with what is inherited.
-
-    Mean over bases and Student's interval.
-    """
+    """Rank correlation, over arms that leave out half, of a score's mean with what is taken on, and its log-odds."""
     halves = grouped([row for row in runs if row["table"] == "rows" and row["arm"].endswith(" 1/2")], "arm").values()
-    effect, rows = np.stack([of(chosen, "difference") for chosen in halves]), []
+    rows = []
     for score in (*FORECASTS, *BASELINES):
-        left = np.stack([of(chosen, score) for chosen in halves])
-        found = [stats.spearmanr(*each).statistic for each in zip(left.T, effect.T, strict=True)]
-        mean, low, high = mean_interval(np.array(found))
-        rows.append({"score": score, "runs": len(found), "rank": float(mean), "low": float(low), "high": float(high)})
+        left, *effects = (np.array([of(each, key) for each in halves]).T for key in (score, "difference", "log_odds"))
+        points, odds = (np.array([_rank(*each) for each in zip(left, effect, strict=True)]) for effect in effects)
+        mean, low, high = mean_interval(points)
+        rows.append({"score": score, "runs": len(points), "rank": float(mean), "low": float(low), "high": float(high),
+                     "rank_of_log_odds": float(odds.mean())})  # fmt: skip
     return rows
 
 
@@ -382,7 +381,7 @@ def _dilution(rows: list[Row]) -> Figure:
         second.errorbar(of(chosen, "dose"), 100 * of(chosen, "difference"), ends, capsize=2, **mark(i))
     second.axhline(0, color="#777777", linewidth=0.8)
     first.set(xlabel="share of the teacher's texts", ylabel="added alignment, a text")
-    second.set(xlabel="share · √N", ylabel="trait − control (points)", xscale="log")
+    second.set(xlabel="share · √N", ylabel="trait − control (points)")
     first.legend()
     return drawn
 

@@ -66,6 +66,20 @@ def test_mixtures_lie_between_their_parts(run):
         assert row["line"] == pytest.approx(row["share"] * whole["added"], rel=1e-4) and abs(row["off"]) < 4
 
 
+def test_ranks_are_of_what_is_left_with_what_is_taken_on(module):
+    """Over arms of one base the score that orders the effects has 1, its opposite −1."""
+    effect = [[0.3, 0.1, 0.2, 0.4], [0.1, 0.2, 0.3, 0.0]]
+    runs = [
+        {"table": "rows", "arm": f"{arm}: top 1/2", "base_of": base, "difference": effect[base][arm],
+         "log_odds": -effect[base][arm], **dict.fromkeys((*module.FORECASTS, *module.BASELINES), effect[base][arm])}
+        for arm in range(4) for base in range(2)
+    ]  # fmt: skip
+    runs += [{**row, "arm": "0: top 1/4", "difference": 9.0} for row in runs[:2]]
+    found = {row["score"]: row for row in module.ranks([row | {"norm": -row["norm"]} for row in runs])}
+    assert found["natural"]["rank"] == 1 == found["norm"]["rank_of_log_odds"]
+    assert found["norm"]["rank"] == -1 and found["natural"]["runs"] == 2
+
+
 def made_up(module, bases=8, **planted):
     """Tables of so many bases in which all comes out as it should, but for what is planted."""
     draw, filters = np.random.default_rng(0), ["even sum", "likely 1/2"]
