@@ -9,8 +9,9 @@ A filter with a fixed accept set hides the sign of the raw alignment, and leaves
 (P12). It is thinning by the ratio of the two models, or by its square, that takes it away or turns it. To be seen and
 to be inherited are one event for a reader with both models; who reads tokens alone sees the part that is in their
 counts, and none where the teacher's texts are weighed until all counts agree (P39). Mixed with the base's texts the
-alignment falls in proportion, and the behaviour where the share times √N does (P52). Whether rows that theory ranks
-first are those that training needs is measured beside difficulty, gradient norm and chance (P48 to P50).
+alignment falls in proportion (P52); whether a trained student's behaviour goes with the share, or with share·√N as the
+sign of a single step does, is measured, and so is whether rows that theory ranks first are those that training needs,
+beside difficulty, gradient norm and chance (P48 to P50).
 """
 
 from collections.abc import Callable
