@@ -31,26 +31,26 @@ def rows():
     return m
 
 
-def drawn(count=100_000, rise=0.0, eps=0.05):
-    """Two outputs of a margin with density 1 + rise·m + m² below δ = ½, and v = ±1 alike, as it is behind a tie."""
+def drawn(count=100_000, rise=0.0, fall=0.0, eps=0.05):
+    """Two outputs of a margin with density 1 + (rise·v − fall)m + m² below δ = ½, and v = ±1 alike, as behind a tie."""
     rng = np.random.default_rng(0)
     m = rng.uniform(0, 0.5, 4 * count)
     v = np.where(rng.random(m.size) < 0.5, 1.0, -1.0)
-    kept = rng.random(m.size) * (1 + abs(rise) / 2 + 0.25) < 1 + rise * v * m + m**2
+    bound = 1.25 + abs(rise) / 2
+    kept = rng.random(m.size) * bound < 1 + (rise * v - fall) * m + m**2
     m, v = m[kept], v[kept]
     gains = (v * (m < eps * v))[None]
-    return Ties(np.array([eps]), gains.mean(1), np.zeros(1), gains, m, v, 0.5, 1.0, 1.0), 4 * count, kept.mean()
+    return Ties(np.array([eps]), gains.mean(1), np.zeros(1), gains, m, v, 0.5, 1.0, 1.0), 1 / (bound * kept.mean())
 
 
-@pytest.mark.parametrize("rise", [0.0, 0.8])
-def test_density_at_zero_is_found_beside_slope_and_curvature(rise):
+@pytest.mark.parametrize("rise, fall", [(0.0, 0.0), (0.8, 0.0), (0.0, 0.9)])
+def test_density_at_zero_is_found_beside_slope_kink_and_curvature(rise, fall):
     """P(kept) and the density of what is kept are known: E[v₊²p(0)] = ½·2/(acceptance · bound)."""
-    m, _, kept = drawn(rise=rise)
-    at_zero = 0.5 / 0.5 / ((1 + abs(rise) / 2 + 0.25) * kept)
+    m, at_zero = drawn(rise=rise, fall=fall)
     spread = m.near.std() / np.sqrt(m.near.size)
     assert abs(m.density - at_zero) < 5 * spread < 0.05 * at_zero
     assert DENSITY.check(m).verdict is Verdict.HOLDS
-    plain = float(np.mean(m.velocity**2) / (2 * m.delta))  # without the kernel the curvature is taken for density
+    plain = float(np.mean(m.velocity**2) / (2 * m.delta))  # without the kernel kink and curvature are taken for density
     assert abs(plain - at_zero) > 5 * spread
 
 

@@ -51,14 +51,15 @@ class Ties:
 
     @property
     def near(self) -> np.ndarray:
-        """½v² (9 − 15t²)/(4δ), t = margin/δ, (N,), whose mean is E[v₊² × density of margins at 0⁺], of these rows.
+        """½v² (9 − 36t + 30t²)/δ, t = margin/δ, (N,), whose mean is E[v₊² × density of margins at 0⁺], of these rows.
 
         Behind a tie the two outputs change places and v its sign: where the law of inputs has a density, v₊² and v₋²
-        have the same mean there, and what the margin does to half of their sum is even in it. The kernel, of integral
-        1 and without second moment on [0, 1], leaves O(δ⁴).
+        have the same mean there, and what the margin does to half of their sum is even in it. It has a kink at 0
+        nevertheless: two outputs that lie apart are the largest two only if no third lies between. The kernel, of
+        integral 1 and without first and second moments on [0, 1], leaves O(δ³).
         """
         t = self.margin / self.delta
-        return np.asarray(self.velocity**2 * (9 - 15 * t**2) / (8 * self.delta))
+        return np.asarray(self.velocity**2 * (9 - 36 * t + 30 * t**2) / (2 * self.delta))
 
     @property
     def density(self) -> float:
