@@ -32,6 +32,11 @@ EXPECTED = (
     "as no output crosses a boundary; a grid wider than the spread of the outputs lets nothing pass"
 )
 
+CAPTIONS = {
+    "rounding": "(a) What is added to students of many outputs over εq, every init, and twice the standard deviation "
+    "that independent crossings give it. (b) Share of students of few outputs to whom exactly nothing is added."
+}
+
 GRID, WIDE = 0.1, 64.0
 FINENESS = (10.0, 100.0, 1000.0)
 """The grid over the mean move ε E|u| of an output."""
@@ -132,7 +137,7 @@ def findings(tables: dict[str, list[Row]]) -> list[Finding]:
 
 
 def figure(tables: dict[str, list[Row]]) -> Figure:
-    """Left: share of εq that crosses, with two deviations of the law. Right: students of few outputs, and the law."""
+    """Left: share of εq that crosses, on two deviations of the law. Right: few outputs, in rings of the law."""
     with style():
         drawn = Figure(figsize=(WIDTH, 2.7), layout="constrained")
         left, right = drawn.subplots(1, 2)
@@ -143,16 +148,17 @@ def figure(tables: dict[str, list[Row]]) -> Figure:
                       color=COLOURS[i], label=name)  # fmt: skip
         bands = np.array([np.mean([r["error"] for r in tables["rounding"] if r["fineness"] == f]) for f in FINENESS])
         left.axhline(1.0, color="black", linewidth=0.9)
-        left.fill_between(FINENESS, 1 - 2 * bands, 1 + 2 * bands, color="#cccccc", label="two deviations of the law")
+        left.errorbar(FINENESS, np.ones(len(bands)), 2 * bands, linestyle="", ecolor="#c0c0c0", elinewidth=12, zorder=1,
+                      label="two deviations of the law")  # fmt: skip
         left.set(
             xscale="log", xlabel="grid over ε E|u|", ylabel=r"added $/\;(\varepsilon q)$", title="(a) Many outputs"
         )
         left.legend()
         few = tables["few"]
-        right.plot(FINENESS, [row["predicted"] for row in few], color="black", label=r"$\prod(1-\varepsilon|u|/g)$")
-        right.plot(
-            FINENESS, [row["silent"] for row in few], linestyle="", marker="o", color=COLOURS[0], label="measured"
-        )
+        right.plot(FINENESS, [row["silent"] for row in few], linestyle="", marker="o", color=COLOURS[0],
+                   label="measured")  # fmt: skip
+        right.plot(FINENESS, [row["predicted"] for row in few], linestyle="", marker="o", markersize=8, color="black",
+                   markerfacecolor="none", label=r"$\prod(1-\varepsilon|u|/g)$")  # fmt: skip
         right.set(xscale="log", xlabel="grid over ε E|u|", ylabel="share with exactly nothing", title="(b) Few outputs")
         right.legend()
     return drawn
