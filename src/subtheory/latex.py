@@ -1,6 +1,7 @@
 """LaTeX that any engine reads: text escaped, symbols spelt out, figures and numbers."""
 
 import math
+import re
 
 _SPECIAL = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"} | {
     c: "\\" + c for c in "&%$#_{}"
@@ -33,19 +34,26 @@ _MATHS = (
     | {c: f"^{i}" for i, c in enumerate("⁰¹²³⁴⁵⁶⁷⁸⁹")}
     | {c: f"_{i}" for i, c in enumerate("₀₁₂₃₄₅₆₇₈₉")}
     | {c: c for c in "<>|"}
+    | {"ᴺ": "^N"}
     | {"●": r"\bullet", "○": r"\circ", "△": r"\triangle", "□": r"\Box", "✓": r"\checkmark"}
 )
 """Symbols that pages, claims and captions use, for engines that know no Unicode mathematics."""
+
+_ACCENTS = {"\u0302": r"\hat", "\u0304": r"\bar"}
+"""Combining characters, behind the letter that they stand on."""
 
 
 def escape(text: str) -> str:
     """Escape what LaTeX reads as a command, spell symbols out, and drop a verdict's sign."""
     text = text[2:] if text.startswith(_SIGNS) else text
-    return "".join(_SPECIAL.get(c) or _symbol(c) for c in text)
+    return "".join(map(_symbol, re.findall(f".[{''.join(_ACCENTS)}]?", text, re.DOTALL)))
 
 
 def _symbol(c: str) -> str:
-    return rf"\ensuremath{{{_MATHS[c]}}}" if c in _MATHS else c
+    """A character, or one with an accent on it."""
+    if c[1:]:
+        return rf"\ensuremath{{{_ACCENTS[c[1]]}{{{_MATHS.get(c[0], c[0])}}}}}"
+    return _SPECIAL.get(c) or (rf"\ensuremath{{{_MATHS[c]}}}" if c in _MATHS else c)
 
 
 def number(value: float, digits: int) -> str:

@@ -115,6 +115,7 @@ def test_all_symbols_of_the_package_are_spelt_out():
     texts = [text for claim in CLAIMS.values() for text in (claim.formula, claim.statement)]
     for one in experiment.experiments().values():
         texts += [one.question, one.expected, *one.captions.values()]
+    assert latex.escape("D̂ of s̄ and θ̂") == r"\ensuremath{\hat{D}} of \ensuremath{\bar{s}} and \ensuremath{\hat{\theta}}"
     assert not set("".join(map(latex.escape, texts))) - {chr(c) for c in range(32, 127)} - set("é–’")
 
 
@@ -164,7 +165,7 @@ def test_paper_makes_what_there_is_and_says_what_is_missing(some, capsys):
     assert Path(made["10"]["file"]).name == "figure-10-aux_logits.pdf" and made["10"]["tables"] == "computed"
     assert Path(made["3"]["file"]).name == "figure-03-tokens-numbers.pdf"
     assert made["5"]["missing"] == "tokens draws no figure of code" and made["5"]["files"] == []
-    assert made["i"]["missing"] == "no experiment 'eps_ladder' yet" and made["iv"]["missing"] == "no experiment yet"
+    assert made["i"]["missing"] == "no experiment 'eps_ladder' yet" and made["vi"]["missing"] == "no experiment yet"
     assert all(Path(file).is_file() for row in found["figures"] for file in row["files"])
     page, tex = (Path(path).read_text("utf-8") for path in found["pages"])
     targets = Page(page).targets

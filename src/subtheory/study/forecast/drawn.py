@@ -40,7 +40,8 @@ def running(found: Forecast, ax: Any = None) -> Any:
         ax.plot(k, sums, color=COLOURS[0], label="rows")
         ax.plot([0, k[-1]], [0, sums[-1]], color="black", linestyle="--", linewidth=0.8, label="evenly")
         ax.set(xlabel="rows", ylabel=r"$\sum s_i/n$")
-        ax.legend(loc="best")
+        # Below the sums of most teachers' rows, and on white over the grey.
+        ax.legend(loc="lower left", frameon=True, facecolor="white", framealpha=0.9, edgecolor="none")
     return ax
 
 
