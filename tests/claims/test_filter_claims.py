@@ -9,9 +9,9 @@ from subtheory.claim import Verdict
 from subtheory.claims import CLAIMS
 from subtheory.constructed import masks
 from subtheory.constructed.labels import both, distilled
-from subtheory.instruments.labelled import Labelled
+from subtheory.instruments.labelled import Directed, Labelled
 from subtheory.theory.losses import CrossEntropy
-from subtheory.theory.views import Diluted, Full, Least, Scored, Thinned, Within
+from subtheory.theory.views import Best, Diluted, Full, Least, Preferred, Scored, Thinned, Within
 
 SETTING = both()[0].but(examples=2)
 
@@ -42,6 +42,41 @@ def test_a_claim_tells_a_constant_that_is_off_by_a_hundredth_and_a_sign(name, vi
     for factor in (1.01, -1.0):
         wrong = replace(m, **{measured: factor * getattr(m, measured)})
         assert verdict(name, wrong) is Verdict.FAILS
+
+
+def directed(view):
+    (found,) = Directed().records(SETTING.but(view=view), (0,), (SETTING.loss,))[SETTING.loss.name]
+    return found
+
+
+@pytest.mark.parametrize("view", [Full(), Preferred()], ids=lambda view: view.name)
+def test_a_direction_is_told_from_one_a_twentieth_off_and_from_another_constant(view):
+    d = directed(view)
+    assert verdict("channels-share-one-direction", d) is Verdict.HOLDS
+    for wrong in (
+        replace(d, along=1.01 * d.along),
+        replace(d, along=-d.along),
+        replace(d, across=0.05 * d.along),
+    ):
+        assert verdict("channels-share-one-direction", wrong) is Verdict.FAILS
+
+
+def test_verdicts_and_quantiles_keep_an_angle_and_a_step_of_order_zero():
+    """½E|s₁ − s₂| of pairs, E[s | top quarter] of what is picked; their direction alone breaks the claim."""
+    full = labelled(SETTING)
+    apart = top = 0.0
+    for share, p, s in zip(full.weights, full.p0, full.scores, strict=True):
+        apart += share * sum(a * b * abs(x - y) for a, x in zip(p, s, strict=True) for b, y in zip(p, s, strict=True))
+        room = 0.25
+        for i in np.argsort(-s):
+            top += share * min(p[i], room) * s[i] / 0.25
+            room -= min(p[i], room)
+    for view, constant in ((Preferred(hard=True), apart / 2), (Best(0.25), top)):
+        assert labelled(SETTING.but(view=view)).added[-1] == pytest.approx(constant, rel=1e-12)
+        d = directed(view)
+        assert np.ptp(d.cosine) < 1e-9 and 0.5 < d.cosine[-1] < 0.98
+        rescaled = replace(d, along=d.eps, across=d.eps * d.across / d.along)
+        assert verdict("channels-share-one-direction", rescaled) is Verdict.FAILS
 
 
 def test_numbers_of_one_label_at_a_time():

@@ -3,16 +3,17 @@
 import numpy as np
 import pytest
 from reference import Dense
-from scipy.special import log_softmax
+from scipy.special import expit, log_softmax, softmax
 
+from subtheory.claims.labels.mixtures import channels
 from subtheory.constructed.labels import both, distilled
 from subtheory.errors import InputError
-from subtheory.instruments.labelled import Labelled
+from subtheory.instruments.labelled import Directed, Labelled
 from subtheory.networks import Linear
 from subtheory.numerics import float64
 from subtheory.setting.student import Elsewhere, Redrawn
-from subtheory.theory.losses import CrossEntropy
-from subtheory.theory.views import Full, Within
+from subtheory.theory.losses import CrossEntropy, ReverseKL
+from subtheory.theory.views import Full, Preferred, Within
 
 LOSS = CrossEntropy()
 
@@ -54,6 +55,38 @@ def test_texts_are_a_law_and_each_is_as_likely_as_its_letters_one_by_one():
     by_hand = sum(log_softmax(z[:4])[y] for z, y in zip(letters, text, strict=True))
     assert out[3 + 37] == pytest.approx(by_hand, abs=1e-12)
     assert np.exp(out[3:]).sum() == pytest.approx(1.0, abs=1e-12)
+
+
+def outcome_by_outcome(setting, p, p0, gradients):
+    """The expected step of one example: what each label, each reward, or each pair of labels pulls, added up."""
+    ratio, every = np.log(p) - np.log(p0), range(len(p))
+    if isinstance(setting.loss, ReverseKL):
+        return sum(p0[i] * ratio[i] * gradients[i] for i in every)
+    if not isinstance(setting.view, Preferred):
+        return sum(p[i] * gradients[i] for i in every)
+    odds = expit(np.subtract.outer(ratio, ratio)) - 0.5
+    return sum(p0[i] * p0[j] * odds[i, j] * (gradients[i] - gradients[j]) for i in every for j in every)
+
+
+@pytest.mark.parametrize("setting", channels(), ids=lambda s: f"{s.network.name}-{s.loss.name}-{s.view.name}")
+def test_directions_are_those_of_labels_rewards_and_pairs_one_by_one(setting):
+    setting, known = setting.but(examples=2), distilled(setting)
+    (d,) = Directed().records(setting, (3,), (setting.loss,))[setting.loss.name]
+    slow = Dense(setting.distillation(3))
+    p0 = softmax(slow.z0[:, 0, known], axis=-1)
+    with float64():
+        p = softmax(slow.f(slow.theta + d.eps[0] * slow.delta)[:, 0, known], axis=-1)
+    J = slow.JS[:, 0, known]
+    gradients = J - (p0[:, :, None] * J).sum(axis=1, keepdims=True)  # ∇log p0 of every label
+    step = sum(
+        w * outcome_by_outcome(setting, *each) for w, *each in zip(slow.d.weights, p, p0, gradients, strict=True)
+    )
+    F = slow.ggn_delta(LOSS)
+    along = step @ F / (F @ F)
+    assert d.along[0] == pytest.approx(along, rel=1e-9)
+    assert d.across[0] == pytest.approx(np.linalg.norm(step - along * F) / np.linalg.norm(F), abs=1e-9 * along)
+    assert d.across[0] > 1e4 * d.rounding[0]
+    assert d.cosine[0] == pytest.approx(step @ F / np.linalg.norm(step) / np.linalg.norm(F), rel=1e-9)
 
 
 def test_another_init_pulls_from_its_own_outputs_and_another_network_is_refused():

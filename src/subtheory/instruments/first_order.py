@@ -143,7 +143,7 @@ def record(s: Stack, losses: Sequence[Loss], reference: Any) -> dict[str, Any]:
     slope = s.trait.gradient(f, s.theta0)
     # GΔ = E[Jᵀ M u] of all losses at once.
     curved = xp.stack([averaged(s, loss.hessian(taylor.z0, taylor.u, w)) for loss in losses])
-    rough = [[averaged(s, loss.hessian(taylor.z0, one, w)) for loss in losses] for one in _rough(known)]
+    rough = [[averaged(s, loss.hessian(taylor.z0, one, w)) for loss in losses] for one in rough_outputs(known)]
     G, *spread = f.pulls(s.theta0, xp.stack([curved, *map(xp.stack, rough)]), s.x)
     form = xp.stack([expectation(s, loss.leading(taylor.z0, taylor.u, w)) for loss in losses])
     size = norm(G)
@@ -217,7 +217,7 @@ def _off(known: OnChannel) -> Any:
     return 1.0 + abs(known.taylor.z0) + known.of_theta
 
 
-def _rough(known: OnChannel) -> tuple[Any, Any]:
+def rough_outputs(known: OnChannel) -> tuple[Any, Any]:
     """Outputs that are off as far as they may be: all examples alike, as equal ones are, and without a pattern."""
     off = _off(known)
     shape, xp = off.shape[-2:], namespace(off)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from subtheory.errors import InputError
-from subtheory.instruments.first_order import outputs_rounding
+from subtheory.instruments.first_order import outputs_rounding, rough_outputs
 from subtheory.instruments.instrument import OnStack
 from subtheory.kernels.stack import (
     Stack,
@@ -24,7 +24,7 @@ from subtheory.kernels.stack import (
 from subtheory.numerics import ROUNDINGS, UNIT
 from subtheory.setting.setting import Setting
 from subtheory.theory.distillation import Distillation
-from subtheory.theory.losses import Loss, log_softmax, namespace
+from subtheory.theory.losses import Loss, covariance, log_softmax, namespace, softmax
 from subtheory.theory.views import Full, View
 
 
@@ -119,8 +119,7 @@ class Labelled(OnStack):
 
     def taught(self, s: Stack) -> Any:
         """The teacher's outputs y(ε) before any view, (..., K, N, *positions, V): f_{θ0 + εΔ}(x)."""
-        theta = each_eps(s, s.theta0, 1) + s.eps[..., None] * each_eps(s, s.delta, 1)
-        return s.functions.values(theta, inputs(s))
+        return taught(s)
 
     def record(self, s: Stack, losses: Sequence[Loss], reference: Any) -> dict[str, Any]:
         if s.other is not None:
@@ -129,9 +128,7 @@ class Labelled(OnStack):
         known = on_channel(s)
         base, u = known.taylor.z0, known.taylor.u
         logits = self.taught(s)
-        beside = each_eps(s, base, base.ndim - lead)
-        y = xp.concatenate([s.view.beside(logits, w, beside), s.view.labels(beside, w)], axis=lead)
-        z = base if s.shared else s.functions.values(s.student, s.x)
+        y, z = shown(s, logits), _start(s)
         steps = [_steps(s, loss, z, y) for loss in losses]
         share = averaged(s, xp.ones_like(base[..., :1]))[..., 0]
         places = lambda a, front: a.reshape(*a.shape[:front], -1, a.shape[-1])  # noqa: E731
@@ -170,23 +167,118 @@ class Labelled(OnStack):
         return replace(record, view=setting.view, added=added)
 
 
-def _steps(s: Stack, loss: Loss, z: Any, y: Any) -> dict[str, Any]:
-    """The student's real steps on labels y (..., K + 1, N, ..., V), those of the untrained teacher last."""
+def taught(s: Stack) -> Any:
+    """f_{θ0 + εΔ}(x), (..., K, N, *positions, V)."""
+    theta = each_eps(s, s.theta0, 1) + s.eps[..., None] * each_eps(s, s.delta, 1)
+    return s.functions.values(theta, inputs(s))
+
+
+def shown(s: Stack, logits: Any) -> Any:
+    """What the view shows of a teacher's logits (..., K, N, ..., V), and last of θ0's: (..., K + 1, N, ..., V)."""
+    base, w, lead = on_channel(s).taylor.z0, s.outputs, s.weights.ndim - 1
+    beside = each_eps(s, base, base.ndim - lead)
+    return namespace(logits).concatenate([s.view.beside(logits, w, beside), s.view.labels(beside, w)], axis=lead)
+
+
+def _start(s: Stack) -> Any:
+    """Outputs at the student's init, (..., N, ..., V)."""
+    return on_channel(s).taylor.z0 if s.shared else s.functions.values(s.student, s.x)
+
+
+def added(s: Stack, loss: Loss, z: Any, y: Any) -> tuple[Any, Any]:
+    """The student's real steps on labels y, (..., K + 1, P), and what the first K have beyond the last, (..., K, P).
+
+    y, (..., K + 1, N, ..., V), ends with the untrained teacher's; z are the outputs at the student's init.
+    """
     lead = s.weights.ndim - 1
-    delta = each_eps(s, s.delta, 1)
-    r = pull(s, loss, each_eps(s, z, z.ndim - lead), y)
     axis = (slice(None),) * lead
     last, rest = (*axis, slice(-1, None)), (*axis, slice(None, -1))
-    every = moved(s, r) if s.rule.linear else updates(s, loss, y, z)
+    r = pull(s, loss, each_eps(s, z, z.ndim - lead), y)
+    if not s.rule.linear:
+        every = updates(s, loss, y, z)
+        return every, every[rest] - every[last]
     # Residuals are subtracted output by output: the control is never summed.
-    added = moved(s, r[rest] - r[last]) if s.rule.linear else every[rest] - every[last]
+    return moved(s, r), moved(s, r[rest] - r[last])
+
+
+def sizes(steps: Any) -> Any:
+    """‖Δθ_S(ε)‖ + ‖Δθ_S(0)‖, (..., K), of steps (..., K + 1, P), the untrained teacher's last."""
+    size = norm(steps)
+    return size[..., :-1] + size[..., -1:]
+
+
+def _steps(s: Stack, loss: Loss, z: Any, y: Any) -> dict[str, Any]:
+    """The student's real steps on labels y (..., K + 1, N, ..., V), those of the untrained teacher last."""
+    every, more = added(s, loss, z, y)
+    delta = each_eps(s, s.delta, 1)
     aligned = inner(every, delta)
     return {
-        "alignment": aligned[rest],
-        "control": aligned[(*axis, -1)],
-        "added": inner(added, delta),
-        "rounding": (norm(every[rest]) + norm(every[last])) * norm(delta),
+        "alignment": aligned[..., :-1],
+        "control": aligned[..., -1],
+        "added": inner(more, delta),
+        "rounding": sizes(every) * norm(delta),
     }
+
+
+@dataclass(frozen=True)
+class Direction:
+    """Where a student's step points that the untrained teacher's is subtracted from; K values of ε.
+
+    Beside FΔ, F = E Jᵀ(diag(p0) − p0p0ᵀ)J the Fisher matrix of the teacher's init, in units of it.
+    """
+
+    loss: Loss
+    eps: np.ndarray
+    """ε, (K,), largest first."""
+    along: np.ndarray
+    """The coefficient of FΔ in the step, (K,)."""
+    across: np.ndarray
+    """Size of what is left of the step over ‖FΔ‖, (K,)."""
+    rounding: np.ndarray
+    """Size of the rounding error of both, (K,)."""
+    view: View = Full()
+    """What the student is shown."""
+
+    @property
+    def cosine(self) -> np.ndarray:
+        """Of the angle between step and FΔ, (K,)."""
+        return self.along / np.hypot(self.along, self.across)
+
+
+@dataclass(frozen=True)
+class Directed(OnStack):
+    """Records `Direction`s. Raises InputError on "student" for one with an architecture of its own. Source: P37."""
+
+    def record(self, s: Stack, losses: Sequence[Loss], reference: Any) -> dict[str, Any]:
+        if s.other is not None:
+            raise InputError("student", s.other.network.name, "must have the teacher's parameters")
+        xp, known = namespace(s.theta0), on_channel(s)
+        (z, u, _), w = known.taylor, s.outputs
+        curved = [averaged(s, covariance(softmax(z, w), one)) for one in (u, *rough_outputs(known))]
+        F, *rough = s.functions.pulls(s.theta0, xp.stack(curved), s.x)
+        size, blur, F = norm(F)[..., None], sum(map(norm, rough))[..., None], each_eps(s, F, 1)
+        y, start = shown(s, taught(s)), _start(s)
+        found: dict[str, list[Any]] = {"along": [], "across": [], "rounding": []}
+        for loss in losses:
+            every, step = added(s, loss, start, y)
+            along = inner(step, F) / size**2
+            found["along"].append(along)
+            found["across"].append(norm(step - along[..., None] * F) / size)
+            found["rounding"].append(ROUNDINGS * UNIT * (sizes(every) + 4 * blur) / size)
+        return {name: xp.stack(values) for name, values in found.items()} | {"eps": s.eps}
+
+    def read(self, found: dict[str, Any], losses: Sequence[Loss]) -> dict[str, list[Direction]]:
+        eps, *own = (np.asarray(found[name]) for name in ("eps", "along", "across", "rounding"))
+        return {
+            loss.name: [Direction(loss, eps[k], *(each[i][k] for each in own)) for k in range(len(eps))]
+            for i, loss in enumerate(losses)
+        }
+
+    def of(self, d: Distillation) -> Direction:
+        return replace(super().of(d), view=d.view)
+
+    def finish(self, record: Direction, setting: Setting, seed: int) -> Direction:
+        return replace(record, view=setting.view)
 
 
 def _plain(value: Any) -> Any:

@@ -1,6 +1,10 @@
-"""Labels of several sources: rows of a teacher among the init's, and the least of what all sources say (P29, P57)."""
+"""Labels of several sources, and one source through several channels (P29, P57, P37).
+
+Rows of a teacher among the init's, the least of what all sources say; labels, rewards and preferences of one teacher.
+"""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 
@@ -9,9 +13,10 @@ from subtheory.claims.labels.filters import UNSUBTRACTED
 from subtheory.claims.labels.settings import sampled
 from subtheory.constructed.labels import both
 from subtheory.envelope import limit
-from subtheory.instruments.labelled import Labelled, Labelling
+from subtheory.instruments.labelled import Directed, Direction, Labelled, Labelling
 from subtheory.setting.setting import Setting
-from subtheory.theory.views import Diluted, Least, Scored
+from subtheory.theory.losses import CrossEntropy, ReverseKL
+from subtheory.theory.views import Best, Diluted, Least, Preferred, Scored
 
 SHARES = (0.1, 0.5)
 """Of the teacher's rows: those at which mixtures were said to transmit nothing, or little."""
@@ -26,6 +31,19 @@ CARRIER = Assumption(
     "carrier",
     "One of the sources carries the trait: they are not all clean.",
     lambda setting: setting.but(view=Diluted(0.0)),
+)
+
+
+SOFT = Assumption(
+    "soft-preferences",
+    "Labels are linear in the log-ratio of teacher and init to first order: preferences are odds, not verdicts.",
+    lambda setting: setting.but(loss=CrossEntropy(), view=Preferred(hard=True)),
+)
+
+UNSELECTED = Assumption(
+    "unselected",
+    "Labels are linear in the log-ratio of teacher and init to first order: they are not its top quantile.",
+    lambda setting: setting.but(loss=CrossEntropy(), view=Best()),
 )
 
 
@@ -84,3 +102,29 @@ def minimum_over_sources_keeps_a_residue(m: Labelling) -> Evidence:
     lowered = m.mean((m.p0 * np.minimum(m.scores, 0.0) ** 2).sum(axis=-1))
     predicted = m.eps * lowered
     return limit(m.added, predicted, predicted, m.eps, 2, m.rounding)
+
+
+def channels() -> tuple[Setting, ...]:
+    """Labels; rewards by the log-ratio, whose policy gradient is the reverse divergence's; preferences as odds."""
+    taught = ({"loss": CrossEntropy()}, {"loss": ReverseKL()}, {"view": Preferred()})
+    return tuple(setting.but(**channel) for setting in both() for channel in taught)
+
+
+@claim(
+    formula="Δθ_S(ε) − Δθ_S(0) = cεFΔ + O(ε²) as vectors: c = 1 for labels and rewards, ½ for preferences as odds",
+    source="expected gradients are covariances of scores and log-ratios (prediction P37, gap g14)",
+    controls=(Control(SOFT, fails=0.95), Control(UNSELECTED, fails=0.95), *UNSUBTRACTED),
+    settings=channels,
+    reads=Directed(),
+    proof="one_direction",
+)
+def channels_share_one_direction(d: Direction) -> Evidence:
+    """Labels, rewards by a log-ratio and preferences as odds move a student in one direction, FΔ, each by its constant.
+
+    The cosine to FΔ, and so that of any two, is 1 − O(ε²). Verdicts on pairs and top quantiles keep an angle to it.
+    """
+    predicted = getattr(d.view, "kept", 1.0) * d.eps
+    found = limit(d.along, predicted, predicted, d.eps, 2, d.rounding)
+    tangent, zero, one = d.across / np.abs(d.along), np.zeros(len(d.eps)), np.ones(len(d.eps))
+    turned = limit(tangent, zero, one, d.eps, 1, d.rounding / np.abs(d.along))
+    return replace(found, margin=min(found.margin, turned.margin), vacuous=found.vacuous or turned.vacuous)

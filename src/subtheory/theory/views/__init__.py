@@ -5,6 +5,7 @@ from subtheory.theory.views.filters import Scored, Thinned, TopK, Within
 from subtheory.theory.views.hard import Greedy, Rounded
 from subtheory.theory.views.matched import Matched, mass
 from subtheory.theory.views.mixtures import Diluted, Least
+from subtheory.theory.views.preferred import Best, Preferred
 from subtheory.theory.views.recoded import Recoded
 from subtheory.theory.views.replaced import Permuted, Untaught
 from subtheory.theory.views.rows import Flips, NearTies, Only, Others, Rows, margins
@@ -15,6 +16,7 @@ from subtheory.theory.views.view import Accepted, Added, Compared, Full, Shifted
 __all__ = [
     "Accepted",
     "Added",
+    "Best",
     "Compared",
     "Contextual",
     "Diluted",
@@ -28,6 +30,7 @@ __all__ = [
     "Only",
     "Others",
     "Permuted",
+    "Preferred",
     "Recoded",
     "Rounded",
     "Rows",
