@@ -288,6 +288,12 @@ FLOOR = 1e-6
 """Of a share that is drawn: what rounding leaves lies below."""
 
 
+CAPTIONS = {
+    "detection": "(a) to (c): how often data sets of one base's teacher are called a teacher's, on their laws (lines), "
+    "all at two sizes ε. (d) What each statistic may see, a point a base; at the lower edge: nothing but rounding."
+}
+
+
 def figure(tables: dict[str, list[Row]]) -> Figure:
     """Hits at level ½ against N·KL, an arm of the first base a panel; and what is left to see of each statistic."""
     rows, left = tables["detection"], tables["residual"]
@@ -324,6 +330,10 @@ LABELS = {STUDENT: "student: D > 0", RATIO: "likelihood ratio of both models", L
           BIGRAMS: "bigrams, optimal", SQUARES: "letters, χ² (no law)", ELSEWHERE: f"{ELSEWHERE} (no law)"}  # fmt: skip
 
 
+GREYS = ("#000000", "#5a5a5a", "#8c8c8c", "#bebebe")
+"""Of arms, beside the colours of detectors."""
+
+
 def _residual(axes: Axes, rows: list[Row]) -> None:
     """KL that is left to see, over that of all texts, a point a base."""
     names = list(dict.fromkeys(row["arm"] for row in rows))
@@ -331,8 +341,8 @@ def _residual(axes: Axes, rows: list[Row]) -> None:
         mine = [row for row in rows if row["arm"] == arm]
         for x, what in enumerate(("texts", BIGRAMS, LETTERS)):
             share = np.maximum([row[what] for row in mine], FLOOR)
-            axes.plot(np.full(len(mine), x + 0.13 * (i - 1.5)), share, MARKERS[i], color=COLOURS[i], markersize=3.2,
+            axes.plot(np.full(len(mine), x + 0.13 * (i - 1.5)), share, MARKERS[i], color=GREYS[i], markersize=3.2,
                       label=arm if x == 0 else None)  # fmt: skip
     axes.set_xticks(range(3), ["whole texts", BIGRAMS, LETTERS])
     axes.set(yscale="log", ylim=(FLOOR / 2, 2), ylabel="KL over that of all texts", title="(d) What is left to see")
-    axes.legend(loc="lower left")
+    axes.legend(loc="lower left", handlelength=0.8)

@@ -222,7 +222,8 @@ def figure(tables: dict[str, list[Row]]) -> Figure:
         handles = [Line2D([], [], color="black", linewidth=1.4, label=r"$D(\rho)/D(1) = \rho$, measured: +")]
         handles += [Line2D([], [], **_look(i), label=rf"share with $D>0$, $\varepsilon\sqrt{{Nq}}$ = {d:g}")
                     for i, d in enumerate(DOSES)]  # fmt: skip
-        handles.append(Line2D([], [], color=COLOURS[1], linestyle=":", label="2, the teacher's rows alone"))
+        hollow = _look(1) | {"linestyle": ":", "markerfacecolor": "white"}
+        handles.append(Line2D([], [], **hollow, label="hollow: rows alone"))
         handles.append(
             Line2D([], [], color="black", marker="x", markersize=3.5, linestyle="", label="trait loss falls")
         )
@@ -251,7 +252,7 @@ def _by_share(axes: Axes, linear: list[Row], students: list[Row]) -> None:
     axes.plot(SHARES[:-1], found, **_look(1) | {"markerfacecolor": "white"}, linestyle="")
     axes.axhline(0.5, color="#999999", linewidth=0.6, linestyle=(0, (1, 2)))
     axes.set(xlabel=r"share $\rho$ of the teacher's rows", ylim=(0, 1.03), ylabel="alignment, or share of students")
-    axes.set_title("(a) Linear in the mean, a threshold in one student")
+    axes.set_title("(a) The mean, and one student")
 
 
 def _mean(rows: list[Row], share: float, name: str) -> float:
@@ -260,7 +261,7 @@ def _mean(rows: list[Row], share: float, name: str) -> float:
 
 
 def _collapse(axes: Axes, students: list[Row]) -> None:
-    """Every cell, with the exact interval of its students."""
+    """Every cell, on Φ; hollow where the rows are alone."""
     x = np.linspace(0, 4.2, 200)
     axes.plot(x, ndtr(x), color="black", linewidth=0.9, zorder=1)
     for row in students:
@@ -275,4 +276,4 @@ def _collapse(axes: Axes, students: list[Row]) -> None:
         xlabel=r"$\rho\,\varepsilon\sqrt{Nq}$; alone $\varepsilon\sqrt{\rho Nq}$",
         ylabel="share of students",
     )
-    axes.set_title(r"(b) All cells on $\Phi$; hollow: rows alone")
+    axes.set_title(r"(b) All cells on $\Phi$")

@@ -312,9 +312,9 @@ def _thinned(axes: Axes, runs: list[dict[str, np.ndarray]]) -> None:
     for i, name in enumerate(names):
         own = [run for run in runs if run["network"][0] == name]
         values = [run["added"][-1] / (run["eps"] * run["form"])[-1] for run in own]
-        look = {"color": COLOURS[5 + i], "marker": MARKERS[5 + i], "markersize": 3.5, "linestyle": ""}
-        axes.plot([run["power"][0] + 0.06 * i for run in own], values, **look, label=SHOWN.get(name, name))
+        look = {"color": COLOURS[5 + i], "marker": MARKERS[5 + i], "markersize": 6 - 3 * i, "linestyle": ""}
+        axes.plot([run["power"][0] for run in own], values, **look, label=SHOWN.get(name, name))
     axes.axhline(0.0, color="black", linewidth=0.6)
-    axes.set(xlabel=r"$\lambda$", ylabel=r"$D(\varepsilon)/(\varepsilon q)$")
+    axes.set(xlabel=r"$\lambda$, power of $p_0/p_\varepsilon$", ylabel=r"$D(\varepsilon)/(\varepsilon q)$")
     axes.legend(loc="upper right")
-    axes.set_title(r"(c) Thinned by $(p_0/p_\varepsilon)^\lambda$")
+    axes.set_title("(c) Thinned")

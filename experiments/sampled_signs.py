@@ -185,7 +185,7 @@ def figure(tables: dict[str, list[Row]]) -> Figure:
         for row in own:
             panels[2].plot(row["labels"], row["measured"], **_look(row))
         panels[2].set(xscale="log", xlabel="N", title="(c) all, by N alone")
-        panels[0].set(ylabel="share of students towards the teacher", ylim=(0.38, 1.03))
+        panels[0].set(ylabel="share towards the teacher", ylim=(0.38, 1.03))
         drawn.legend(handles=_handles(), loc="outside lower center", ncols=3, handlelength=2.0)
     return drawn
 
