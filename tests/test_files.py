@@ -226,6 +226,7 @@ def test_a_full_disk_takes_no_verdict_away(tmp_path, capsys, monkeypatch):
         ("D(ε) = εq + ½ε²h″(0)", "D(eps) = epsq + 1/2eps^2h''(0)"),
         ("ΔᵀGΔ ≥ 0 ⇒ θ0", "Delta^TGDelta >= 0 => theta0"),
         ("✓ holds − é ₂ 漢", "+ holds - e _2 ?"),
+        ("E D̂ of s̄, s₋² ≲ 1", "E D-hat of s-bar, s_-^2 <~ 1"),
         ("plain", "plain"),
     ],
 )
