@@ -204,7 +204,13 @@ def near_ties_carry_the_trait(m: Labelling) -> Evidence:
 @claim(
     formula="D(ε) − D(0) = εE[v₊² p_margin(0⁺)] + O(ε²), v = u_second − u_first of the init's two largest logits",
     source="a label flips where 0 ≤ margin < εv, and adds v: E[v·1] = ε E[v₊² × density of margins] (prediction P13)",
-    controls=[Control(HARD, fails=0.95), *ADDED],
+    controls=[
+        Control(HARD, fails=0.95),
+        # A term of order zero, or another init's velocities: of any size, now and then within the interval.
+        Control(SUBTRACTED, fails=0.6),
+        Control(SHARED_INIT, fails=0.6),
+        Control(GRADIENT_STUDENT, fails=0.95),
+    ],
     applies=sampled,
     settings=tied,
     reads=NearestTies(POOL, NEAREST),
