@@ -29,7 +29,7 @@ from subtheory.setting.setting import Setting
 from subtheory.statistics import as_often, share_interval, unlike
 from subtheory.study.finding import Finding, most, shown
 from subtheory.study.options import at_least
-from subtheory.theory.beyond.sampling import SHARE
+from subtheory.theory.beyond.sign_law import SHARE
 from subtheory.theory.losses import CrossEntropy
 from subtheory.theory.views import Untaught
 from subtheory.verification.plan import Progress

@@ -10,8 +10,8 @@ from shapes import ATTENTION, SMOOTH
 
 import subtheory as st
 from subtheory.claims import CLAIMS
-from subtheory.instruments.rows import RowKernel, RowSums, drawn, taught
-from subtheory.kernels.stack import one
+from subtheory.instruments.rows import RowKernel, RowSums, drawn
+from subtheory.kernels.stack import one, teacher_logits
 from subtheory.numerics import float64
 from subtheory.setting.preparation import stack
 from subtheory.setting.setting import Setting
@@ -36,7 +36,7 @@ def test_sums_are_steps_on_the_same_rows(network):
     """Δθ_S by autodiff of the mean log-probability of the rows, and of its mean over all labels."""
     of = setting(network)
     m, s = read(RowSums(), of), one(stack(of, (1,)), 0)
-    law = softmax(taught(s, np.append(s.eps, 0.0)), s.outputs)
+    law = softmax(teacher_logits(s, np.append(s.eps, 0.0)), s.outputs)
     label, layout = drawn(law, 0), s.functions.layout
     with float64():
 
@@ -73,7 +73,7 @@ def test_scores_of_a_student_are_the_kernel_of_rows_times_residuals(network):
     """Θ as a dense matrix, and the real student's log-probabilities."""
     of = setting(network)
     m, s = read(RowKernel(), of), one(stack(of, (1,)), 0)
-    y = taught(s, s.eps[:1])
+    y = teacher_logits(s, s.eps[:1])
     label, layout = drawn(softmax(y, s.outputs)[0], 0), s.functions.layout
     with float64():
 

@@ -14,11 +14,11 @@ from subtheory.kernels.stack import (
     averaged,
     each_eps,
     inner,
-    inputs,
     moved,
     norm,
     on_channel,
     pull,
+    teacher_logits,
     updates,
 )
 from subtheory.numerics import ROUNDINGS, UNIT
@@ -119,7 +119,7 @@ class Labelled(OnStack):
 
     def taught(self, s: Stack) -> Any:
         """The teacher's outputs y(ε) before any view, (..., K, N, *positions, V): f_{θ0 + εΔ}(x)."""
-        return taught(s)
+        return teacher_logits(s, s.eps)
 
     def record(self, s: Stack, losses: Sequence[Loss], reference: Any) -> dict[str, Any]:
         if s.other is not None:
@@ -165,12 +165,6 @@ class Labelled(OnStack):
     def finish(self, record: Labelling, setting: Setting, seed: int) -> Labelling:
         added = record.added if setting.subtracted else record.alignment
         return replace(record, view=setting.view, added=added)
-
-
-def taught(s: Stack) -> Any:
-    """f_{θ0 + εΔ}(x), (..., K, N, *positions, V)."""
-    theta = each_eps(s, s.theta0, 1) + s.eps[..., None] * each_eps(s, s.delta, 1)
-    return s.functions.values(theta, inputs(s))
 
 
 def shown(s: Stack, logits: Any) -> Any:
@@ -257,7 +251,7 @@ class Directed(OnStack):
         curved = [averaged(s, covariance(softmax(z, w), one)) for one in (u, *rough_outputs(known))]
         F, *rough = s.functions.pulls(s.theta0, xp.stack(curved), s.x)
         size, blur, F = norm(F)[..., None], sum(map(norm, rough))[..., None], each_eps(s, F, 1)
-        y, start = shown(s, taught(s)), _start(s)
+        y, start = shown(s, teacher_logits(s, s.eps)), _start(s)
         found: dict[str, list[Any]] = {"along": [], "across": [], "rounding": []}
         for loss in losses:
             every, step = added(s, loss, start, y)

@@ -1,7 +1,7 @@
 """Rows of labels drawn from a teacher: what each forecasts of a student's step, beside the step itself."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -16,10 +16,10 @@ from subtheory.kernels.stack import (
     expectation,
     inner,
     inputs,
-    labels,
     norm,
     on_channel,
     pull,
+    teacher_logits,
     updates,
 )
 from subtheory.numerics import ROUNDINGS, UNIT
@@ -32,7 +32,6 @@ from subtheory.theory.forecast import (
     token_scores,
 )
 from subtheory.theory.losses import OFF, Loss, covariance, namespace, softmax
-from subtheory.theory.views import Full
 
 
 @dataclass(frozen=True)
@@ -68,7 +67,7 @@ class RowSums(OnStack):
         xp, lead, w = namespace(s.theta0), s.weights.ndim - 1, s.outputs
         known = on_channel(s)
         z, u, v = known.taylor
-        y = taught(s, xp.concatenate([s.eps, xp.zeros_like(s.eps[..., :1])], axis=-1))
+        y = teacher_logits(s, xp.concatenate([s.eps, xp.zeros_like(s.eps[..., :1])], axis=-1))
         at = each_eps(s, z, z.ndim - lead)
         label = drawn(softmax(y, w), lead)
         score = token_scores(at, xp.broadcast_to(each_eps(s, u, u.ndim - lead), y.shape), label, w)
@@ -123,11 +122,6 @@ def _added(values: Any) -> Any:
     return values[..., :-1] - values[..., -1:]
 
 
-def taught(s: Stack, eps: Any) -> Any:
-    """f_{θ0 + εΔ}(x), before any view, (..., K, N, *positions, V)."""
-    return labels(replace(s, view=Full()), eps)
-
-
 def drawn(p: Any, lead: int) -> Any:
     """A label from every law (..., V), (...): by numbers that are the same behind all of the first `lead` axes."""
     xp = namespace(p)
@@ -168,7 +162,7 @@ class RowKernel(OnStack):
         xp, f, w, lead = namespace(s.theta0), s.functions, s.outputs, s.weights.ndim - 1
         known = on_channel(s)
         z, u, _ = known.taylor
-        y = taught(s, s.eps[..., :1])
+        y = teacher_logits(s, s.eps[..., :1])
         p, law, at = softmax(z, w), softmax(y, w), each_eps(s, z, z.ndim - lead)
         first = (*(slice(None),) * lead, 0)
         label = drawn(law[first], lead)

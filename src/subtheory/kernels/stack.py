@@ -137,12 +137,16 @@ def inputs(s: Stack) -> Any:
     return each_eps(s, s.x, 1 + len(s.functions.example))
 
 
+def teacher_logits(s: Stack, eps: Any) -> Any:
+    """f_{θ0 + εΔ}(x), before any view, for ε of shape (..., K): (..., K, N, *positions, V)."""
+    theta = each_eps(s, s.theta0, 1) + eps[..., None] * each_eps(s, s.delta, 1)
+    return s.functions.values(theta, inputs(s))
+
+
 def labels(s: Stack, eps: Any) -> Any:
     """y = view(f_{θ0 + εΔ}(x)) for ε of shape (..., K): (..., K, N, *positions, V)."""
-    theta0 = each_eps(s, s.theta0, 1)
-    logits = s.functions.values(theta0 + eps[..., None] * each_eps(s, s.delta, 1), inputs(s))
-    base = s.functions.values(theta0, inputs(s)) if s.view.compares else None
-    return s.view.beside(logits, s.outputs, base)
+    base = s.functions.values(each_eps(s, s.theta0, 1), inputs(s)) if s.view.compares else None
+    return s.view.beside(teacher_logits(s, eps), s.outputs, base)
 
 
 def averaged(s: Stack, cotangent: Any, extra: int = 0) -> Any:

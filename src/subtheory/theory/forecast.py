@@ -15,10 +15,10 @@ Logits z and velocities u are (N, *positions, V), labels y and masks (N, *positi
 nothing else is asked but `taylor`, `values` and `pulls` of flat parameters (`subtheory.kernels.functions.Functions`).
 """
 
-from math import sqrt
-from statistics import NormalDist
 from typing import Any, NamedTuple
 
+from subtheory.theory.beyond.detection import deflection
+from subtheory.theory.beyond.sampling import normal
 from subtheory.theory.losses import covariance, log_softmax, namespace, softmax
 
 CHUNK = 64
@@ -187,4 +187,4 @@ def sign_probability(divergence: float) -> float:
     >>> round(sign_probability(0.5), 4)
     0.8413
     """
-    return NormalDist().cdf(sqrt(2 * max(divergence, 0.0)))
+    return float(normal(deflection(divergence)))

@@ -5,8 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from subtheory.claim import Assumption, Control, Evidence, claim
-from subtheory.claims.assumptions import GRADIENT_STUDENT, SHARED_INIT
-from subtheory.claims.labels.settings import ADDED, sampled
+from subtheory.claims.labels.settings import ADDED, UNSUBTRACTED, sampled
 from subtheory.constructed.labels import both, distilled
 from subtheory.envelope import limit
 from subtheory.instruments.labelled import Labelled, Labelling
@@ -34,9 +33,6 @@ BY_THE_RATIO = Assumption(
     "Labels pass by how much more often the init says them than the teacher, not by how often the teacher does.",
     lambda setting: setting.but(view=Scored(-setting.view.power, "teacher")),  # type: ignore[attr-defined]
 )
-
-UNSUBTRACTED = (Control(SHARED_INIT, fails=0.95), Control(GRADIENT_STUDENT, fails=0.95))
-"""What breaks a claim about labels that the untrained teacher's pass unchanged, or about raw alignment."""
 
 
 def accepting(setting: Setting) -> Iterator[Setting]:

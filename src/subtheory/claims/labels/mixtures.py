@@ -9,8 +9,7 @@ from dataclasses import replace
 import numpy as np
 
 from subtheory.claim import Assumption, Control, Evidence, claim
-from subtheory.claims.labels.filters import UNSUBTRACTED
-from subtheory.claims.labels.settings import sampled
+from subtheory.claims.labels.settings import UNSUBTRACTED, sampled
 from subtheory.constructed.labels import both
 from subtheory.envelope import limit
 from subtheory.instruments.labelled import Directed, Direction, Labelled, Labelling

@@ -18,7 +18,7 @@ from subtheory.envelope import limit
 from subtheory.instruments.sampled import Cells, Grouped, Groups, Sampled, Steps, Taxed, Taxes
 from subtheory.setting.setting import Setting
 from subtheory.statistics import spread_surprise, surprise, unlike
-from subtheory.theory.beyond.sampling import SHARE
+from subtheory.theory.beyond.sign_law import SHARE
 from subtheory.theory.views import Drawn, Full
 
 LEVEL = 1e-8

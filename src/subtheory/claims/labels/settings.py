@@ -25,7 +25,10 @@ TAUGHT_LABELS = Assumption(
     _said_by_the_init,
 )
 
-ADDED = (Control(SUBTRACTED, fails=0.95), Control(SHARED_INIT, fails=0.95), Control(GRADIENT_STUDENT, fails=0.95))
+UNSUBTRACTED = (Control(SHARED_INIT, fails=0.95), Control(GRADIENT_STUDENT, fails=0.95))
+"""What breaks a claim about labels that the untrained teacher's pass unchanged, or about raw alignment."""
+
+ADDED = (Control(SUBTRACTED, fails=0.95), *UNSUBTRACTED)
 """What breaks a claim about what is added through a view that the untrained teacher's labels do not pass unchanged."""
 
 

@@ -16,6 +16,7 @@ from subtheory.setting.setting import Setting
 from subtheory.setting.student import Student as Learner
 from subtheory.theory.beyond import detection, sampling
 from subtheory.theory.beyond.sampling import Cumulants
+from subtheory.theory.beyond.sign_law import SHARE
 from subtheory.theory.views import Full, View
 
 MOST = 2**53
@@ -49,7 +50,7 @@ class Steps:
     @property
     def inside(self) -> np.ndarray:
         """Whether a cell may be judged: what is neglected is below chance. Known before any label is drawn."""
-        return np.asarray(np.maximum(self.shift, self.off) < sampling.SHARE)
+        return np.asarray(np.maximum(self.shift, self.off) < SHARE)
 
 
 @dataclass(frozen=True)

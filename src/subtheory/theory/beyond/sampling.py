@@ -14,9 +14,6 @@ import numpy as np
 from subtheory.errors import InputError
 from subtheory.theory.beyond.detection import deflection
 
-SHARE = 0.2
-"""A prediction may be off by this share of a standard error of what is measured: see `beyond.sign_law`."""
-
 FEWEST = 100
 """Labels of which a sum is expanded about the normal law: a few labels are often alike, and their sums tie."""
 
@@ -97,12 +94,6 @@ def shift(c: Cumulants, labels: Any, predicted: Any) -> Any:
     """
     exact, a, b = edgeworth(c, labels)
     return np.where(np.asarray(labels) < FEWEST, np.inf, np.abs(exact - predicted) + np.abs(a) + np.abs(b))
-
-
-def inside(shifted: Any, predicted: Any, draws: int) -> Any:
-    """Whether a share of so many draws may be judged: the shift is below `SHARE`·√(p(1 − p)/draws)."""
-    p = np.asarray(predicted)
-    return np.asarray(shifted) < SHARE * np.sqrt(p * (1 - p) / draws)
 
 
 # What the noise costs -----------------------------------------------------------------------------
