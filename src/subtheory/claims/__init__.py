@@ -3,6 +3,7 @@
 from subtheory.claim import Claim, collect
 from subtheory.claims import (
     descent,
+    dynamics,
     edges,
     first_order,
     heads,
@@ -29,6 +30,7 @@ CLAIMS: dict[str, Claim] = collect(
         mismatch,
         mean_field,
         *labels.MODULES,
+        *dynamics.MODULES,
     ]
 )
 """Every claim by name; adding a claim is adding one decorated function to one of these modules."""

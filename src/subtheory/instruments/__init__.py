@@ -3,6 +3,7 @@
 __all__ = [
     "certified",
     "detected",
+    "dynamics",
     "first_order",
     "heads",
     "inputs",

@@ -5,6 +5,7 @@ __all__ = [
     "beyond",
     "curvature",
     "distillation",
+    "dynamics",
     "forecast",
     "layout",
     "linearize",
