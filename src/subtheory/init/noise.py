@@ -12,6 +12,7 @@ import numpy as np
 
 from subtheory.errors import InputError
 from subtheory.init.path import Key, Keys, Path, Start, column, leafwise, normal
+from subtheory.kernels.whitened import root
 
 LARGEST_GRAM = 8192
 """Most scalar outputs N·T·V of a channel for which G is split: the work grows as their cube."""
@@ -179,17 +180,6 @@ def split(start: Start, seed: int = 0) -> Callable[[np.ndarray], tuple[np.ndarra
 
 def whitened(start: Start, seed: int = 0) -> np.ndarray:
     """B = M^{1/2}J/√(N·T) of one seed, (n, P), so that G = BᵀB: one pullback for each of the n = N·T·V outputs."""
-    theta0, x = start.theta0[seed], start.x[seed]
-    z = start.functions.values(theta0, x)
-    count, width = len(x), z.shape[-1]
-    y = z.reshape(count, -1, 1, width)
-    shape = (*y.shape[:2], width, width)
-    loss: Any = start.loss
-    columns = loss.hessian(np.broadcast_to(y, shape), np.broadcast_to(np.eye(width), shape), start.outputs)
-    values, vectors = np.linalg.eigh(columns)
-    root = np.einsum("...ik,...k,...jk->...ij", vectors, np.sqrt(np.maximum(values, 0.0) / y[..., 0, 0].size), vectors)
-    # Row (t, i) of an example pulls by row i of M^{1/2} at position t, and by nothing at the others.
-    positions = y.shape[1]
-    pulls = np.einsum("ts,ntij->ntisj", np.eye(positions), root)
-    cotangents = pulls.reshape(count, positions * width, 1, *z.shape[1:])
-    return start.functions.pulls(theta0, cotangents, x[:, None, None]).reshape(-1, len(theta0))
+    x = start.x[seed]
+    alike = np.full(len(x), 1 / len(x))
+    return root(start.functions, start.loss, start.theta0[seed], x, alike, start.outputs)

@@ -1,8 +1,8 @@
 """Beyond one step of descent: training, capacity, optimizers, generations, defences."""
 
-from types import ModuleType
+from subtheory.claims.dynamics import many_steps
 
-MODULES: tuple[ModuleType, ...] = ()
+MODULES = (many_steps,)
 """In the order of the theory."""
 
-__all__ = ["MODULES"]
+__all__ = ["MODULES", "settings"]

@@ -1,3 +1,3 @@
 """What is recorded of students that take many steps, in other metrics, in other coordinates, or one after another."""
 
-__all__: list[str] = []
+__all__ = ["trajectory"]

@@ -1,0 +1,20 @@
+"""What claims about training share: which networks they speak of, and what must break them."""
+
+from subtheory.claim import Assumption
+from subtheory.constructed.labels import classifier, linear
+from subtheory.networks import ConvNet
+from subtheory.setting.setting import Setting
+from subtheory.theory.losses import CrossEntropy, SquaredError
+
+BELOW_THE_EDGE = Assumption(
+    "below-the-critical-rate",
+    "The student's rate is below 2/λmax of the channel's Gauss-Newton matrix.",
+    lambda setting: setting.but(alpha=2.1),
+)
+"""The rate in units of 1/λmax."""
+
+
+def trained() -> tuple[Setting, ...]:
+    """A classifier under both losses of the theorem, one that is linear in θ, and a convolutional network."""
+    images = Setting(ConvNet(), CrossEntropy(), examples=4, trait_examples=8)
+    return classifier(), classifier().but(loss=SquaredError()), linear(), images
