@@ -52,9 +52,7 @@ def moments_are_log_convex():
     for n in range(1, 5):
         c, a = symbols(f"c:{n}", nonnegative=True), symbols(f"a:{n}", nonnegative=True)
         for k in range(5):
-            pairs = [
-                c[i] * c[j] * (a[i] * a[j]) ** k * (a[i] - a[j]) ** 2 for i in range(n) for j in range(i + 1, n)
-            ]
+            pairs = [c[i] * c[j] * (a[i] * a[j]) ** k * (a[i] - a[j]) ** 2 for i in range(n) for j in range(i + 1, n)]
             equal(_moment(c, a, k) * _moment(c, a, k + 2) - _moment(c, a, k + 1) ** 2, sum(pairs))
             for pair in pairs:
                 nonnegative(pair)

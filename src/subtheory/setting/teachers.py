@@ -7,23 +7,20 @@ and name it in `TEACHERS`.
 from abc import abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from jax import Array
 
 from subtheory import arguments
 from subtheory.errors import InputError
+from subtheory.kernels.optimizing import entrywise
 from subtheory.kernels.stack import Stack, averaged, inner, norm
-from subtheory.numerics import float64
 from subtheory.theory.losses import SquaredError, namespace
 from subtheory.theory.part import Part
 from subtheory.theory.trains import All, Trains
-from subtheory.traces import TRACES
 
 TINY = float(np.finfo(np.float64).tiny)
 
@@ -244,33 +241,11 @@ def repeated(xp: Any, times: int, body: Callable[[Any, Any], Any], state: Any) -
 def trained(s: Stack, optimizer: optax.GradientTransformation, steps: int) -> Any:
     """θ after full-batch steps of an optimizer on L_T, from θ0; (..., P)."""
     xp = namespace(s.theta0)
-    if xp is jnp:
+    used = optimizer if xp is jnp else entrywise(optimizer)
 
-        def step(_: Any, state: tuple[Any, Any]) -> tuple[Any, Any]:
-            theta, memory = state
-            change, memory = optimizer.update(s.trait.gradient(s.functions, theta), memory, theta)
-            return theta + change, memory
+    def step(_: Any, state: tuple[Any, Any]) -> tuple[Any, Any]:
+        theta, memory = state
+        change, memory = used.update(s.trait.gradient(s.functions, theta), memory, theta)
+        return theta + change, memory
 
-        return repeated(xp, steps, step, (s.theta0, optimizer.init(s.theta0)))[0]
-    theta, flat = s.theta0, s.theta0.size
-    pieces = -(-flat // PIECE)
-    with float64():
-        memory = [jax.jit(optimizer.init)(np.zeros(PIECE))] * pieces
-    for _ in range(steps):
-        gradient = np.zeros(pieces * PIECE)
-        gradient[:flat] = s.trait.gradient(s.functions, theta).ravel()
-        with float64():
-            moves = [_moves(g, m, optimizer.update) for g, m in zip(gradient.reshape(-1, PIECE), memory, strict=True)]
-        memory = [m for _, m in moves]
-        theta = theta + np.concatenate([np.asarray(change) for change, _ in moves])[:flat].reshape(theta.shape)
-    return theta
-
-
-PIECE = 2**14
-"""Entries of one call of an optimizer that treats entries alike, so that one program serves all networks."""
-
-
-@partial(jax.jit, static_argnums=2)
-def _moves(gradient: Array, memory: Any, update: Any) -> tuple[Array, Any]:
-    TRACES["optimizer"] += 1
-    return update(gradient, memory)
+    return repeated(xp, steps, step, (s.theta0, used.init(s.theta0)))[0]
