@@ -1,3 +1,3 @@
 """What is recorded of students that take many steps, in other metrics, in other coordinates, or one after another."""
 
-__all__ = ["trajectory"]
+__all__ = ["confusion", "pooled", "trajectory"]
