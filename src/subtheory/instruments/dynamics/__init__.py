@@ -1,3 +1,9 @@
 """What is recorded of students that take many steps, in other metrics, in other coordinates, or one after another."""
 
-__all__ = ["confusion", "pooled", "trajectory"]
+<<<<<<< HEAD
+__all__ = [
+    "confusion",
+    "lazy",
+    "pooled",
+    "trajectory",
+]

@@ -1,19 +1,24 @@
 """A student that takes many steps on one teacher's labels, beside the spectrum that says where they lead."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cache
 from typing import Any
 
 import numpy as np
+import optax
 
 from subtheory.errors import InputError
 from subtheory.instruments.first_order import outputs_rounding
 from subtheory.instruments.instrument import Instrument
+from subtheory.kernels.optimizing import entrywise
 from subtheory.kernels.stack import Descend, Stack, each_eps, inner, labels, norm, on_channel, trained
 from subtheory.kernels.whitened import whitened
 from subtheory.numerics import ROUNDINGS, UNIT
 from subtheory.setting.preparation import started
 from subtheory.setting.setting import Setting
+from subtheory.theory.beyond.training import orders
+from subtheory.theory.dynamics.linearised import coefficients
 from subtheory.theory.dynamics.spectrum import Spectrum, modes, spectrum
 from subtheory.theory.losses import Loss
 
@@ -39,6 +44,8 @@ class Training:
     """‖Δθ_S(t)‖, (K, T)."""
     trait: np.ndarray
     """L_T(θ_S(t)), (K, T + 1)."""
+    linear: np.ndarray
+    """d(t) · Δ of the linearised student at θ0 + εd(t), by the recursion of `theory.dynamics.linearised`, (T + 1,)."""
     rounding: np.ndarray
     """Size of the rounding error of what is travelled, (T + 1,)."""
 
@@ -55,59 +62,106 @@ class Training:
 
 @dataclass(frozen=True)
 class Trajectory(Instrument):
-    """Records `Training`s of so many steps, by the student's own rule.
+    """Records `Training`s of so many steps of the student's own rule, with momentum or in mini-batches.
 
-    Raises InputError on "loss" for one without a Gauss-Newton matrix, on "student" for one with an architecture of its
-    own. Predictions P21 and P22.
+    Mini-batches are epochs of the channel's inputs in fresh orders, the same for every seed. Raises InputError on
+    "loss" for one without a Gauss-Newton matrix, on "student" for one with an architecture of its own. Predictions P21
+    and P22.
     """
 
     steps: int
+    momentum: float = 0.0
+    batch: int | None = None
+    """Inputs of one step; None: all of them."""
 
     def records(self, setting: Setting, seeds: Sequence[int], losses: Sequence[Loss]) -> dict[str, Sequence[Training]]:
         return {
-            loss.name: list(_trainings(s, loss, self.steps))
+            loss.name: list(_trainings(s, loss, self))
             for s, some in started(setting, tuple(seeds), losses)
             for loss in some
         }
 
 
-def path(s: Stack, loss: Loss, rate: Any, steps: int) -> Iterator[tuple[Any, Any]]:
-    """θ_S(t) − θ_S(0) and the update Δθ_S(t) that is taken from there, (..., K, P) each, for t = 0 ... T − 1.
+def path(
+    s: Stack, loss: Loss, rate: Any, shares: np.ndarray, optimizer: optax.GradientTransformation | None = None
+) -> Iterator[tuple[Any, Any]]:
+    """θ_S(t) − θ_S(0) and what is taken from there as Δθ_S(t), (..., K, P) each, for t = 0 ... T − 1.
 
-    θ_S(t + 1) = θ_S(t) + αΔθ_S(t) on the labels of `s`, with a rate α (...) of every distillation.
+    θ_S(t + 1) = θ_S(t) + αΔθ_S(t) on the labels of `s`, with a rate α (...) of every distillation, and each input's
+    weight times its share in the batch of step t, `shares` (T, N). Δθ_S(t) is the step of the student's rule, or what
+    an optimizer that treats entries alike makes of it.
     """
     y, start = labels(s, s.eps), each_eps(s, s.student, 1)
     metric = None if s.metric is None else each_eps(s, s.metric, 1)
-    descend = Descend(s, loss, y, None, None)
     rate = np.asarray(rate)[..., None, None]
     moved = np.zeros((*s.eps.shape, s.student.shape[-1]))
-    for _ in range(steps):
+    used = None if optimizer is None else entrywise(optimizer)
+    memory = None if used is None else used.init(moved)
+    for share in shares:
+        descend = Descend(replace(s, weights=s.weights * share), loss, y, None, None)
         update = trained(s, s.rule.update(descend, start + moved, metric))
+        if used is not None:  # which descends along what it is given
+            change, memory = used.update(-update, memory, start + moved)
+            update = -change
         yield moved, update
         moved = moved + rate * update
 
 
-def _trainings(s: Stack, loss: Loss, steps: int) -> Iterator[Training]:
-    """One for every seed of a stack with one leading axis."""
+def batches(count: int, steps: int, batch: int | None) -> np.ndarray:
+    """The share of N inputs in every step's mean, N/batch of those in its batch, (T, N).
+
+    Raises InputError on "batch" beyond N.
+    """
+    if batch is None:
+        return np.ones((steps, count))
+    if not 1 <= batch <= count:
+        raise InputError("batch", batch, f"must be 1 ... {count}, the inputs of the channel")
+    chosen = orders(np.random.default_rng((count, batch)), count, steps, batch)
+    return np.array([np.bincount(rows, minlength=count) for rows in chosen]) * count / batch
+
+
+def rounded(s: Stack, loss: Loss, rate: Any, size: Any) -> Any:
+    """How far one step of size ‖Δθ_S‖ (...) and of rate α is off along Δ, as D is, (...)."""
+    return rate * (outputs_rounding(s, loss, on_channel(s)) + ROUNDINGS * UNIT * size * norm(s.delta))
+
+
+def growth(rate: Any, largest: Any, steps: int) -> Any:
+    """How far T steps may stretch what is off before them: 1 up to the critical rate 2/λmax."""
+    return np.maximum(1.0, abs(1 - rate * largest)) ** steps
+
+
+@cache
+def _with_momentum(coefficient: float) -> optax.GradientTransformation | None:
+    """One object for each coefficient, so that its program is compiled once."""
+    return optax.trace(coefficient) if coefficient else None
+
+
+def require(s: Stack, loss: Loss) -> None:
+    """InputError on "student" or "loss" for what has no Gauss-Newton matrix in the teacher's parameters."""
     if s.other is not None:
         raise InputError("student", s.other.network.name, "must have the teacher's parameters")
     if loss.order != 1:
         raise InputError("loss", loss.name, "must have a Gauss-Newton matrix at a match")
-    found = spectrum(modes(whitened(s, loss)), s.delta)
+
+
+def _trainings(s: Stack, loss: Loss, how: Trajectory) -> Iterator[Training]:
+    """One for every seed of a stack with one leading axis."""
+    require(s, loss)
+    B, shares = whitened(s, loss), batches(s.x.shape[1], how.steps, how.batch)
+    found = spectrum(modes(B), s.delta)
     unit = 1 / found.largest
     rate, delta = s.alpha * unit, each_eps(s, s.delta, 1)
     away = each_eps(s, s.student - s.theta0, 1) - s.eps[..., None] * delta
-    taken = list(path(s, loss, rate, steps))
+    taken = list(path(s, loss, rate, shares, _with_momentum(how.momentum)))
     moved = np.stack([*(each for each, _ in taken), taken[-1][0] + rate[:, None, None] * taken[-1][1]], axis=-2)
     update = np.stack([each for _, each in taken], axis=-2)
     start = each_eps(s, each_eps(s, s.student, 1), 1)
     trait = s.trait.value(s.functions, start + moved)
-    # Every step is off as D is, and one beyond the critical rate stretches what is off before it.
-    off = rate * (
-        outputs_rounding(s, loss, on_channel(s)) + ROUNDINGS * UNIT * norm(update).max(axis=(1, 2)) * norm(s.delta)
-    )
-    growth = np.maximum(1.0, abs(1 - rate * found.largest))
-    rounding = np.stack([off * t * growth**t for t in range(steps + 1)], axis=-1)
+    rounding = rounded(s, loss, rate * growth(rate, found.largest, how.steps), norm(update).max(axis=(1, 2)))
+    rounding = rounding[:, None] * np.arange(how.steps + 1) / (1 - how.momentum)
+    u = (B @ s.delta[..., None])[..., 0]
+    each = np.repeat(shares, B.shape[-2] // s.x.shape[1], axis=1)
+    linear = (coefficients(B @ B.mT, u, each, rate, how.momentum) @ u[..., None])[..., 0]
     travelled, step = (inner(each, delta[..., None, :]) for each in (moved, update))
     distance, size = norm(away[..., None, :] + moved), norm(update)
     for i in range(len(s.eps)):
@@ -121,5 +175,6 @@ def _trainings(s: Stack, loss: Loss, steps: int) -> Iterator[Training]:
             step=step[i],
             size=size[i],
             trait=trait[i],
+            linear=linear[i],
             rounding=rounding[i],
         )
