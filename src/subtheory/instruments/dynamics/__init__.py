@@ -1,6 +1,5 @@
 """What is recorded of students that take many steps, in other metrics, in other coordinates, or one after another."""
 
-<<<<<<< HEAD
 __all__ = [
     "confusion",
     "lazy",
