@@ -95,10 +95,14 @@ class Samples:
             "degree": [None, 2],
             "path": ["noise", PATHS["noise"], folder / "out"], "paths": [["noise"]], "amounts": [(0.0, 0.5)],
             "init": [PATHS["noise"]], "largest": [0.01], "rungs": [3], "v": [params, d.delta], "example": [x[0]],
-            "data": [rows], "control": [None, rows], "student": [None, moved],
+            "data": [rows], "control": [None, rows], "student": [None, moved], "name": ["a", "b"], "hash": ["0" * 64],
+            "initialised_from": [None, "base"], "trained_on": [(), "rows"], "generated_by": [None, "base"],
         }  # fmt: skip
         forecast = st.forecast(net, params, teacher=moved, data=rows, trait=square, draws=2)
-        self.objects = [setting, certificate, claim, forecast]
+        lineage = st.Lineage.open(folder / "lineage.jsonl")
+        lineage.add_model("base", "1" * 64)
+        lineage.add_data("rows", "2" * 64, "base")
+        self.objects = [setting, certificate, claim, forecast, lineage]
         shapes = [(), (3,), (4,), (4, 5), (8, 5), (13,), (0,), (2, 2, 2)]
         self.plain: list[Callable[[], Any]] = [
             lambda: None, lambda: pick([0, 1, -1, 2, 10**12, -3]),

@@ -11,6 +11,7 @@ import subtheory as st
 PUBLIC = [
     "Ablations",
     "Forecast",
+    "Lineage",
     "Accepted",
     "All",
     "Along",

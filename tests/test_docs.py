@@ -181,6 +181,12 @@ def test_layouts_train_the_same_students(monkeypatch: pytest.MonkeyPatch, capsys
     ]  # fmt: skip
 
 
+def test_a_lineage_answers_as_a_scan(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """The benchmark itself compares them."""
+    assert benchmark("lineage", monkeypatch).main(["--edges", "300", "--questions", "20"]) == 0
+    assert capsys.readouterr().out.startswith("lines  open_s")
+
+
 def test_every_view_is_on_its_page() -> None:
     text = (ROOT / "docs" / "channel.md").read_text("utf-8")
     shown = {name for name in views.__all__ if isinstance(getattr(views, name), type)}

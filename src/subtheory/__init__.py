@@ -18,6 +18,7 @@ _PUBLIC = {
     "Forecast": "study.forecast",
     "named_arrays": "study.forecast",
     "load": "study.loading",
+    "Lineage": "lineage",
     "configure": "session",
     "Verification": "verification.results",
     "check": "api",

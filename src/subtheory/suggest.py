@@ -9,13 +9,21 @@ from subtheory.errors import UnknownName
 
 T = TypeVar("T")
 
+MOST = 30
+"""Names that an error lists."""
+
 
 def choose(field: str, name: str, known: Mapping[str, T]) -> T:
-    """known[name]; UnknownName, an InputError on `field`, with the closest name, or all names, if there is none."""
+    """known[name]; UnknownName, an InputError on `field`, with the closest name, or some or all, if there is none."""
     if not isinstance(name, str):
-        raise UnknownName(field, shown(name), f"must be a name, one of {', '.join(known)}")
+        raise UnknownName(field, shown(name), f"must be a name, one of {_listed(known)}")
     if name in known:
         return known[name]
     close = get_close_matches(name, known, n=1)
-    wanted = f"unknown, did you mean {close[0]!r}?" if close else f"must be one of {', '.join(known)}"
+    wanted = f"unknown, did you mean {close[0]!r}?" if close else f"must be one of {_listed(known)}"
     raise UnknownName(field, repr(name), wanted)
+
+
+def _listed(known: Mapping[str, T]) -> str:
+    names = list(known)
+    return ", ".join(names) if len(names) <= MOST else f"{', '.join(names[:MOST])} and {len(names) - MOST} more"

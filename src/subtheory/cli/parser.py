@@ -143,6 +143,25 @@ def build() -> Parser:
     forecast.add_argument("--out", metavar="DIR", help="write the page, the figure and tables here")
     _compiles(forecast)
 
+    lineage = _verb(verbs, "lineage", "lineage", "record models and data sets, and ask who shares an init with whom")
+    lineage.add_argument("file", metavar="FILE", help="the record, JSON lines; the first add makes it")
+    lineage.add_argument("action", choices=("add-model", "add-data", "check", "ask"), metavar="ACTION",
+                         help="add-model NAME, add-data NAME, check, or ask DATA STUDENT")  # fmt: skip
+    lineage.add_argument("names", nargs="*", metavar="NAME", help="of what is added, or of the data and the student")
+    content = lineage.add_mutually_exclusive_group()
+    content.add_argument("--hash", metavar="SHA256", help="of the weights or the rows")
+    content.add_argument("--file", dest="content", metavar="PATH", help="the file with them, whose SHA-256 is taken")
+    for name, metavar, text in (
+        ("initialised-from", "MODEL", "where the training of a model started"),
+        ("generated-by", "MODEL", "whose outputs the data shows"),
+        ("view", "NAME", "through which view (default full)"),
+    ):
+        lineage.add_argument(f"--{name}", metavar=metavar, help=text)
+    lineage.add_argument("--channel", dest="inputs", metavar="NAME", help="on which inputs")
+    lineage.add_argument("--trained-on", action="append", metavar="DATA", help="what a model was trained on (repeat)")
+    lineage.add_argument("--head", metavar="SHA256", help="check: of a line that was the last one before")
+    lineage.add_argument("--mend", action="store_true", help="check: put a line aside whose writer was stopped")
+
     _verb(verbs, "claims", "theory", "list the claims")
     explain = _verb(verbs, "explain", "theory", "a claim, its assumptions, and how it could fail")
     explain.add_argument("claim", metavar="CLAIM")
