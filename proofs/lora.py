@@ -5,26 +5,27 @@ W + BA starts at B = 0; the entries of A (r × d) are independent, normal, of me
 
     D/ε = ⟨VAᵀ, ΔAᵀ⟩,   E_A = q,   Var_A = 2 tr(C²)/r,   C = (ΔᵀV + VᵀΔ)/2.
 
-The sign for one A is not guaranteed. A teacher that trains the same B with the same A has Δ = B′A, and ⟨VAᵀ, B′⟩ = q.
+The law is that of Σ_i λ_i X_i/r, λ the eigenvalues of C and X_i independent chi-squares of r degrees. The sign for one
+A is not guaranteed. A teacher that trains the same B with the same A has Δ = B′A, and ⟨VAᵀ, B′⟩ = q.
 
 Assumptions. The same W for teacher and student, one gradient step in B; at B = 0 the gradient in A vanishes.
 
 Proof. ∇_B L = ∇_W L · Aᵀ, so the step is εVAᵀ and moves W by εVAᵀA; E AᵀA = I. The inner product is Σ_k a_kᵀ C a_k over
-the rows a_k of A, r independent terms, each of mean tr(C)/r and variance 2 tr(C²)/r². For k = (1, 1), G = kkᵀ,
+the rows a_k of A, r independent terms, each of mean tr(C)/r and variance 2 tr(C²)/r². Of C = QᵀΛQ with Q orthogonal
+a term is Σ_i λ_i(Qa)_i², and Qa is as normal as a. For k = (1, 1), G = kkᵀ,
 Δ = (1, 0) and A = (1, −2) it is (k · Δ)(Δ · a)(k · a) = −1, though q = 1.
 
 Source. Derived here.
 """
 
-from sympy import Integer, Matrix, Poly, Symbol, diff, factorial2, symbols
+from sympy import Integer, Matrix, Poly, Symbol, diag, diff, eye, factorial2, symbols
 
 from subtheory.proof import equal, step
 
-CLAIMS = ()
-PLANNED = ("lora-student-follows-on-average", "lora-spread-falls-with-rank", "shared-lora-factor-aligns-exactly")
+CLAIMS = ("lora-student-follows-on-average", "lora-spread-falls-with-rank", "shared-lora-factor-aligns-exactly")
 COQ = ()
 SCOPE = "n = d = 2, r = 1, 2 with all entries letters, and one row of d = 2, 3 with the variance 1/r for every r"
-NOT_COVERED = "further steps, in which A moves too, and the rate at which the sign fails"
+NOT_COVERED = "further steps, in which A moves too; that Qa has the law of a for more than its third moments, d = 2"
 
 
 def _matrix(name, rows, columns):
@@ -79,6 +80,17 @@ def moments_of_one_row():
         mean = _expected(a.dot(X * a), a, 1 / r)
         equal(mean, C.trace() / r)
         equal(_expected(a.dot(X * a) ** 2, a, 1 / r) - mean**2, 2 * (C * C).trace() / r**2)
+
+
+@step
+def law_of_one_row():
+    """C = QᵀΛQ: aᵀCa = Σ λ_i(Qa)_i², and its third cumulant is that of Σ λ_iX_i/r, 8 tr(C³)/r³; Q a rotation, d = 2."""
+    r, m, x, y = symbols("r m x y", real=True)
+    a, Q = Matrix(symbols("a:2", real=True)), Matrix([[1 - m**2, 2 * m], [-2 * m, 1 - m**2]]) / (1 + m**2)
+    equal(Q * Q.T, eye(2))
+    equal(a.dot(Q.T * diag(x, y) * Q * a), x * (Q * a)[0] ** 2 + y * (Q * a)[1] ** 2)
+    C = Matrix([[x, m], [m, y]])
+    equal(_expected((a.dot(C * a) - C.trace() / r) ** 3, a, 1 / r), 8 * (C**3).trace() / r**3)
 
 
 @step

@@ -18,7 +18,12 @@ from sympy import Function, Matrix, Symbol, diag, diff, symbols
 
 from subtheory.proof import equal, nonnegative, step
 
-CLAIMS = ("frozen-parameters-can-reverse-alignment", "layers-add-up-to-the-alignment", "matched-restriction-aligns")
+CLAIMS = (
+    "frozen-parameters-can-reverse-alignment",
+    "layers-add-up-to-the-alignment",
+    "matched-restriction-aligns",
+    "one-added-vector-aligns",
+)
 COQ = ("Counterexamples.frozen_parameter",)
 SCOPE = "undefined f of 3 parameters for the first order; n = 1..5 for the sum and the sign"
 NOT_COVERED = "second and later steps, in which the trained part sees what the frozen part lacks"

@@ -43,6 +43,7 @@ PUBLIC = [
     "Loss",
     "LabelledTrait",
     "Layers",
+    "Leaves",
     "Linear",
     "MLP",
     "NETWORKS",

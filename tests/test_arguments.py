@@ -134,6 +134,7 @@ def test_a_setting_reads_names_lists_and_masks():
         (lambda: st.Along(PATHS["noise"], None), "amount: must be a number"),
         (lambda: st.Elsewhere("mlp"), "network: must be a network"),
         (lambda: st.Layers(()), "layers: must be names of layers"),
+        (lambda: st.Leaves(()), "leaves: must be names of leaves"),
         (lambda: st.Entries((0, 3)), "entries: must be 0 or 1"),
         (lambda: SETTING.but(trains=st.Entries((0, 1))).distillation(), "entries: must be .*, one for each parameter"),
         (lambda: st.Shifted(1.0), "by: must be finite numbers"),

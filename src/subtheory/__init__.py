@@ -41,6 +41,7 @@ _PUBLIC = {
     "All": "theory.trains",
     "Half": "theory.trains",
     "Layers": "theory.trains",
+    "Leaves": "theory.trains",
     "Entries": "theory.trains",
     "Descent": "theory.rule",
     "Signs": "theory.rule",

@@ -19,7 +19,7 @@ from subtheory.setting.teachers import TEACHERS, GradientDescent, Invisible, Log
 from subtheory.theory.losses import CrossEntropy, SquaredError
 from subtheory.theory.part import Part, restored, stated
 from subtheory.theory.rule import Carried, Descent, Rule, Signs
-from subtheory.theory.trains import All, Entries, Half, Layers, Trains
+from subtheory.theory.trains import All, Entries, Half, Layers, Leaves, Trains
 from subtheory.theory.views import Accepted, Full, Shifted, View
 
 PLAIN = Setting(KINKED, CrossEntropy(), examples=5, trait_examples=12)
@@ -27,7 +27,7 @@ OUTPUTS = KINKED.task.outputs
 
 INITS = (Redrawn(), Along(PATHS["linear"], 0.5), Along(PATHS["relu-rescaling"], 0.5), Along(PATHS["fork"], 0.5),
          Elsewhere(MLP(width=3, depth=1)))  # fmt: skip
-TRAINED = (Half(), Layers(("head",)), Entries(tuple(float(i % 3 > 0) for i in range(325))))
+TRAINED = (Half(), Layers(("head",)), Leaves(("head/bias",)), Entries(tuple(float(i % 3 > 0) for i in range(325))))
 RULES = (Signs(), Carried())
 VIEWS = (Accepted(), Shifted(tuple(0.1 * i for i in range(OUTPUTS))))
 TEACHING = (Random(), GradientDescent(moves=Half()), Random(moves=Layers(("head",))))
@@ -111,6 +111,15 @@ def test_layers_are_named_parts_of_the_network():
     assert s.trains[0, place].all() and s.trains.sum() == place.stop - place.start
     both = stack(PLAIN.but(trains=Layers(("head", "Dense_0"))), (0,))
     assert both.trains.all()
+
+
+def test_leaves_are_arrays_and_all_below_a_path():
+    s = stack(PLAIN.but(trains=Leaves(("head/bias", "Dense_0"))), (0,))
+    known = s.functions.layout.leaves()
+    assert {name for name, (place, _) in known.items() if s.trains[0, place].all()} == set(known) - {"head/kernel"}
+    assert not s.trains[0, known["head/kernel"][0]].any()
+    with pytest.raises(InputError, match="leaves: .*'head/bia'|leaves: must be one of"):
+        stack(PLAIN.but(trains=Leaves(("head/bia",))), (0,))
 
 
 @pytest.mark.parametrize("of", ["student", "teacher"])
@@ -234,7 +243,8 @@ def test_a_kind_of_ones_own_is_known_at_once():
 SAID = [
     (View, Full()), (View, Accepted(-3.5)), (View, Shifted((0.5, -1.0))), (Rule, Descent()), (Rule, Signs()),
     (Rule, Carried()), (Trains, All()), (Trains, Half()), (Trains, Layers(("head", "Dense_0"))),
-    (Trains, Entries((0.0, 1.0))), (Init, Shared()), (Init, Redrawn()),
+    (Trains, Leaves(("head/bias", "Dense_0/kernel"))), (Trains, Entries((0.0, 1.0))), (Init, Shared()),
+    (Init, Redrawn()),
 ]  # fmt: skip
 
 

@@ -1,5 +1,6 @@
 """Statistics: what a number of seeds, draws or bases says, and how sure that is."""
 
+from subtheory.statistics.chi_squares import chi_square_tails
 from subtheory.statistics.comparisons import Equivalence, HalfWay, equivalence, half_way
 from subtheory.statistics.correlations import pearson, spearman
 from subtheory.statistics.detectors import (
@@ -28,6 +29,7 @@ from subtheory.statistics.shares import (
     binomial_tails,
     coins,
     share_interval,
+    sigmas,
     spread_surprise,
     surprise,
     unlike,
@@ -43,6 +45,7 @@ __all__ = [
     "at_chance",
     "auroc",
     "binomial_tails",
+    "chi_square_tails",
     "coins",
     "count_weights",
     "equivalence",
@@ -56,6 +59,7 @@ __all__ = [
     "pooled_deviation",
     "ratios",
     "share_interval",
+    "sigmas",
     "spearman",
     "spread_surprise",
     "standard_error",

@@ -51,7 +51,7 @@ def surprise(counts: np.ndarray, draws: int, p: np.ndarray) -> np.ndarray:
 
     The exact (Clopper-Pearson) interval of confidence 1 − a covers p iff z ≤ −Φ⁻¹(a/2).
     """
-    return _sigmas(np.minimum(*binomial_tails(counts, draws, p)))
+    return sigmas(np.minimum(*binomial_tails(counts, draws, p)))
 
 
 def unlike(counts: np.ndarray, draws: int) -> np.ndarray:
@@ -71,17 +71,20 @@ def unlike(counts: np.ndarray, draws: int) -> np.ndarray:
     below, above = np.cumsum(p, axis=-1), np.cumsum(p[..., ::-1], axis=-1)[..., ::-1]
     found = [np.minimum(np.take_along_axis(below, each[..., None], -1), np.take_along_axis(above, each[..., None], -1))
              for each in counts]  # fmt: skip
-    return _sigmas(np.stack(found)[..., 0])
+    return sigmas(np.stack(found)[..., 0])
 
 
 def spread_surprise(variance: np.ndarray, draws: int, law: np.ndarray) -> np.ndarray:
     """z ≥ 0 with Φ(−z) the smaller tail of χ² with draws − 1 degrees at (draws − 1)s²/σ², s² of normal draws."""
     found = (draws - 1) * np.asarray(variance) / law
-    return _sigmas(np.minimum(chdtr(draws - 1, found), chdtrc(draws - 1, found)))
+    return sigmas(np.minimum(chdtr(draws - 1, found), chdtrc(draws - 1, found)))
 
 
-def _sigmas(tail: np.ndarray) -> np.ndarray:
-    """−Φ⁻¹ of a tail, which would be infinite below the smallest number; at least 0."""
+def sigmas(tail: np.ndarray | float) -> np.ndarray:
+    """−Φ⁻¹ of a tail, by how many σ a normal number is off that leaves it; at least 0.
+
+    It would be infinite below the smallest number.
+    """
     return np.maximum(-ndtri(np.clip(tail, np.finfo(float).tiny, 0.5)), 0.0)
 
 

@@ -45,6 +45,13 @@ class Layout:
         ]
         return jax.tree.unflatten(self.tree, parts)
 
+    def leaves(self) -> dict[str, tuple[slice, tuple[int, ...]]]:
+        """Where each leaf lies, and its shape, by its path, such as "Dense_0/kernel"; a bare array's is ""."""
+        blank = self.unflatten(np.zeros(self.size))
+        names = [named(path) for path, _ in jax.tree_util.tree_flatten_with_path(blank)[0]]
+        ends = np.cumsum([0, *(prod(shape) for shape in self.shapes)]).tolist()
+        return dict(zip(names, zip(map(slice, ends, ends[1:]), self.shapes, strict=True), strict=True))
+
     def layers(self) -> dict[str, slice]:
         """Where the top-level parts of the pytree lie, by name; a bare array is its own, named ""."""
         blank = self.unflatten(np.zeros(self.size))
@@ -56,3 +63,8 @@ class Layout:
             end += leaf.size
             found[name] = slice(start, end)
         return found
+
+
+def named(path: Any) -> str:
+    """The path of a leaf as JAX has it, in words: its keys with strokes between them."""
+    return str(jax.tree_util.keystr(path, simple=True, separator="/"))

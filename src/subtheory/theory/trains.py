@@ -62,6 +62,14 @@ class OtherHalf(Trains):
         return (numbers <= 0).astype(numbers.dtype)
 
 
+def _named(field: str, given: Any) -> tuple[str, ...]:
+    """One name or several. Raises InputError on the field for none, or what is no name."""
+    names = (given,) if isinstance(given, str) else tuple(given if _several(given) else ())
+    if not names or not all(isinstance(name, str) for name in names):
+        raise InputError(field, arguments.shown(given), f"must be names of {field}, at least one")
+    return names
+
+
 @dataclass(frozen=True)
 class Layers(Trains):
     """The top-level parts of these names (prediction P35). Raises InputError on "layers" for one that is not there."""
@@ -70,10 +78,7 @@ class Layers(Trains):
     name = "layers"
 
     def __post_init__(self) -> None:
-        names = (self.layers,) if isinstance(self.layers, str) else tuple(self.layers if _several(self.layers) else ())
-        if not names or not all(isinstance(name, str) for name in names):
-            raise InputError("layers", arguments.shown(self.layers), "must be names of layers, at least one")
-        object.__setattr__(self, "layers", names)
+        object.__setattr__(self, "layers", _named("layers", self.layers))
 
     @property
     def shown(self) -> str:
@@ -89,6 +94,34 @@ class Layers(Trains):
             return np.full_like(leaf, jax.tree_util.keystr(path[:1], simple=True) in self.layers)
 
         return layout.flatten(jax.tree_util.tree_map_with_path(part, blank))
+
+
+@dataclass(frozen=True)
+class Leaves(Trains):
+    """Arrays by their paths, or all below one: "Dense_0/bias", an added vector, or "Block_0" (predictions P34, P56).
+
+    Raises InputError on "leaves" for a path that is not there.
+    """
+
+    leaves: tuple[str, ...]
+    name = "leaves"
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "leaves", _named("leaves", self.leaves))
+
+    @property
+    def shown(self) -> str:
+        return "-and-".join(self.leaves)
+
+    def mask(self, layout: Layout, drawn: Callable[[], Any]) -> Any:
+        known, mask = layout.leaves(), np.zeros(layout.size)
+        for name in self.leaves:
+            found = [place for leaf, (place, _) in known.items() if f"{leaf}/".startswith(f"{name}/")]
+            if not found:
+                raise InputError("leaves", name, f"must be one of {', '.join(known)}, or what these are below")
+            for place in found:
+                mask[place] = 1.0
+        return mask
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """Beyond one step of descent: training, capacity, optimizers, generations, defences."""
 
 from subtheory.claims.dynamics import (
+    adapters,
     linearised,
     many_steps,
     traits,
@@ -9,6 +10,7 @@ from subtheory.claims.dynamics import (
 MODULES = (
     many_steps,
     linearised,
+    adapters,
     traits,
 )
 """In the order of the theory."""

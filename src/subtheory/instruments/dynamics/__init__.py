@@ -1,6 +1,7 @@
 """What is recorded of students that take many steps, in other metrics, in other coordinates, or one after another."""
 
 __all__ = [
+    "adapted",
     "confusion",
     "lazy",
     "pooled",

@@ -1,3 +1,3 @@
 """After the first step: exact and linearised training, generations, anchors, optimizers with a state, adapters."""
 
-__all__ = ["linearised", "spectrum"]
+__all__ = ["adapters", "linearised", "spectrum"]
