@@ -11,7 +11,7 @@ from subtheory.claims.dynamics import adapters
 from subtheory.claims.dynamics.adapters import DRAWS, SHARED_FACTOR, low_rank
 from subtheory.constructed import witnesses
 from subtheory.constructed.labels import classifier
-from subtheory.instruments.dynamics.adapted import Adaptations, cut, shares
+from subtheory.instruments.dynamics.adapted import Adaptations, cut
 from subtheory.instruments.first_order import FirstOrder
 
 MEAN, SPREAD = CLAIMS["lora-student-follows-on-average"], CLAIMS["lora-spread-falls-with-rank"]

@@ -1,4 +1,4 @@
-"""Students with adapters: their steps against autodiff of real ones, their law against another one, and who is refused."""
+"""Students with adapters: steps against autodiff of real ones, their law against another one, and who is refused."""
 
 from dataclasses import replace
 

@@ -48,7 +48,7 @@ def variance(values: Any, rank: Any) -> Any:
 
 
 def in_factor(gradient: Any, A: Any) -> Any:
-    """(∇_B L)ᵀ = A(∇_W L)ᵀ, (..., r, n) for a gradient (n, d) and A (..., r, d); a Δ (n, d) is moved along it as well."""
+    """(∇_B L)ᵀ = A(∇_W L)ᵀ, (..., r, n), for a gradient (n, d) and A (..., r, d); the same of any Δ."""
     return namespace(A).einsum("...rd,nd->...rn", A, gradient)
 
 
