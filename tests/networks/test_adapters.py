@@ -166,6 +166,12 @@ def test_other_models_are_refused(model):
         adapt(model)
 
 
+@pytest.mark.parametrize("name", [3, np.ones(2), jax.random.key(0)], ids=["int", "array", "key"])
+def test_a_name_is_a_text(name):
+    with pytest.raises(InputError, match=r"^name: must be a text"):
+        adapt(lambda w, x: x @ w, np.ones((6, 4)), name=name)
+
+
 def first(params, x):
     return x @ params["w"]
 

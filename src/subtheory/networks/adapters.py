@@ -80,8 +80,11 @@ def adapt(
     own (a function with params; an NNX or Equinox module; a Linen module without `example`) gets one: each
     leaf of `params` with its entries permuted at random, which keeps the law of the weights.
 
-    Raises InputError on "model" or "params" for anything else, and on "init" or "seed" where none can be drawn.
+    Raises InputError on "model" or "params" for anything else, on "init" or "seed" where none can be drawn, and on
+    "name" for what is no text.
     """
+    if not isinstance(name, str | None):
+        raise InputError("name", arguments.shown(name), "must be a text")
     label = name or _label(model)
     network: Network
     if isinstance(model, nn.Module):
