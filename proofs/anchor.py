@@ -6,7 +6,9 @@ to second order about θ0. With the same inputs and outputs its displacement and
     d = εΠΔ/(1 + λ),   d · Δ = ε‖ΠΔ‖²/(1 + λ) ≥ 0,
 
 Π the projector onto the range of G. On other inputs, of the matrix G′, d = ε(G + λG′)⁻¹GΔ, of any sign. A weight
-decay of ½λ‖θ‖² makes the one-step alignment εq − λ θ0 · Δ, negative if and only if λ θ0 · Δ > εq.
+decay of ½λ‖θ‖² makes the one-step alignment εq − λ θ0 · Δ, negative if and only if λ θ0 · Δ > εq. On the way there t
+steps of rate α make of a mode g of G the share s_t = (1 − (1 − α(1 + λ)g)ᵗ)/(1 + λ); if the anchor is lifted then, what
+is missing to a student that never had one falls by 1 − αg a step.
 
 Assumptions. Shared initialisation, losses in their quadratic form, a start at θ0 (so that d lies in the range of G).
 
@@ -20,14 +22,14 @@ from sympy import Matrix, Rational, Symbol, diag, diff, ones, symbols, zeros
 
 from subtheory.proof import equal, nonnegative, step
 
-CLAIMS = ()
-PLANNED = (
+CLAIMS = (
     "anchor-attenuates-by-its-weight",
     "anchor-on-other-inputs-can-reverse",
+    "liminal-anchors-attenuate-and-do-not-stop",
     "weight-decay-reverses-past-its-threshold",
 )
 COQ = ()
-SCOPE = "n = 1..4 modes, G of every rank; one example for other inputs; the prose holds for all sizes"
+SCOPE = "n = 1..4 modes, G of every rank; steps of one mode for every t; one example for other inputs; prose for all"
 NOT_COVERED = "anchors beyond the quadratic form, as KL is at a distance from the init"
 
 
@@ -52,6 +54,29 @@ def same_inputs():
             aligned = eps * sum(each**2 for each in Delta[:rank]) / (1 + weight)
             equal(d.dot(Delta), aligned)
             nonnegative(aligned)
+
+
+def _next(s, rate, g, weight):
+    """The share after one more step, in a mode g of which a share s is made: d − α(g(d − 1) + λgd) at d = s."""
+    (slope,) = _gradient(Matrix([[g]]), Matrix([[g]]), weight, Matrix([1]), Matrix([s]))
+    return s - rate * slope
+
+
+@step
+def on_the_way():
+    """s_0 = 0, and s_t for every t by induction: (1 − x)/(1 + λ) is followed by (1 − x(1 − α(1 + λ)g))/(1 + λ)."""
+    rate, g, weight, x = symbols("alpha g lambda x", real=True)
+    share = lambda left: (1 - left) / (1 + weight)  # noqa: E731
+    equal(share(1), 0)
+    equal(_next(share(x), rate, g, weight), share(x * (1 - rate * (1 + weight) * g)))
+
+
+@step
+def lifted():
+    """Without an anchor any two shares s and s′ of a mode close up by 1 − αg a step."""
+    rate, g, one, other = symbols("alpha g s r", real=True)
+    missing = _next(one, rate, g, 0) - _next(other, rate, g, 0)
+    equal(missing, (1 - rate * g) * (one - other))
 
 
 @step

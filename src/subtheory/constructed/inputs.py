@@ -1,4 +1,4 @@
-"""Channels that differ in their inputs and share one Gauss-Newton matrix, and a teacher that saw other inputs."""
+"""Inputs that differ: of channels that share one Gauss-Newton matrix, of a teacher, of an anchor."""
 
 from dataclasses import dataclass, replace
 from functools import cache
@@ -12,7 +12,9 @@ from subtheory.constructed.formula import constructed
 from subtheory.errors import InputError
 from subtheory.setting.setting import Setting, ladder
 from subtheory.setting.teachers import Noise, Teacher
+from subtheory.theory.dynamics.anchors import Anchored
 from subtheory.theory.network import Params
+from subtheory.theory.trait import TargetTrait
 
 DELTA = np.array([2.0, -1.0])
 """Δ, with ‖Δ‖² = 5."""
@@ -51,6 +53,31 @@ def lower_rank() -> tuple[Setting, ...]:
 def another_form() -> tuple[Setting, ...]:
     """Inputs along the axes of mean squares 3/2 and 1/2."""
     return (_channel((ROOT3, 0.0, 1.0), (0.0, 1.0, 1.0)),)
+
+
+def _held(*inputs: tuple[float, float]) -> tuple[Setting, ...]:
+    """f = θ · x, the channel's input k = (1, −½), Δ = (1, 3/2), and an anchor of weight 1 on inputs of equal weight."""
+    setting = constructed("held", _linear, np.zeros(2), np.array([1.0, 1.5]), x=((1.0, -0.5),))
+    x = np.array(inputs)
+    trait = TargetTrait(x, np.zeros((len(x), 1)), np.ones(1))  # type: ignore[arg-type]
+    source = replace(setting.origin, given_trait=trait)  # type: ignore[type-var]
+    return (setting.but(source=source, rule=Anchored(1.0, elsewhere=True)),)
+
+
+def _linear(theta: Params, x: Array) -> Array:
+    return jnp.sum(theta * x, keepdims=True)
+
+
+@cache
+def held_elsewhere() -> tuple[Setting, ...]:
+    """The anchor's inputs (√20, 0) and (0, √2): G′ = 2 diag(10, 1) beside G = 2kkᵀ (`proofs/anchor.py`)."""
+    return _held((20.0**0.5, 0.0), (0.0, ROOT2))
+
+
+@cache
+def held_on_the_channel() -> tuple[Setting, ...]:
+    """The anchor's input is the channel's."""
+    return _held((1.0, -0.5))
 
 
 @dataclass(frozen=True)

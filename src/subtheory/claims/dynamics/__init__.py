@@ -2,6 +2,7 @@
 
 from subtheory.claims.dynamics import (
     adapters,
+    anchors,
     linearised,
     many_steps,
     traits,
@@ -12,6 +13,7 @@ MODULES = (
     linearised,
     adapters,
     traits,
+    anchors,
 )
 """In the order of the theory."""
 

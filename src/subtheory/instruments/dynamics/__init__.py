@@ -2,6 +2,7 @@
 
 __all__ = [
     "adapted",
+    "anchored",
     "confusion",
     "lazy",
     "pooled",
