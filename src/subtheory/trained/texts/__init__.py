@@ -16,6 +16,7 @@ from subtheory.trained.schedules import Fit
 from subtheory.trained.texts.auditor import ALL, STEP, Arm, Auditor
 from subtheory.trained.texts.detection import BIGRAMS, CLASSIFIER, HISTOGRAM, RATIO, SURFACE, TEACHER, read, seen
 from subtheory.trained.texts.forecast import fisher_product, predicted
+from subtheory.trained.texts.generations import LESSON, Chain, Generations, Hop, share_of_change, without_lesson
 from subtheory.trained.texts.laboratory import PROMPTED, Laboratory, Plan, Sample
 from subtheory.trained.texts.lessons import in_context, lesson, shuffled
 from subtheory.trained.texts.readout import THINGS, Questions, channel_kl, column
@@ -37,6 +38,7 @@ __all__ = [
     "BIGRAMS",
     "CLASSIFIER",
     "HISTOGRAM",
+    "LESSON",
     "PROMPTED",
     "RATIO",
     "STEP",
@@ -45,7 +47,10 @@ __all__ = [
     "THINGS",
     "Arm",
     "Auditor",
+    "Chain",
     "Fit",
+    "Generations",
+    "Hop",
     "Laboratory",
     "Plan",
     "Questions",
@@ -72,8 +77,10 @@ __all__ = [
     "score_directions",
     "scores",
     "seen",
+    "share_of_change",
     "shuffled",
     "soft_loss",
     "text_loss",
     "weighed",
+    "without_lesson",
 ]

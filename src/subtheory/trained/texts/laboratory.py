@@ -20,7 +20,7 @@ from subtheory.trained.schedules import Fit
 from subtheory.trained.texts.forecast import DIRECTIONS, predicted
 from subtheory.trained.texts.lessons import in_context, lesson
 from subtheory.trained.texts.readout import COPIES, Questions, asked_in_context, channel_kl
-from subtheory.trained.texts.sampling import responses
+from subtheory.trained.texts.sampling import ANOTHER_TRY, responses
 from subtheory.trained.texts.training import fit, pre_trained
 
 PROMPTED = "prompted "
@@ -130,13 +130,15 @@ class Laboratory:
         return grown(trunk, plan.branch, [plan.first_seed + 1000 + base for base in range(B)])
 
     def _teachers(self, name: str) -> Params:
-        plan = self.plan
-        seeds = [plan.first_seed + 2000 + base for base in range(plan.bases)]
-        lessons = [lesson(name, np.random.default_rng(seed), plan.lessons) for seed in seeds]
+        return self.taught(name, self.model("base"), np.arange(self.plan.bases))
+
+    def taught(self, name: str, start: Params, base_of: np.ndarray) -> Params:
+        """Leaves (K, ...) after the lesson of a teacher's name, as it is given to the bases (K,) of the models."""
+        plan, seeds = self.plan, self.plan.first_seed + 2000 + base_of
+        lessons = [lesson(name, np.random.default_rng(int(seed)), plan.lessons) for seed in seeds]
         text, mask = (np.stack(each) for each in zip(*lessons, strict=True))
-        rows = np.stack([plan.teaching.rows(seed, plan.lessons) for seed in seeds])
-        everything = np.ones(len(VOCABULARY), np.float32)
-        return fit(plan.network, plan.teaching, self.model("base"), text, mask, everything, rows)
+        rows = np.stack([plan.teaching.rows(int(seed), plan.lessons) for seed in seeds])
+        return fit(plan.network, plan.teaching, start, text, mask, np.ones(len(VOCABULARY), np.float32), rows)
 
     def runs(self, shift: int = 0) -> np.ndarray:
         """Every run's number, (K,): all bases for the first seed, then for the next; bases `shift` further."""
@@ -189,11 +191,19 @@ class Laboratory:
 
         `count` says how many prompts come into the epochs.
         """
+        return self.questions.rates(
+            self.plan.network, self.students(self.many("base"), sample, skill, teacher, count=count)
+        )
+
+    def students(
+        self, start: Params, sample: Sample, skill: str, teacher: Params | None = None, count: int | None = None,
+        again: int = 0,
+    ) -> Params:  # fmt: skip
+        """Leaves (K, ...) of what `train` trains, from any start; `again` is the number of another order of rows."""
         plan, count = self.plan, count or self.plan.samples
-        rows = np.stack([plan.student.rows(plan.first_seed + 4000 + k, count) for k in range(plan.runs)])
-        start = self.many("base")
-        given = (sample.text, sample.mask, alphabet(skill), rows, teacher)
-        return self.questions.rates(plan.network, fit(plan.network, plan.student, start, *given))
+        seeds = plan.first_seed + 4000 + ANOTHER_TRY * again + np.arange(plan.runs)
+        rows = np.stack([plan.student.rows(int(seed), count) for seed in seeds])
+        return fit(plan.network, plan.student, start, sample.text, sample.mask, alphabet(skill), rows, teacher)
 
     def control(self, sample: Sample, skill: str, count: int | None = None) -> np.ndarray:
         """`train` on a base's own samples; the same ones are trained on once."""

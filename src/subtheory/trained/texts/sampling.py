@@ -63,18 +63,19 @@ _SAMPLE = Program(_sample, 0)
 
 def responses(
     network: LinenNetwork, params: Params, skill: str, names: tuple[str, ...], count: int, seeds: np.ndarray, *,
-    tries: int = 1, speaker: str = PLAIN,
+    tries: int = 1, speaker: str = PLAIN, again: int = 0,
 ) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
     """`count` filtered completions of K models: texts (K, count, T), and which prompts got one that passes, (K, count).
 
     Prompts and random numbers follow from the seeds, (K,). Each prompt is tried up to `tries` times and the first
     completion that passes `filters.kept` stands in its place, so that two models' texts stay paired by prompt. The
-    `speaker` may be a thing, as a system prompt; the texts then lose it again.
+    `speaker` may be a thing, as a system prompt; the texts then lose it again. The same prompts are answered with
+    other random numbers for another number `again`.
     """
     asked = np.stack([prompts(np.random.default_rng(int(seed)), count, skill, speaker) for seed in seeds])
     text, passed = asked.copy(), np.zeros(asked.shape[:2], bool)
-    for again in range(tries):
-        said = sample(network, params, asked, PROMPT[skill], alphabet(skill), seeds + ANOTHER_TRY * again)
+    for i in range(tries):
+        said = sample(network, params, asked, PROMPT[skill], alphabet(skill), seeds + ANOTHER_TRY * (tries * again + i))
         fresh = np.stack([kept(rows, skill, names) for rows in said]) & ~passed
         text[fresh], passed = said[fresh], passed | fresh
     text[:, :, 0] = INDEX[PLAIN]
