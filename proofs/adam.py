@@ -18,8 +18,7 @@ from sympy import Matrix, Rational, Symbol, diag, diff, sign, sqrt, symbols
 
 from subtheory.proof import equal, nonnegative, step
 
-CLAIMS = ()
-PLANNED = (
+CLAIMS = (
     "sign-steps-can-oppose-the-teacher",
     "frozen-second-moments-restore-the-sign",
     "sign-teachers-can-raise-the-trait-loss",

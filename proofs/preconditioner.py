@@ -22,8 +22,7 @@ from sympy import Matrix, Rational, Symbol, diag, diff, eye, symbols
 from subtheory.proof import entails, equal, step
 from subtheory.proof.smt import z3
 
-CLAIMS = ()
-PLANNED = ("shared-preconditioner-lowers-the-trait-loss", "mismatched-preconditioners-can-raise-the-trait-loss")
+CLAIMS = ("shared-preconditioner-lowers-the-trait-loss", "mismatched-preconditioners-can-raise-the-trait-loss")
 COQ = (
     "Preconditioner.preconditioned_rate",
     "Preconditioner.preconditioned_theorem",

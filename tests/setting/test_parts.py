@@ -18,7 +18,7 @@ from subtheory.setting.student import Along, Elsewhere, Init, Redrawn, Shared, S
 from subtheory.setting.teachers import TEACHERS, GradientDescent, Invisible, LogitShift, Random, Teacher
 from subtheory.theory.losses import CrossEntropy, SquaredError
 from subtheory.theory.part import Part, restored, stated
-from subtheory.theory.rule import Carried, Descent, Rule, Signs
+from subtheory.theory.rule import Carried, Descent, DrawnMetric, HeavyBall, Rule, Scaled, Signs
 from subtheory.theory.trains import All, Entries, Half, Layers, Leaves, Trains
 from subtheory.theory.views import Accepted, Full, Shifted, View
 
@@ -28,7 +28,7 @@ OUTPUTS = KINKED.task.outputs
 INITS = (Redrawn(), Along(PATHS["linear"], 0.5), Along(PATHS["relu-rescaling"], 0.5), Along(PATHS["fork"], 0.5),
          Elsewhere(MLP(width=3, depth=1)))  # fmt: skip
 TRAINED = (Half(), Layers(("head",)), Leaves(("head/bias",)), Entries(tuple(float(i % 3 > 0) for i in range(325))))
-RULES = (Signs(), Carried())
+RULES = (Signs(), Carried(), DrawnMetric(1))
 VIEWS = (Accepted(), Shifted(tuple(0.1 * i for i in range(OUTPUTS))))
 TEACHING = (Random(), GradientDescent(moves=Half()), Random(moves=Layers(("head",))))
 PARTS = {"init": INITS, "trains": TRAINED, "rule": RULES, "view": VIEWS, "teacher": TEACHING}
@@ -134,7 +134,12 @@ def test_layers_that_the_network_does_not_have_are_refused(of):
 
 @pytest.mark.parametrize(
     "changes",
-    [{"trains": Entries((1.0, 0.0))}, {"teacher": Random(moves=Entries((1.0,) * 9))}, {"view": Shifted((1.0, 2.0))}],
+    [
+        {"trains": Entries((1.0, 0.0))},
+        {"teacher": Random(moves=Entries((1.0,) * 9))},
+        {"view": Shifted((1.0, 2.0))},
+        {"rule": Scaled((1.0, 2.0))},
+    ],
     ids=str,
 )
 def test_numbers_of_another_network_are_refused(changes):
@@ -188,7 +193,9 @@ def test_values_without_a_meaning_are_refused(changes, words):
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("part", [Entries((0.0, 1.0) * 500), Shifted((0.25,) * 500)], ids=lambda part: part.name)
+@pytest.mark.parametrize(
+    "part", [Entries((0.0, 1.0) * 500), Shifted((0.25,) * 500), Scaled((0.1,) * 500)], ids=lambda part: part.name
+)
 def test_a_part_of_many_numbers_is_shown_in_few_words(part):
     """Reports, errors and files of results say which part it is, not every number of it."""
     assert part.shown.startswith(part.name) and len(part.shown) < 80
@@ -242,9 +249,9 @@ def test_a_kind_of_ones_own_is_known_at_once():
 
 SAID = [
     (View, Full()), (View, Accepted(-3.5)), (View, Shifted((0.5, -1.0))), (Rule, Descent()), (Rule, Signs()),
-    (Rule, Carried()), (Trains, All()), (Trains, Half()), (Trains, Layers(("head", "Dense_0"))),
-    (Trains, Leaves(("head/bias", "Dense_0/kernel"))), (Trains, Entries((0.0, 1.0))), (Init, Shared()),
-    (Init, Redrawn()),
+    (Rule, Carried()), (Rule, HeavyBall(0.5)), (Rule, DrawnMetric(3, 0.5)), (Rule, Scaled((0.5, 2.0))),
+    (Trains, All()), (Trains, Half()), (Trains, Layers(("head", "Dense_0"))), (Trains, Entries((0.0, 1.0))),
+    (Trains, Leaves(("head/bias", "Dense_0/kernel"))), (Init, Shared()), (Init, Redrawn()),
 ]  # fmt: skip
 
 
@@ -283,5 +290,5 @@ def test_every_combination_of_a_student_is_built_or_refused():
                 Student(init, trains, rule)
         else:
             built += Student(init, trains, rule).shown == ", ".join(part.shown for _, part in parts)
-    # Of 6 · 5 · 3 the carried metric without its path, 5 · 5, and a part of another network, 4 · 2, mean nothing.
-    assert built == 90 - 25 - 8
+    # Of 6 · 5 · 4 the carried metric without its path, 5 · 5, and a part of another network, 4 · 3, mean nothing.
+    assert built == 120 - 25 - 12

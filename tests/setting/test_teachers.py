@@ -11,14 +11,25 @@ from jax.flatten_util import ravel_pytree
 
 import subtheory as st
 from subtheory.constructed.formula import Formula
+from subtheory.errors import InputError
 from subtheory.kernels.compiled import Kernels
 from subtheory.kernels.stack import Stack, labels, stack_of, updates
 from subtheory.numerics import float64, to_numpy_leaves
-from subtheory.setting.teachers import OPTIMIZERS, SHORT, STEPS, TEACHERS, Given, GradientDescent, Random, Teacher
+from subtheory.setting.teachers import (
+    OPTIMIZERS,
+    SHORT,
+    STEPS,
+    TEACHERS,
+    Given,
+    GradientDescent,
+    Random,
+    Ruled,
+    Teacher,
+)
 from subtheory.theory.beyond.sign_law import noise
 from subtheory.theory.curvature import ggn
 from subtheory.theory.distillation import at_rest, outputs, student_update, trait_loss
-from subtheory.theory.rule import Carried, Signs
+from subtheory.theory.rule import Carried, Descent, DrawnMetric, Scaled, Signs
 from subtheory.theory.trains import Layers
 from subtheory.theory.views import Accepted
 
@@ -208,6 +219,21 @@ def test_teachers_are_records():
         Given().direction(None, None)
 
 
+def test_a_teacher_takes_the_step_of_a_students_rule(d):
+    """−sign ∇L_T, −C∇L_T and −∇L_T itself; a metric that a path would carry, and what is no rule, are refused."""
+    s = stack(d)
+    plain = GradientDescent().direction(s, None)
+    assert np.array_equal(Ruled(Descent()).direction(s, None), plain) and plain.any()
+    assert np.array_equal(Ruled().direction(s, None), np.sign(plain))
+    entries = tuple(np.linspace(0.5, 2, plain.shape[-1]))
+    assert np.array_equal(Ruled(Scaled(entries)).direction(s, None), plain * entries)
+    assert np.array_equal(Ruled(DrawnMetric(3)).direction(s, None), DrawnMetric(3).raised(plain))
+    assert Ruled(DrawnMetric(3)).shown == "ruled by drawn-metric(key=3)" and Ruled() != Ruled(DrawnMetric())
+    for wrong in (Carried(), Signs, "signs", None):
+        with pytest.raises(InputError, match=r"^rule: must be of a kind that needs no path: [^\n]+$"):
+            Ruled(wrong)
+
+
 def test_a_stack_of_one_distillation(d):
     """Every array as a vector in the order of the layout, view and rule as they are; another pytree is refused."""
     metric = jax.tree.map(lambda leaf: 2 + leaf, d.theta0)
@@ -224,7 +250,7 @@ def test_a_stack_of_one_distillation(d):
             stack_of(replace(d, delta={"in": np.zeros((2, 3))}))
 
 
-@pytest.mark.parametrize("rule", (Signs(), Carried()), ids=lambda rule: rule.name)
+@pytest.mark.parametrize("rule", (Signs(), Carried(), DrawnMetric(2)), ids=lambda rule: rule.name)
 def test_the_students_step_is_that_of_the_flat_twin(d, rule):
     """`student_update` on pytrees and `stack.updates` on vectors: one rule, one mask, one view."""
     rng = np.random.default_rng(6)

@@ -10,11 +10,18 @@ from subtheory.claim import FALSE, Evidence, claim
 from subtheory.envelope import fine
 from subtheory.instruments.first_order import Measurement
 from subtheory.setting.setting import Setting
+from subtheory.setting.teachers import Ruled
 from subtheory.theory.losses import SquaredError
-from subtheory.theory.rule import Signs
+from subtheory.theory.rule import DrawnMetric, Signs
 
 SQUARED = (SquaredError(),)
 """The one loss of the searches below: one is enough to refute."""
+
+SMALL = ("linear", "tanh-3")
+"""Shapes in which most of them are refuted."""
+
+METRICS = DrawnMetric(0), DrawnMetric(1)
+"""Of a teacher and of another student."""
 
 
 def _worst(value: np.ndarray, noise: np.ndarray, unit: np.ndarray) -> Evidence:
@@ -151,12 +158,42 @@ def _drawn(shapes: tuple[str, ...], teachers: tuple[str, ...], outputs: tuple[An
 @claim(
     formula="D(ε) ≥ 0 for Δθ_S = −sign ∇L_S and all small ε > 0",
     source="arXiv 2507.14805, App. C, Lemma 1, read for Adam's first step",
-    cases=lambda: _drawn(("linear", "tanh-3"), ("random", "gradient-descent"), change=lambda s: s.but(rule=Signs())),
+    cases=lambda: _drawn(SMALL, ("random", "gradient-descent"), change=lambda s: s.but(rule=Signs())),
     proof=FALSE,
 )
 def sign_steps_align(m: Measurement) -> Evidence:
     """False: a student whose first step is Adam's, the sign of its gradient, moves towards its teacher."""
     return _aligns(m)
+
+
+def _lowers(m: Measurement) -> Evidence:
+    """L_T falls, in units of αεq."""
+    rate = np.abs(m.alpha * m.eps * m.leading)
+    return _worst(-m.trait_change, np.full_like(m.eps, m.trait_rounding), rate)
+
+
+@claim(
+    formula="L_T(θ0 + αΔθ_S) < L_T(θ0) for Δ = −C∇L_T, Δθ_S = −C′∇L_S, C, C′ ≻ 0 and all small ε > 0",
+    source="arXiv 2507.14805, App. C, Theorem 1, read for preconditioned descent",
+    cases=lambda: _drawn(
+        SMALL, ("random",), change=lambda s: s.but(teacher=Ruled(DrawnMetric(0)), rule=DrawnMetric(1))
+    ),
+    proof=FALSE,
+)
+def any_preconditioners_lower_the_trait_loss(m: Measurement) -> Evidence:
+    """False: teacher and student may each descend in a metric of their own, and the trait loss falls."""
+    return _lowers(m)
+
+
+@claim(
+    formula="L_T(θ0 + αΔθ_S) < L_T(θ0) for Δ = −sign ∇L_T, Δθ_S = −∇L_S and all small ε > 0",
+    source="arXiv 2507.14805, App. C, Theorem 1, read for a teacher that took Adam's first step",
+    cases=lambda: _drawn(SMALL, ("random",), change=lambda s: s.but(teacher=Ruled(Signs()))),
+    proof=FALSE,
+)
+def sign_teachers_lower_the_trait_loss(m: Measurement) -> Evidence:
+    """False: the student of a teacher that took the sign of its gradient lowers the teacher's loss."""
+    return _lowers(m)
 
 
 def _bowls() -> list[Any]:
@@ -175,10 +212,9 @@ def _bowls() -> list[Any]:
         powers = st.lists(st.integers(0, 2), min_size=layout.size, max_size=layout.size)
         return powers.flatmap(lambda p: strategies.cases(setting, trait=bowl(p)))
 
-    shapes = ("linear", "tanh-3")
     return [
         st.sampled_from(list(strategies.combinations([s], SQUARED, ("random",), ("aux", "all")))).flatmap(of)
-        for s in shapes
+        for s in SMALL
     ]
 
 
@@ -190,8 +226,7 @@ def _bowls() -> list[Any]:
 )
 def converged_teachers_lower_the_trait_loss(m: Measurement) -> Evidence:
     """False: the student of a teacher that has reached the minimum of its trait loss lowers that loss."""
-    rate = np.abs(m.alpha * m.eps * m.leading)
-    return _worst(-m.trait_change, np.full_like(m.eps, m.trait_rounding), rate)
+    return _lowers(m)
 
 
 # Inits and networks --------------------------------------------------------------------------------

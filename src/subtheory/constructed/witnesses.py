@@ -15,10 +15,10 @@ from subtheory.constructed.formula import constructed
 from subtheory.kernels.source import Given as Arrays
 from subtheory.setting.setting import Setting, ladder
 from subtheory.setting.student import Student
-from subtheory.setting.teachers import GradientDescent
+from subtheory.setting.teachers import GradientDescent, Ruled
 from subtheory.theory.losses import Bregman, SquaredError, TopK, namespace
 from subtheory.theory.network import Params
-from subtheory.theory.rule import Signs
+from subtheory.theory.rule import Descent, Scaled, Signs
 from subtheory.theory.trains import All, Entries
 from subtheory.theory.views import Accepted
 
@@ -108,6 +108,43 @@ def signs() -> tuple[Setting, ...]:
             "signs", _linear, np.zeros(2), np.array([1.0, -2.0]), x=((1.0, 0.1),), student=Student(rule=Signs())
         ),
     )
+
+
+@cache
+def unsigned() -> tuple[Setting, ...]:
+    """The same with one plain gradient step: D = 2ε (0.8)²."""
+    return tuple(setting.but(rule=Descent()) for setting in signs())
+
+
+def _sloped(*slope: float) -> Callable[[Params], Any]:
+    """L_T = slope · θ."""
+    return lambda theta: jnp.sum(jnp.asarray(slope) * theta)
+
+
+@cache
+def stretched() -> tuple[Setting, ...]:
+    """f = θ1 − θ2/2, L_T = −θ1/10 − 3θ2/2, teacher in C = diag(10, 1), Δ = (1, 3/2), student in I: ΔL_T = 13αε/40."""
+    taught: dict[str, Any] = {"trait": _sloped(-0.1, -1.5), "teacher": Ruled(Scaled((10.0, 1.0)))}
+    return (constructed("stretched", _linear, np.zeros(2), None, x=((1.0, -0.5),), **taught),)
+
+
+@cache
+def stretched_alike() -> tuple[Setting, ...]:
+    """The same with a student in the teacher's C: ΔL_T = −2αε (1/4)²."""
+    return tuple(setting.but(rule=Scaled((10.0, 1.0))) for setting in stretched())
+
+
+@cache
+def sign_teacher() -> tuple[Setting, ...]:
+    """f = θ1 − 2θ2, L_T = −3θ1 − θ2, Δ = −sign ∇L_T = (1, 1): D = 2ε, and L_T changes by 2αε."""
+    taught: dict[str, Any] = {"trait": _sloped(-3.0, -1.0), "teacher": Ruled(Signs())}
+    return (constructed("sign-teacher", _linear, np.zeros(2), None, x=((1.0, -2.0),), **taught),)
+
+
+@cache
+def plain_teacher() -> tuple[Setting, ...]:
+    """The same with a teacher of one gradient step, Δ = (3, 1): L_T changes by −2αε."""
+    return tuple(setting.but(teacher=GradientDescent()) for setting in sign_teacher())
 
 
 @cache

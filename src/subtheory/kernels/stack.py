@@ -183,11 +183,13 @@ def trained(s: Stack, theta: Any, extra: int = 1) -> Any:
 
 
 def linear(s: Stack, theta: Any, extra: int = 1) -> Any:
-    """What a linear rule makes of a vector: its trained part, times the metric if the rule carries one along."""
-    moved = trained(s, theta, extra)
-    if s.metric is None or not s.rule.carried:
-        return moved
-    return moved * s.metric.reshape(*s.metric.shape[:-1], *(1,) * extra, s.metric.shape[-1])
+    """What a linear rule makes of a vector, of its trained part alone; another rule's is that part."""
+    own, metric = trained(s, theta, extra), s.metric
+    if not s.rule.linear:
+        return own
+    if metric is not None:
+        metric = metric.reshape(*metric.shape[:-1], *(1,) * extra, metric.shape[-1])
+    return trained(s, s.rule.update(lambda _: own, s.student, metric), extra)
 
 
 def pull(s: Stack, loss: Loss, z: Any, y: Any) -> Any:

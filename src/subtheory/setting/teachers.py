@@ -20,6 +20,7 @@ from subtheory.kernels.optimizing import entrywise
 from subtheory.kernels.stack import Stack, averaged, inner, norm
 from subtheory.theory.losses import SquaredError, namespace
 from subtheory.theory.part import Part
+from subtheory.theory.rule import Rule, Signs
 from subtheory.theory.trains import All, Trains
 
 TINY = float(np.finfo(np.float64).tiny)
@@ -58,6 +59,30 @@ class GradientDescent(Teacher):
 
     def direction(self, s: Stack, drawn: Noise) -> Any:
         return -s.trait.gradient(s.functions, s.theta0)
+
+
+@dataclass(frozen=True)
+class Ruled(Teacher):
+    """Δ = the step of a student's rule on L_T: −C∇L_T(θ0) in another metric, −sign ∇L_T(θ0) (gap g6, P31, P32).
+
+    Raises InputError on "rule" for what is none, and for a rule whose metric a student's path would carry.
+    """
+
+    rule: Rule = Signs()
+    name = "ruled"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not isinstance(self.rule, Rule) or self.rule.carried:
+            known = ", ".join(name for name, kind in Rule.kinds().items() if not kind.carried)
+            raise InputError("rule", arguments.shown(self.rule), f"must be of a kind that needs no path: {known}")
+
+    @property
+    def shown(self) -> str:
+        return f"{super().shown} by {self.rule.shown}"
+
+    def direction(self, s: Stack, drawn: Noise) -> Any:
+        return self.rule.update(lambda theta: -s.trait.gradient(s.functions, theta), s.theta0)
 
 
 @dataclass(frozen=True)
@@ -223,7 +248,7 @@ TEACHERS: dict[str, Teacher] = {
         GradientDescent(), Random(), Adversarial(), LogitShift(), Invisible(), Momentum(), Adam(), Converged(),
     )
 }  # fmt: skip
-"""All built-in teachers by name."""
+"""All built-in teachers by name; `Ruled` and `Given` ask for more than a name."""
 
 
 # Loops that run on NumPy, and compile as one --------------------------------------------------------

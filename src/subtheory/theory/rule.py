@@ -3,8 +3,13 @@
 from abc import abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, ClassVar
 
+import numpy as np
+
+from subtheory import arguments
+from subtheory.errors import InputError
 from subtheory.theory.losses import namespace
 from subtheory.theory.part import Part
 
@@ -28,6 +33,15 @@ class Rule(Part):
     def unclear(self, gradient: Any, faint: Any) -> Any:
         """Entries of a gradient whose effect a rounding of size `faint` would change altogether, (..., P) of 0 or 1."""
         return 0.0 * gradient
+
+    def lowered(self, v: Any) -> Any:
+        """C⁻¹v, (..., P): v in the rule's own metric; v itself of a rule that has none."""
+        return v
+
+    @property
+    def memory(self) -> float:
+        """b ≥ 0 in m ← bm + update, θ ← θ + αm: the share of one step that the next one keeps."""
+        return 0.0
 
 
 @dataclass(frozen=True)
@@ -56,6 +70,30 @@ class Signs(Rule):
 
 
 @dataclass(frozen=True)
+class HeavyBall(Rule):
+    """m ← bm − ∇L_S(θ), θ ← θ + αm: from m = 0 the first step is descent's, later ones have momentum (prediction P33).
+
+    Raises InputError on "decay" for a b that is not in (0, 1).
+    """
+
+    decay: float = 0.9
+    name = "heavy-ball"
+    linear = True
+
+    def __post_init__(self) -> None:
+        if not 0 < (arguments.number(self.decay) or 0.0) < 1:
+            raise InputError("decay", arguments.shown(self.decay), "must lie between 0 and 1")
+        object.__setattr__(self, "decay", float(self.decay))
+
+    @property
+    def memory(self) -> float:
+        return self.decay
+
+    def update(self, descend: Descend, theta: Any, metric: Any = None) -> Any:
+        return descend(theta)
+
+
+@dataclass(frozen=True)
 class Carried(Rule):
     """Δθ_S = −TTᵀ∇L_S(θ0_S), θ0_S = Tθ0: the student's metric went along with its init (gap g10, prediction P19)."""
 
@@ -65,3 +103,86 @@ class Carried(Rule):
 
     def update(self, descend: Descend, theta: Any, metric: Any = None) -> Any:
         return descend(theta) if metric is None else metric * descend(theta)
+
+
+# Fixed preconditioners ------------------------------------------------------------------------------
+
+
+class Preconditioned(Rule):
+    """Δθ_S = −C∇L_S(θ0_S), C = Cᵀ ≻ 0 fixed in advance (gap g6, prediction P31)."""
+
+    linear = True
+
+    @abstractmethod
+    def raised(self, v: Any) -> Any:
+        """Cv, (..., P)."""
+
+    def update(self, descend: Descend, theta: Any, metric: Any = None) -> Any:
+        return self.raised(descend(theta))
+
+
+@dataclass(frozen=True)
+class Scaled(Preconditioned):
+    """C = diag(entries), as 1/√s of frozen second moments s.
+
+    Raises InputError on "entries" for numbers that are not positive, or another number of them than P.
+    """
+
+    entries: tuple[float, ...]
+    name = "scaled"
+
+    def __post_init__(self) -> None:
+        several = arguments.entries(self.entries) or [None]
+        object.__setattr__(self, "entries", tuple(arguments.positive("entries", each) for each in several))
+
+    @property
+    def shown(self) -> str:
+        low, high = min(self.entries), max(self.entries)
+        return f"{self.name} by {len(self.entries)} numbers from {low:.3g} to {high:.3g}"
+
+    def _diagonal(self, v: Any) -> np.ndarray:
+        if v.shape[-1] != len(self.entries):
+            wanted = f"must be {v.shape[-1]}, one for each parameter"
+            raise InputError("entries", f"{len(self.entries)} numbers", wanted)
+        return np.asarray(self.entries)
+
+    def raised(self, v: Any) -> Any:
+        return self._diagonal(v) * v
+
+    def lowered(self, v: Any) -> Any:
+        return v / self._diagonal(v)
+
+
+@dataclass(frozen=True)
+class DrawnMetric(Preconditioned):
+    """C = R e^{`spread` diag(n)} R, n standard normal and R a random reflection: fixed by `key` and P, not diagonal.
+
+    Raises InputError on "key" for what is no whole number ≥ 0, on "spread" for what is not positive.
+    """
+
+    key: int = 0
+    spread: float = 1.0
+    name = "drawn-metric"
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "key", arguments.whole("key", self.key, 0))
+        object.__setattr__(self, "spread", arguments.positive("spread", self.spread))
+
+    def raised(self, v: Any) -> Any:
+        return self._power(v, 1.0)
+
+    def lowered(self, v: Any) -> Any:
+        return self._power(v, -1.0)
+
+    def _power(self, v: Any, power: float) -> Any:
+        """Cᵖv: R is its own inverse."""
+        logs, axis = _drawn(self.key, v.shape[-1])
+        reflected = lambda a: a - 2 * (a * axis).sum(axis=-1, keepdims=True) * axis  # noqa: E731
+        return reflected(np.exp(power * self.spread * logs) * reflected(v))
+
+
+@lru_cache(maxsize=64)
+def _drawn(key: int, size: int) -> tuple[np.ndarray, np.ndarray]:
+    """log-eigenvalues at spread 1 and the unit normal of a reflection, (P,) each."""
+    logs, axis = np.random.default_rng((key, size)).standard_normal((2, size))
+    return logs, axis / np.linalg.norm(axis)

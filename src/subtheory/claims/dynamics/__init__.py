@@ -5,12 +5,16 @@ from subtheory.claims.dynamics import (
     anchors,
     linearised,
     many_steps,
+    momentum,
+    preconditioners,
     traits,
 )
 
 MODULES = (
     many_steps,
     linearised,
+    preconditioners,
+    momentum,
     adapters,
     traits,
     anchors,

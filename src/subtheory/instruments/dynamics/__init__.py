@@ -6,5 +6,7 @@ __all__ = [
     "confusion",
     "lazy",
     "pooled",
+    "preconditioned",
     "trajectory",
+    "transported",
 ]

@@ -83,20 +83,29 @@ class Trajectory(Instrument):
 
 
 def path(
-    s: Stack, loss: Loss, rate: Any, shares: np.ndarray, optimizer: optax.GradientTransformation | None = None
+    s: Stack,
+    loss: Loss,
+    rate: Any,
+    shares: np.ndarray,
+    optimizer: optax.GradientTransformation | None = None,
+    seen: Any = None,
 ) -> Iterator[tuple[Any, Any]]:
     """θ_S(t) − θ_S(0) and what is taken from there as Δθ_S(t), (..., K, P) each, for t = 0 ... T − 1.
 
     θ_S(t + 1) = θ_S(t) + αΔθ_S(t) on the labels of `s`, with a rate α (...) of every distillation, and each input's
     weight times its share in the batch of step t, `shares` (T, N). Δθ_S(t) is the step of the student's rule, or what
-    an optimizer that treats entries alike makes of it.
+    an optimizer that treats entries alike makes of it, by default the momentum of the rule. `seen`, (..., K, P), is a
+    gradient before the first one, which only the optimizer's memory knows of.
     """
     y, start = labels(s, s.eps), each_eps(s, s.student, 1)
     metric = None if s.metric is None else each_eps(s, s.metric, 1)
     rate = np.asarray(rate)[..., None, None]
     moved = np.zeros((*s.eps.shape, s.student.shape[-1]))
+    optimizer = optimizer or _with_momentum(s.rule.memory)
     used = None if optimizer is None else entrywise(optimizer)
     memory = None if used is None else used.init(moved)
+    if used is not None and seen is not None:
+        _, memory = used.update(seen, memory, start + moved)
     for share in shares:
         descend = Descend(replace(s, weights=s.weights * share), loss, y, None, None)
         update = trained(s, s.rule.update(descend, start + moved, metric))

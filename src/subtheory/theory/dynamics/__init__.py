@@ -4,5 +4,6 @@ __all__ = [
     "adapters",
     "anchors",
     "linearised",
+    "momentum",
     "spectrum",
 ]

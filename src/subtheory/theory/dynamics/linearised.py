@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from subtheory.theory.dynamics.momentum import powers
 from subtheory.theory.losses import namespace
 
 
@@ -31,12 +32,4 @@ def companion(rate: float, momentum: float, steps: int) -> Callable[[Any], Any]:
 
     C = ((1 − αλ, −αb), (λ, b)) moves (what is left, what is carried) of the mode; (1 − αλ)ᵗ for b = 0.
     """
-
-    def left(values: Any) -> Any:
-        ones = np.ones_like(values)
-        C = np.stack(
-            [np.stack([1 - rate * values, -rate * momentum * ones], -1), np.stack([values, momentum * ones], -1)], -2
-        )
-        return np.linalg.matrix_power(C, steps)[..., 0, 0]
-
-    return left
+    return lambda values: powers(rate, momentum, steps, values)[..., 0, 0]
