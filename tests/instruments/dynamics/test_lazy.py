@@ -25,7 +25,7 @@ def test_both_orders_are_derivatives_of_the_trained_parameters() -> None:
     s = stack(setting, (3,))
     B = whitened(s, setting.loss)
     rate = 0.7 / np.linalg.eigvalsh(B[0] @ B[0].T)[-1]
-    first, second, off = expansion(s, setting.loss, B, np.array([rate]), 3)
+    found = expansion(s, setting.loss, B, np.array([rate]), 3)
     d = one(s, 0)
     with float64():
 
@@ -41,16 +41,17 @@ def test_both_orders_are_derivatives_of_the_trained_parameters() -> None:
 
         slope = jax.jacfwd(travelled)
         expected = float(slope(0.0)), float(jax.jacfwd(slope)(0.0)) / 2
-    assert first[0] == pytest.approx(expected[0], rel=1e-9)
-    assert abs(second[0] - expected[1]) < off[0] < 1e-3 * abs(expected[1])
+    assert found.d[0] @ d.delta == pytest.approx(expected[0], rel=1e-9)
+    assert abs(found.h[0] @ d.delta - expected[1]) < found.uncertain[0] < 1e-3 * abs(expected[1])
 
 
 def test_a_radius_is_where_the_second_order_is_the_tolerance() -> None:
     setting = Setting(SMOOTH, CrossEntropy(), examples=5, trait_examples=4)
     (found,) = LazyRange(3).records(setting, (3,), (setting.loss,))["cross-entropy"]
     eps = found.radius(0.05)
-    assert eps * abs(found.second) == pytest.approx(0.05 * abs(found.first), rel=1e-12)
+    assert eps * max(abs(found.second / found.first), found.bend) == pytest.approx(0.05, rel=1e-12)
     assert 0 < found.covered < 1
+    assert found.strayed[-1] == pytest.approx(found.bend * found.eps[-1], rel=1e-3)
 
 
 @pytest.mark.parametrize("momentum", [0.0, 0.6])

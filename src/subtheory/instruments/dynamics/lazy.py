@@ -1,48 +1,68 @@
 """Where training leaves the lazy range: many steps to second order in ε, by the second derivative along the path."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from subtheory.instruments.dynamics.trajectory import growth, path, require, rounded
 from subtheory.instruments.instrument import Instrument
-from subtheory.kernels.stack import Descend, Stack, each_eps, inner, labels, norm, trained
+from subtheory.kernels.stack import Descend, Stack, each_eps, inner, labels, norm
 from subtheory.kernels.whitened import whitened
-from subtheory.numerics import ROUNDINGS, UNIT
+from subtheory.numerics import UNIT
 from subtheory.setting.preparation import started
 from subtheory.setting.setting import Setting
 from subtheory.setting.smallness import scales
-from subtheory.theory.dynamics.spectrum import modes, spectrum
+from subtheory.theory.dynamics.spectrum import Spectrum, modes, spectrum
 from subtheory.theory.losses import Loss
 
 STEP = UNIT ** (1 / 6)
 """Of a central second difference, relative to the smaller of what moves outputs, or parameters, by their own size."""
 
 
+class Expansion(NamedTuple):
+    """θ_S(T) = θ0 + εd + ε²h + O(ε³) after T full-batch steps on the labels of θ0 + εΔ."""
+
+    d: np.ndarray
+    """(I − (I − αG)ᵀ)Δ, (S, P)."""
+    h: np.ndarray
+    """(S, P)."""
+    uncertain: np.ndarray
+    """How far h · Δ may be off, by the rounding and the fourth derivatives of its differences, (S,)."""
+
+
 @dataclass(frozen=True)
 class Lazy:
-    """One student after T full-batch steps: θ_S(T) = θ0 + εd + ε²h + O(ε³); K values of ε."""
+    """One student after T full-batch steps, beside both orders of where it stands; K values of ε."""
 
     eps: np.ndarray
     """ε, (K,), largest first."""
     travelled: np.ndarray
     """(θ_S(T) − θ_S(0)) · Δ by the real steps, (K,)."""
+    strayed: np.ndarray
+    """‖θ_S(T) − θ_S(0) − εd‖/ε‖d‖, (K,)."""
     first: float
-    """d · Δ = Δᵀ(I − (I − αG)ᵀ)Δ."""
+    """d · Δ."""
     second: float
     """h · Δ."""
     uncertain: float
-    """Of the second, from the rounding and the fourth derivatives of its differences."""
+    """How far the second may be off."""
+    bend: float
+    """‖h‖/‖d‖."""
     covered: float
     """d · Δ over ‖ΠΔ‖², the share of what a converged student travels."""
     rounding: np.ndarray
     """Size of the rounding error of what is travelled, (K,)."""
 
+    @property
+    def curvature(self) -> float:
+        """The second order over the first, of the whole displacement or along Δ, whichever is larger: tolerance/ε."""
+        return max(self.bend, abs(self.second / self.first))
+
     def radius(self, tolerance: float) -> float:
-        """ε at which the second order is this share of the first: predicted without a run at such ε."""
-        return tolerance * abs(self.first) / abs(self.second)
+        """ε up to which the second order is below this share of the first: predicted, without a run at such ε."""
+        return tolerance / self.curvature
 
 
 @dataclass(frozen=True)
@@ -59,32 +79,40 @@ class LazyRange(Instrument):
         }
 
 
-def _records(s: Stack, loss: Loss, steps: int) -> Iterator[Lazy]:
-    """One for every seed of a stack with one leading axis."""
+def _records(s: Stack, loss: Loss, steps: int) -> list[Lazy]:
     require(s, loss)
     B = whitened(s, loss)
     found = spectrum(modes(B), s.delta)
+    return lazy(s, loss, found, steps, expansion(s, loss, B, s.alpha / found.largest, steps))
+
+
+def lazy(s: Stack, loss: Loss, found: Spectrum, steps: int, known: Expansion) -> list[Lazy]:
+    """One for every seed of a stack with one leading axis, of the spectrum and the expansion of its seeds."""
     rate = s.alpha / found.largest
     *_, (moved, update) = path(s, loss, rate, np.ones((steps, s.x.shape[1])))
     moved = moved + rate[:, None, None] * update
-    travelled = inner(moved, each_eps(s, s.delta, 1))
     size = norm(moved).max(axis=-1) / (rate * steps)
-    first, second, off = expansion(s, loss, B, rate, steps)
     rounding = steps * rounded(s, loss, rate * growth(rate, found.largest, steps), size)
-    for i in range(len(s.eps)):
-        yield Lazy(
+    first, second = inner(known.d, s.delta), inner(known.h, s.delta)
+    travelled, linear = inner(moved, s.delta[:, None]), s.eps[..., None] * known.d[:, None]
+    return [
+        Lazy(
             eps=s.eps[i],
             travelled=travelled[i],
+            strayed=norm(moved - linear)[i] / norm(linear)[i],
             first=float(first[i]),
             second=float(second[i]),
-            uncertain=float(off[i]),
+            uncertain=float(known.uncertain[i]),
+            bend=float(norm(known.h)[i] / norm(known.d)[i]),
             covered=float(first[i] / (found.along[i] ** 2).sum()),
             rounding=np.full_like(s.eps[i], rounding[i]),
         )
+        for i in range(len(s.eps))
+    ]
 
 
-def expansion(s: Stack, loss: Loss, B: np.ndarray, rate: Any, steps: int) -> tuple[Any, Any, Any]:
-    """d · Δ and h · Δ of θ_S(T) = θ0 + εd + ε²h + O(ε³), (S,) each, and how far the second may be off.
+def expansion(s: Stack, loss: Loss, B: np.ndarray, rate: Any, steps: int) -> Expansion:
+    """Both orders of the students of a stack with one leading axis; G = BᵀB.
 
     d(t + 1) = d + αG(Δ − d) and h(t + 1) = h + α(½F″ − Gh), F(ε) = −∇L_S(θ0 + εd) on the labels of θ0 + εΔ: F″ by a
     central difference, at two widths.
@@ -97,11 +125,10 @@ def expansion(s: Stack, loss: Loss, B: np.ndarray, rate: Any, steps: int) -> tup
     d, h = np.zeros_like(delta), np.zeros((*eta.shape, delta.shape[-1]))
     G = lambda v: (np.swapaxes(B, -1, -2) @ (B @ v[..., None]))[..., 0]  # noqa: E731
     for _ in range(steps):
-        F = trained(s, descend(start + both.eps[..., None] * d[:, None]))
+        F = descend(start + both.eps[..., None] * d[:, None])
         curved = (F[:, :2] + F[:, 2:]) / (2 * eta[..., None] ** 2)
         h = h + alpha[..., None] * (curved - np.stack([G(h[:, i]) for i in range(2)], axis=1))
         d = d + alpha * G(delta - d)
     second = inner(h, delta[:, None])
-    size = ROUNDINGS * UNIT * norm(G(delta)) * norm(delta)
-    noise = steps * (rounded(s, loss, rate, 0.0) + rate * size) / eta[:, 0] ** 2
-    return inner(d, delta), second[:, 0], abs(second[:, 1] - second[:, 0]) + noise
+    noise = steps * rounded(s, loss, rate, norm(G(delta))) / eta[:, 0] ** 2
+    return Expansion(d, h[:, 0], abs(second[:, 1] - second[:, 0]) + noise)
