@@ -20,8 +20,7 @@ from sympy import Matrix, Rational, Symbol, diag, eye, symbols
 
 from subtheory.proof import equal, nonnegative, positive, step
 
-CLAIMS = ()
-PLANNED = (
+CLAIMS = (
     "one-channel-inherits-in-every-generation",
     "converged-generations-are-idempotent",
     "two-channels-can-reverse-the-second-generation",

@@ -10,10 +10,11 @@ and the retention ρ_k = r_{k+1}/r_k never falls. It is at most the largest a_i,
 Assumptions. One channel, every student starts at θ0, displacements so small that the losses are quadratic; the trait
 is read along the teacher's own direction. Not needed: equal factors, a spectrum without zeros, convergence.
 
-Proof. r_k r_{k+2} − r_{k+1}² = Σ_{i<j} c_i c_j (a_i a_j)ᵏ (a_i − a_j)² ≥ 0, and A r_k − r_{k+1} = Σ c_i a_iᵏ (A − a_i). If the
-trait is read along another direction, c_i < 0 is possible: c = (2, −1) and a = (1, ½) have ρ = 3/2, 7/6. Students that
-continue where the one before ended keep 1 − (1 − a)ᵏ of a mode, so ρ = 3/2, 7/6 again for a = ½, k ≥ 1. Through other
-inputs in the second generation there are no moments: r = 1, ½, −1/10 for projectors onto (1, 1) and (1, −2).
+Proof. r_k r_{k+2} − r_{k+1}² = Σ_{i<j} c_i c_j (a_i a_j)ᵏ (a_i − a_j)² ≥ 0, and A r_k − r_{k+1} = Σ c_i a_iᵏ (A − a_i).
+If the trait is read along another direction, c_i < 0 is possible: c = (2, −1) and a = (1, ½) have ρ = 3/2, 7/6.
+Students that continue where the one before ended keep 1 − (1 − a)ᵏ of a mode, so ρ = 3/2, 7/6 again for a = ½, k ≥ 1.
+Through other inputs in the second generation there are no moments: r = 1, ½, −1/10 for projectors onto (1, 1) and
+(1, −2).
 
 Source. Derived here; Coq, Retention. The retention that arXiv 2609.25721 reports of language models rises.
 """
@@ -22,8 +23,7 @@ from sympy import Matrix, Rational, Symbol, symbols
 
 from subtheory.proof import equal, negative, nonnegative, positive, step
 
-CLAIMS = ()
-PLANNED = ("retention-never-falls",)
+CLAIMS = ("retention-never-falls",)
 COQ = (
     "Retention.moments_log_convex",
     "Retention.retention_never_falls",

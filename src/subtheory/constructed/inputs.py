@@ -1,4 +1,4 @@
-"""Inputs that differ: of channels that share one Gauss-Newton matrix, of a teacher, of an anchor."""
+"""Inputs that differ: of channels that share one Gauss-Newton matrix, of a teacher, of an anchor, of generations."""
 
 from dataclasses import dataclass, replace
 from functools import cache
@@ -15,6 +15,7 @@ from subtheory.setting.teachers import Noise, Teacher
 from subtheory.theory.dynamics.anchors import Anchored
 from subtheory.theory.network import Params
 from subtheory.theory.trait import TargetTrait
+from subtheory.theory.views import InTurn
 
 DELTA = np.array([2.0, -1.0])
 """Δ, with ‖Δ‖² = 5."""
@@ -78,6 +79,29 @@ def held_elsewhere() -> tuple[Setting, ...]:
 def held_on_the_channel() -> tuple[Setting, ...]:
     """The anchor's input is the channel's."""
     return _held((1.0, -0.5))
+
+
+def _against_first(theta: Params) -> Any:
+    return -theta[0]
+
+
+def _turns(*inputs: tuple[float, float]) -> Setting:
+    """Generations that see one input each, in turn: f = θ · x, Δ = (1, 0) and L_T = −Δ · θ."""
+    delta = np.array([1.0, 0.0])
+    own: dict[str, Any] = {"trait": _against_first, "view": InTurn(len(inputs))}
+    return constructed("in-turn", _linear, np.zeros(2), delta, x=inputs, **own)
+
+
+@cache
+def in_turn() -> tuple[Setting, ...]:
+    """a = (1, 1), then b = (1, −2): a step at the rate 1/λmax projects onto each, and (Δ · b)(b · a)(a · Δ) = −1."""
+    return (_turns((1.0, 1.0), (1.0, -2.0)),)
+
+
+@cache
+def commuting() -> tuple[Setting, ...]:
+    """a = (1, 1), then 2a, or an input that has nothing in common with it."""
+    return _turns((1.0, 1.0), (2.0, 2.0)), _turns((1.0, 1.0), (1.0, -1.0))
 
 
 @dataclass(frozen=True)

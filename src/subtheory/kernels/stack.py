@@ -145,8 +145,13 @@ def teacher_logits(s: Stack, eps: Any) -> Any:
 
 def labels(s: Stack, eps: Any) -> Any:
     """y = view(f_{θ0 + εΔ}(x)) for ε of shape (..., K): (..., K, N, *positions, V)."""
+    return viewed(s, teacher_logits(s, eps))
+
+
+def viewed(s: Stack, logits: Any) -> Any:
+    """What the view shows of a teacher's logits, (..., K, N, *positions, V)."""
     base = s.functions.values(each_eps(s, s.theta0, 1), inputs(s)) if s.view.compares else None
-    return s.view.beside(teacher_logits(s, eps), s.outputs, base)
+    return s.view.beside(logits, s.outputs, base)
 
 
 def averaged(s: Stack, cotangent: Any, extra: int = 0) -> Any:

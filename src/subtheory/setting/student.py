@@ -77,6 +77,16 @@ class Elsewhere(Init):
 
 
 @dataclass(frozen=True)
+class Continued(Init):
+    """In a chain of students θ0_S is where the generation before ended, and the first teacher goes on to teach.
+
+    The first student of a chain, and one that is in none, starts at θ0.
+    """
+
+    name = "continued"
+
+
+@dataclass(frozen=True)
 class Student:
     """Init, trained parameters and rule of a student.
 

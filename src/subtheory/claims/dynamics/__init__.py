@@ -3,6 +3,7 @@
 from subtheory.claims.dynamics import (
     adapters,
     anchors,
+    generations,
     linearised,
     many_steps,
     momentum,
@@ -18,6 +19,7 @@ MODULES = (
     adapters,
     traits,
     anchors,
+    generations,
 )
 """In the order of the theory."""
 

@@ -3,6 +3,7 @@
 __all__ = [
     "adapted",
     "anchored",
+    "chains",
     "confusion",
     "lazy",
     "pooled",

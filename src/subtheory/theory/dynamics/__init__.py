@@ -3,6 +3,7 @@
 __all__ = [
     "adapters",
     "anchors",
+    "generations",
     "linearised",
     "momentum",
     "spectrum",

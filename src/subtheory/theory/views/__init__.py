@@ -8,7 +8,7 @@ from subtheory.theory.views.mixtures import Diluted, Least
 from subtheory.theory.views.preferred import Best, Preferred
 from subtheory.theory.views.recoded import Recoded
 from subtheory.theory.views.replaced import Permuted, Untaught
-from subtheory.theory.views.rows import Flips, NearTies, Only, Others, Rows, margins
+from subtheory.theory.views.rows import Flips, InTurn, NearTies, Only, Others, Rows, margins
 from subtheory.theory.views.sampled import Drawn
 from subtheory.theory.views.shuffled import Shuffled
 from subtheory.theory.views.view import Accepted, Added, Compared, Full, Shifted, Then, View
@@ -24,6 +24,7 @@ __all__ = [
     "Flips",
     "Full",
     "Greedy",
+    "InTurn",
     "Least",
     "Matched",
     "NearTies",

@@ -8,7 +8,7 @@ from subtheory import arguments
 from subtheory.errors import InputError
 from subtheory.theory.losses import OFF, namespace
 from subtheory.theory.part import Part
-from subtheory.theory.views.view import Compared, View
+from subtheory.theory.views.view import Compared, Full, View
 
 
 def margins(logits: Any, w: Any) -> Any:
@@ -107,3 +107,17 @@ def require_rows(rows: Any) -> None:
     """Raise InputError on "rows" for what are none."""
     if not isinstance(rows, Rows):
         raise InputError("rows", arguments.shown(rows), f"must be one of {', '.join(Rows.kinds())}")
+
+
+@dataclass(frozen=True)
+class InTurn(Full):
+    """Of a chain of students: generation k is shown every `parts`-th input, from number k − 1 on, and so on in turn.
+
+    Other students are shown all of them. Raises InputError on "parts" unless it is a whole number from 1 on.
+    """
+
+    parts: int = 2
+    name = "in-turn"
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "parts", arguments.whole("parts", self.parts))
