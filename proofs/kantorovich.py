@@ -19,8 +19,7 @@ from sympy import Matrix, diag, limit, oo, sqrt, symbols
 
 from subtheory.proof import equal, nonnegative, positive, step
 
-CLAIMS = ()
-PLANNED = ("coverage-has-a-floor",)
+CLAIMS = ("coverage-has-a-floor",)
 COQ = ()
 SCOPE = "k = 1..5 parameters by sympy; the argument is for all k"
 NOT_COVERED = "condition numbers of the networks in use, which are large: the floor is then close to 0"

@@ -1,6 +1,7 @@
 """Settings that are constructed: exact numbers in which a claim holds, or a broken assumption must show."""
 
 __all__ = [
+    "coverage",
     "inputs",
     "labels",
     "masks",

@@ -3,17 +3,21 @@
 from subtheory.claims.dynamics import (
     adapters,
     anchors,
+    coverage,
     generations,
     linearised,
     many_steps,
     momentum,
     preconditioners,
+    projection,
     traits,
 )
 
 MODULES = (
     many_steps,
     linearised,
+    projection,
+    coverage,
     preconditioners,
     momentum,
     adapters,

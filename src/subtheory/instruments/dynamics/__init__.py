@@ -8,6 +8,7 @@ __all__ = [
     "lazy",
     "pooled",
     "preconditioned",
+    "projected",
     "trajectory",
     "transported",
 ]
