@@ -1,7 +1,6 @@
 """Settings that are constructed: exact numbers in which a claim holds, or a broken assumption must show."""
 
 __all__ = [
-    "coverage",
     "inputs",
     "labels",
     "masks",

@@ -294,3 +294,35 @@ def seen_zero_branch() -> tuple[Setting, ...]:
     """The same from θ0 = (½, 0), where the channel sees Δ."""
     start = np.array([0.5, 0.0])
     return (constructed("tilted", _quadratic, start, None, trait=_tilted, teacher=GradientDescent()),)
+
+
+# Coverage ------------------------------------------------------------------------------------------
+
+
+def _dot(theta: Params, x: Array) -> Array:
+    return (theta @ x)[None]
+
+
+def _inputs(*eigenvalues: float) -> np.ndarray:
+    """Inputs for which G = 2E[xxᵀ] is diagonal with these eigenvalues, one for each that is not 0."""
+    rows = np.diag(np.sqrt(np.array(eigenvalues) * np.count_nonzero(eigenvalues) / 2))
+    return rows[np.any(rows != 0, axis=1)]
+
+
+@cache
+def uneven_modes() -> tuple[Setting, ...]:
+    """G = diag(1, 9), Δ = (3, 1): squared parts 9 : 1."""
+    return (constructed("two-modes", _dot, np.zeros(2), np.array([3.0, 1.0]), x=_inputs(1, 9)),)
+
+
+@cache
+def rivals(first: float = 1.0, second: float = 9.0) -> tuple[Setting, ...]:
+    """G = diag(first, second, 0), Δ = (4, 0, 3), and a trait that falls along (3, 1, 0)."""
+    name, trait = f"rates-{first:g}-{second:g}", _against(np.array([3.0, 1.0, 0.0]))
+    own, x = np.array([4.0, 0.0, 3.0]), _inputs(first, second, 0.0)
+    return (constructed(name, _dot, np.zeros(3), own, x=x, trait=trait),)
+
+
+def even_rivals() -> tuple[Setting, ...]:
+    """The same with one rate, G = diag(9, 9, 0)."""
+    return rivals(9.0, 9.0)

@@ -13,7 +13,7 @@ from subtheory.claim import Verdict
 from subtheory.claims.dynamics.coverage import coverage_does_not_rank_the_share as ranking
 from subtheory.claims.dynamics.projection import class_head_bounds_the_transfer as ceiling
 from subtheory.claims.dynamics.projection import converged_student_keeps_the_projection as projection
-from subtheory.constructed.coverage import alike, pair
+from subtheory.constructed.witnesses import even_rivals, rivals
 from subtheory.errors import InputError
 from subtheory.instruments.dynamics.projected import LEFT, Converged, Projected, Rivals, halves, heavy_ball, unread
 from subtheory.kernels.functions import values
@@ -113,7 +113,7 @@ def test_claims_fail_on_other_numbers(found: Converged) -> None:
 
 def test_one_rate_for_all_modes_ranks_rightly() -> None:
     """The pair of the proof has its numbers, and with equal eigenvalues the order of the cosines is that of shares."""
-    apart, same = (Rivals().records(one, (0,), (one.loss,))["squared-error"][0] for (one,) in (pair(), alike()))
+    apart, same = (Rivals().records(one, (0,), (one.loss,))["squared-error"][0] for (one,) in (rivals(), even_rivals()))
     assert [each.cosine[-1] for each in apart] == pytest.approx([0.8, 0.6], rel=1e-9)
     assert [each.kept[-1] for each in apart] == pytest.approx([0.64, 1.0], rel=1e-7)
     assert ranking.check(apart).verdict is Verdict.HOLDS

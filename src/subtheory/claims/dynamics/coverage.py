@@ -6,7 +6,7 @@ from subtheory.claim import Assumption, Control, Evidence, claim
 from subtheory.claims.assumptions import GRADIENT_STUDENT, SAME_PARAMETERS, SHARED_INIT
 from subtheory.claims.dynamics.projection import EPS, LEFT, UNFINISHED, few, nearest
 from subtheory.claims.inits import one_step
-from subtheory.constructed import coverage as witnesses
+from subtheory.constructed import witnesses
 from subtheory.constructed.labels import linear
 from subtheory.envelope import limit
 from subtheory.instruments.dynamics.projected import Converged, Projected, Rivals
@@ -30,7 +30,7 @@ UNLIKE_MODES = Assumption(
 def covered() -> tuple[Setting, ...]:
     """Logits that are linear in θ, on more inputs than they have coordinates; and two modes met as the floor wants."""
     many = linear().but(examples=24, eps=EPS)
-    return many, many.but(loss=SquaredError()), *witnesses.worst()
+    return many, many.but(loss=SquaredError()), *witnesses.uneven_modes()
 
 
 @claim(
@@ -82,8 +82,8 @@ def squared_coverage_bounds_the_share(c: Converged) -> Evidence:
 @claim(
     formula="G = diag(1, 9, 0): Δ = (4, 0, 3) has cos = 4/5 and η = 16/25, Δ = (3, 1, 0) has cos = 3/5 and η = 1",
     source="counterexample: modes of one channel are learned at different rates; prediction P27",
-    controls=[Control(UNLIKE_MODES, witnesses=witnesses.alike)],
-    settings=witnesses.pair,
+    controls=[Control(UNLIKE_MODES, witnesses=witnesses.even_rivals)],
+    settings=witnesses.rivals,
     reads=Rivals(),
     every_eps=True,
     proof="coverage",
