@@ -202,7 +202,7 @@ ONE_CHANNEL = Law(
     POSITIVE,
     "students of students that all start from one init on one channel: Δᵀ G p(G) Δ ≥ 0 with a polynomial p ≥ 0, so "
     "that no generation turns against what an earlier teacher learned, and retention never falls",
-    (),
+    ("one-channel-inherits-in-every-generation", "converged-generations-are-idempotent", "retention-never-falls"),
     ("P28", "P40", "P47"),
     "the linear range, steps α ≤ 1/λmax of plain descent",
 )
@@ -210,7 +210,7 @@ ONE_CHANNEL = Law(
 DISTURBED = Law(
     FREE,
     "what teachers of earlier generations learned can come back with either sign: ΔᵀG₂G₁Δ has none of its own",
-    (),
+    ("two-channels-can-reverse-the-second-generation",),
     ("P28", "P40"),
     "how often is measured, not predicted",
 )
