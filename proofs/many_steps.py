@@ -22,10 +22,11 @@ from sympy import Matrix, Rational, Symbol, diag, diff, eye, symbols
 
 from subtheory.proof import equal, negative, positive, step
 
-CLAIMS = ("many-steps-have-a-closed-form",)
-PLANNED = (
+CLAIMS = (
+    "many-steps-have-a-closed-form",
     "many-steps-align-below-the-critical-rate",
     "multi-step-cosine-follows-the-spectrum",
+    "multi-step-cosine-can-rise-and-fall",
     "two-steps-break-the-dichotomy",
 )
 COQ = (

@@ -326,3 +326,70 @@ def rivals(first: float = 1.0, second: float = 9.0) -> tuple[Setting, ...]:
 def even_rivals() -> tuple[Setting, ...]:
     """The same with one rate, G = diag(9, 9, 0)."""
     return rivals(9.0, 9.0)
+
+
+# Many steps ----------------------------------------------------------------------------------------
+
+
+def _two_modes(speed: float, slope: Callable[[Params], Array], **changes: Any) -> tuple[Setting, ...]:
+    """f = (θ0, √λ θ1) with squared error and Δ = (1, 1): eigenvalues (1, λ) of λmax; rates in units of 1/λmax."""
+
+    def f(theta: Params, x: Array) -> Array:
+        return theta * x * jnp.array([1.0, speed**0.5])
+
+    name = f"two-modes-{speed:g}"
+    return (constructed(name, f, np.zeros(2), np.ones(2), width=2, trait=slope, alpha=0.5, **changes),)
+
+
+def _fast_mode(theta: Params) -> Array:
+    return -theta[0]
+
+
+def _slow_against_fast(theta: Params) -> Array:
+    return 2 * theta[1] - theta[0]
+
+
+def _slow_with_fast(theta: Params) -> Array:
+    return -2 * theta[1] - theta[0]
+
+
+@cache
+def two_speeds() -> tuple[Setting, ...]:
+    """λ = (1, ¼), α = 1/(2λmax)."""
+    return _two_modes(0.25, _fast_mode)
+
+
+@cache
+def one_speed() -> tuple[Setting, ...]:
+    """λ = (1, 1): every step is along Δ."""
+    return _two_modes(1.0, _fast_mode)
+
+
+@cache
+def against() -> tuple[Setting, ...]:
+    """λ = (1, ¼) and L′ = 2θ1 − θ0: the fast mode lowers it by 1, the slow one raises it by 2."""
+    return _two_modes(0.25, _slow_against_fast)
+
+
+@cache
+def together() -> tuple[Setting, ...]:
+    """L′ = −2θ1 − θ0: both lower it."""
+    return _two_modes(0.25, _slow_with_fast)
+
+
+def _crossed(theta: Params, x: Array) -> Array:
+    return x * (theta[1:] + theta[:1] ** 2 - theta[:1] * theta[1:])
+
+
+@cache
+def second_step() -> tuple[Setting, ...]:
+    """f = θ1 + θ0² − θ0θ1, L_T = −θ0 at 0, Δ = (1, 0), a rate of ¼: 0 after one step, −ε⁴/8 after two."""
+    start, delta = np.zeros(2), np.array([1.0, 0.0])
+    return (constructed("second-step", _crossed, start, delta, trait=_fast_mode, alpha=0.5),)
+
+
+@cache
+def seen_second_step() -> tuple[Setting, ...]:
+    """The same from θ0 = (½, 0), where the channel sees Δ."""
+    start, delta = np.array([0.5, 0.0]), np.array([1.0, 0.0])
+    return (constructed("second-step", _crossed, start, delta, trait=_fast_mode, alpha=0.5),)

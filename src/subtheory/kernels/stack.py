@@ -16,7 +16,7 @@ from subtheory.theory.distillation import Distillation
 from subtheory.theory.layout import Layout
 from subtheory.theory.linearize import TaylorModel
 from subtheory.theory.losses import Loss, namespace
-from subtheory.theory.rule import Descent, Rule
+from subtheory.theory.rule import Descent, Pull, Rule
 from subtheory.theory.trait import Trait
 from subtheory.theory.views import Full, View
 
@@ -188,13 +188,21 @@ def trained(s: Stack, theta: Any, extra: int = 1) -> Any:
 
 
 def linear(s: Stack, theta: Any, extra: int = 1) -> Any:
-    """What a linear rule makes of a vector, of its trained part alone; another rule's is that part."""
-    own, metric = trained(s, theta, extra), s.metric
-    if not s.rule.linear:
-        return own
-    if metric is not None:
-        metric = metric.reshape(*metric.shape[:-1], *(1,) * extra, metric.shape[-1])
-    return trained(s, s.rule.update(lambda _: own, s.student, metric), extra)
+    """What a linear rule makes of a pull, (..., P) with `extra` axes in front of P; of one that is not, what is trained.
+
+    Self-adjoint on what the student trains.
+    """
+    return ruled(s, theta, extra) if s.rule.linear else trained(s, theta, extra)
+
+
+def ruled(s: Stack, pull: Any, extra: int = 1) -> Any:
+    """What the student's rule makes of a pull that is known at its init, (..., P); `extra` as in `linear`."""
+    start, delta, metric = s.student, s.delta, s.metric
+    for _ in range(extra):
+        start, delta = each_eps(s, start, 1), each_eps(s, delta, 1)
+        metric = None if metric is None else each_eps(s, metric, 1)
+    first = trained(s, pull, extra)
+    return trained(s, s.rule.update(Pull(lambda _: first, trained(s, delta, extra)), start, metric), extra)
 
 
 def pull(s: Stack, loss: Loss, z: Any, y: Any) -> Any:
@@ -215,6 +223,11 @@ class Descend:
     """Outputs there, (..., 1, N, ..., V)."""
     first: Any = None
     """What it is there, (..., K, P), where that is known."""
+
+    @property
+    def delta(self) -> Any:
+        """QΔ, (..., 1, P), Q the parameters that the student trains."""
+        return trained(self.s, each_eps(self.s, self.s.delta, 1))
 
     def __call__(self, theta: Any) -> Any:
         if theta is self.start and self.first is not None:
@@ -239,12 +252,7 @@ def moved(s: Stack, cotangents: Any, extra: int = 1) -> Any:
 
     `extra` axes, K by default, stand between the leading ones and N.
     """
-    start, metric = s.student, s.metric
-    for _ in range(extra):
-        start = each_eps(s, start, 1)
-        metric = None if metric is None else each_eps(s, metric, 1)
-    first = trained(s, pulled(s, cotangents, extra), extra)
-    return trained(s, s.rule.update(lambda _: first, start, metric), extra)
+    return ruled(s, pulled(s, cotangents, extra), extra)
 
 
 def pulled(s: Stack, cotangents: Any, extra: int = 1) -> Any:

@@ -14,7 +14,7 @@ from subtheory.errors import InputError
 from subtheory.init import Path, Rescaling, checked
 from subtheory.theory.network import Network, require_network
 from subtheory.theory.part import Part
-from subtheory.theory.rule import Descent, Rule
+from subtheory.theory.rule import Descent, Orthogonal, Rule
 from subtheory.theory.trains import All, Trains
 
 
@@ -109,6 +109,8 @@ class Student:
             self._refuse(self.rule, self.init, "needs an init along a rescaling, which carries the metric")
         if isinstance(self.init, Elsewhere) and self.trains != All():
             self._refuse(self.trains, self.init, "names parameters that the other network does not have")
+        if isinstance(self.init, Elsewhere) and self.rule == Orthogonal():
+            self._refuse(self.rule, self.init, "needs the teacher's direction, which the other network does not have")
 
     def _refuse(self, one: Part, other: Part, why: str) -> None:
         raise InputError("student", f"{one.shown} with {other.shown}", f"{one.name} {why}")

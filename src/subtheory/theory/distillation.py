@@ -13,7 +13,7 @@ from jax import Array
 from subtheory.theory.layout import Layout
 from subtheory.theory.losses import Loss, SquaredError
 from subtheory.theory.network import Network, Params
-from subtheory.theory.rule import Descent, Rule
+from subtheory.theory.rule import Descent, Pull, Rule
 from subtheory.theory.trait import Trait
 from subtheory.theory.views import Full, View
 
@@ -123,8 +123,8 @@ def ruled(d: Distillation, descend: Callable[[Params], Params]) -> Params:
         return layout.flatten(jax.tree.map(jnp.asarray, params))
 
     mask, metric = flat(d.trainable), None if d.metric is None else flat(d.metric)
-    update = d.rule.update(lambda theta: mask * flat(descend(layout.unflatten(theta))), flat(d.student), metric)
-    return layout.unflatten(mask * update)
+    pull = Pull(lambda theta: mask * flat(descend(layout.unflatten(theta))), mask * flat(d.delta))
+    return layout.unflatten(mask * d.rule.update(pull, flat(d.student), metric))
 
 
 def student_update(d: Distillation, eps: Any) -> Params:

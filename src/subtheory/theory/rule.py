@@ -4,7 +4,7 @@ from abc import abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 
@@ -13,8 +13,27 @@ from subtheory.errors import InputError
 from subtheory.theory.losses import namespace
 from subtheory.theory.part import Part
 
-Descend = Callable[[Any], Any]
-"""θ ↦ −∇_θ L_S(θ), (..., P), on the parameters that the student trains."""
+
+class Descend(Protocol):
+    """θ ↦ −∇_θ L_S(θ), (..., P), on the parameters that the student trains."""
+
+    @property
+    def delta(self) -> Any:
+        """The teacher's Δ on these parameters, (..., P), for rules that know it."""
+        ...
+
+    def __call__(self, theta: Any, /) -> Any: ...
+
+
+@dataclass(frozen=True, eq=False)
+class Pull:
+    """A `Descend` of its two parts."""
+
+    function: Callable[[Any], Any]
+    delta: Any
+
+    def __call__(self, theta: Any) -> Any:
+        return self.function(theta)
 
 
 class Rule(Part):
@@ -103,6 +122,20 @@ class Carried(Rule):
 
     def update(self, descend: Descend, theta: Any, metric: Any = None) -> Any:
         return descend(theta) if metric is None else metric * descend(theta)
+
+
+@dataclass(frozen=True)
+class Orthogonal(Rule):
+    """Δθ_S = −(1 − ΔΔᵀ/‖Δ‖²)∇L_S: without its part along the teacher's direction (prediction P22, a defence)."""
+
+    name = "orthogonal"
+    linear = True
+
+    def update(self, descend: Descend, theta: Any, metric: Any = None) -> Any:
+        step, delta = descend(theta), descend.delta
+        size = (delta**2).sum(axis=-1, keepdims=True)
+        share = (step * delta).sum(axis=-1, keepdims=True) / namespace(size).where(size > 0, size, 1.0)
+        return step - share * delta
 
 
 # Fixed preconditioners ------------------------------------------------------------------------------

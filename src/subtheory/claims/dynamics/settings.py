@@ -16,5 +16,9 @@ BELOW_THE_EDGE = Assumption(
 
 def trained() -> tuple[Setting, ...]:
     """A classifier under both losses of the theorem, one that is linear in θ, and a convolutional network."""
-    images = Setting(ConvNet(), CrossEntropy(), examples=4, trait_examples=8)
-    return classifier(), classifier().but(loss=SquaredError()), linear(), images
+    return *classifiers(), Setting(ConvNet(), CrossEntropy(), examples=4, trait_examples=8)
+
+
+def classifiers() -> tuple[Setting, ...]:
+    """A classifier under both losses of the theorem, and one that is linear in θ."""
+    return classifier(), classifier().but(loss=SquaredError()), linear()

@@ -9,10 +9,22 @@ import numpy as np
 import optax
 
 from subtheory.errors import InputError
+from subtheory.instruments.ensemble import Ensemble, within
 from subtheory.instruments.first_order import outputs_rounding
 from subtheory.instruments.instrument import Instrument
 from subtheory.kernels.optimizing import entrywise
-from subtheory.kernels.stack import Descend, Stack, each_eps, inner, labels, norm, on_channel, trained
+from subtheory.kernels.stack import (
+    Descend,
+    Stack,
+    averaged,
+    each_eps,
+    inner,
+    inputs,
+    labels,
+    norm,
+    on_channel,
+    trained,
+)
 from subtheory.kernels.whitened import whitened
 from subtheory.numerics import ROUNDINGS, UNIT
 from subtheory.setting.preparation import started
@@ -46,6 +58,10 @@ class Training:
     """L_T(θ_S(t)), (K, T + 1)."""
     linear: np.ndarray
     """d(t) · Δ of the linearised student at θ0 + εd(t), by the recursion of `theory.dynamics.linearised`, (T + 1,)."""
+    missed: np.ndarray
+    """½⟨−∂L_S/∂z, y − z⟩ at θ_S(t), (K, T + 1): L_S above its minimum, exactly in squared error, else up to O(ε³)."""
+    slope: np.ndarray
+    """v · (−∇L_T(θ0)) along the modes v of the spectrum, (n,)."""
     rounding: np.ndarray
     """Size of the rounding error of what is travelled, (T + 1,)."""
 
@@ -80,6 +96,17 @@ class Trajectory(Instrument):
             for s, some in started(setting, tuple(seeds), losses)
             for loss in some
         }
+
+
+@dataclass(frozen=True)
+class Trainings(Ensemble):
+    """Records a tuple of `Training`s of so many steps for each seed, one a draw of everything; as `Trajectory`."""
+
+    steps: int
+
+    def sample(self, setting: Setting, seed: int) -> tuple[Training, ...]:
+        found = Trajectory(self.steps).records(setting, within(seed, self.draws), (setting.loss,))
+        return tuple(found[setting.loss.name])
 
 
 def path(
@@ -157,7 +184,9 @@ def _trainings(s: Stack, loss: Loss, how: Trajectory) -> Iterator[Training]:
     """One for every seed of a stack with one leading axis."""
     require(s, loss)
     B, shares = whitened(s, loss), batches(s.x.shape[1], how.steps, how.batch)
-    found = spectrum(modes(B), s.delta)
+    known = modes(B)
+    found = spectrum(known, s.delta)
+    slope = spectrum(known, -s.trait.gradient(s.functions, s.theta0)).along
     unit = 1 / found.largest
     rate, delta = s.alpha * unit, each_eps(s, s.delta, 1)
     away = each_eps(s, s.student - s.theta0, 1) - s.eps[..., None] * delta
@@ -166,6 +195,7 @@ def _trainings(s: Stack, loss: Loss, how: Trajectory) -> Iterator[Training]:
     update = np.stack([each for _, each in taken], axis=-2)
     start = each_eps(s, each_eps(s, s.student, 1), 1)
     trait = s.trait.value(s.functions, start + moved)
+    missed = _missed(s, loss, start + moved)
     rounding = rounded(s, loss, rate * growth(rate, found.largest, how.steps), norm(update).max(axis=(1, 2)))
     rounding = rounding[:, None] * np.arange(how.steps + 1) / (1 - how.momentum)
     u = (B @ s.delta[..., None])[..., 0]
@@ -185,5 +215,15 @@ def _trainings(s: Stack, loss: Loss, how: Trajectory) -> Iterator[Training]:
             size=size[i],
             trait=trait[i],
             linear=linear[i],
+            missed=missed[i],
+            slope=slope[i],
             rounding=rounding[i],
         )
+
+
+def _missed(s: Stack, loss: Loss, theta: np.ndarray) -> np.ndarray:
+    """½⟨−∂L_S/∂z, y − z⟩ at θ (S, K, T + 1, P), (S, K, T + 1)."""
+    y = labels(s, s.eps)[:, :, None]
+    z = s.functions.values(theta, each_eps(s, inputs(s), 2 + len(s.functions.example)))
+    pull = averaged(s, s.functions.terms(loss, z, y, s.outputs).r, 2)
+    return np.asarray((pull * (y - z)).reshape(*theta.shape[:-1], -1).sum(axis=-1) / 2)

@@ -8,7 +8,7 @@ import numpy as np
 
 from subtheory.errors import InputError
 from subtheory.instruments.labelled import Labelled, Labelling
-from subtheory.kernels.stack import Stack, inner, linear, one, trained
+from subtheory.kernels.stack import Stack, inner, linear, one, ruled
 from subtheory.setting.preparation import stack
 from subtheory.setting.setting import Setting
 from subtheory.setting.student import Elsewhere
@@ -69,9 +69,7 @@ class Student:
         return self._moved(self.s.functions.pulls(self.s.student, r.reshape(len(r), *self.shape), self.s.x))
 
     def _moved(self, descent: np.ndarray) -> np.ndarray:
-        s = self.s
-        first = trained(s, descent, descent.ndim - 1)
-        return np.asarray(trained(s, s.rule.update(lambda _: first, s.student, s.metric), descent.ndim - 1))
+        return np.asarray(ruled(self.s, descent, descent.ndim - 1))
 
 
 @lru_cache(maxsize=4)

@@ -1,6 +1,6 @@
 """What the channel's Gauss-Newton matrix makes of a direction: its eigenvalues, and how much of Δ lies along each."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -75,3 +75,47 @@ def left(rate: Any, steps: int) -> Callable[[Any], Any]:
     α is a number, or (..., 1) beside eigenvalues.
     """
     return lambda values: (1 - rate * values) ** steps
+
+
+def gained(rate: Any, steps: int) -> Callable[[Any], Any]:
+    """λ ↦ 1 − (1 − αλ)ᵗ: what t steps take of a mode; `rate` as in `left`."""
+    return lambda values: 1 - left(rate, steps)(values)
+
+
+def cosine(found: Spectrum, rate: Any, steps: int) -> Any:
+    """cos(t) = ΔᵀG(I − αG)ᵗΔ/(‖Δ‖‖G(I − αG)ᵗΔ‖), (...), of Δ and the step after t others (prediction P22)."""
+    along = found.form(lambda values: values * left(rate, steps)(values))
+    size = found.form(lambda values: (values * left(rate, steps)(values)) ** 2)
+    return along / namespace(along).sqrt(size * found.form(namespace(along).ones_like))
+
+
+def foreseen(rate: Any, slope: Any, found: Spectrum) -> Any:
+    """T = 1 + 2|Σ m x|/Σ₊ |m| x², (...): the first step of rate α ≤ 1/λmax tells the sign of the next t < T (P53).
+
+    Of the change −εΣ m(1 − (1 − x)ᵗ) of another loss L′, with x = αλ and m = gc, g = v · (−∇L′) its `slope`, (..., n);
+    Σ₊ runs over the modes whose m has the sign of the first step's Σ m x. For tx ≥ 1 − (1 − x)ᵗ ≥ tx − t(t − 1)x²/2 on
+    0 ≤ x ≤ 1: the modes on the winning side have lost no more than Σ₊ |m| t(t − 1)x²/2, and the others gained nothing.
+    Infinite where no mode is on that side; `rate` as in `left`.
+    """
+    xp = namespace(found.values)
+    x, m = rate * found.values, slope * found.along
+    first = (m * x).sum(axis=-1)
+    own = xp.where(m * first[..., None] > 0, abs(m), 0.0)
+    lost = (own * x**2).sum(axis=-1)
+    return xp.where(lost > 0, 1 + 2 * abs(first) / xp.where(lost > 0, lost, 1.0), xp.inf)
+
+
+def without(found: Spectrum, rate: Any, steps: int) -> Iterator[Any]:
+    """v · (Δ − d_t), (..., n), for t = 0 ... T: what is left to a student whose steps lose their part along Δ.
+
+    d_{t+1} = d_t + α(1 − ΔΔᵀ/‖Δ‖²)G(Δ − d_t), so d_t · Δ = 0 and, with a = v · (Δ − d), a_{t+1} = a − αλa + αcΣcλa/‖Δ‖².
+    The quadratic form Σ λa² of its imitation loss falls all the same: to 0 if Δ has a part in null(G), else to no less
+    than ‖Δ‖⁴/ΔᵀG⁺Δ, the least that a student at a right angle can have (prediction P22).
+    """
+    whole = found.form(namespace(found.values).ones_like)[..., None]
+    a = found.along
+    for _ in range(steps):
+        yield a
+        pulled = found.values * a
+        a = a - rate * (pulled - found.along * (found.along * pulled).sum(axis=-1, keepdims=True) / whole)
+    yield a
