@@ -47,6 +47,7 @@ PUBLIC = [
     "Linear",
     "MLP",
     "NETWORKS",
+    "Orthogonal",
     "Quartic",
     "Redrawn",
     "ReverseKL",

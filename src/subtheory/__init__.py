@@ -46,6 +46,7 @@ _PUBLIC = {
     "Descent": "theory.rule",
     "Signs": "theory.rule",
     "Carried": "theory.rule",
+    "Orthogonal": "theory.rule",
     "Full": "theory.views",
     "Accepted": "theory.views",
     "Shifted": "theory.views",

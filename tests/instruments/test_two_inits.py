@@ -29,7 +29,7 @@ from subtheory.theory import alignment as theory
 from subtheory.theory.beyond import cross_kernel as two
 from subtheory.theory.distillation import student_update
 from subtheory.theory.losses import KL, SquaredError
-from subtheory.theory.rule import Carried, Signs
+from subtheory.theory.rule import Carried, Orthogonal, Signs
 from subtheory.theory.trains import Half
 from subtheory.traces import TRACES
 
@@ -134,7 +134,8 @@ def test_dense_matrices_say_the_same(loss):
         assert np.polyfit(c.eps[:3], slope, 2)[1] == pytest.approx(c.second / 2, rel=0.05, abs=1e-3 * c.scale)
 
 
-@pytest.mark.parametrize("parts", [{}, {"rule": Carried()}, {"trains": Half()}, {"rule": Carried(), "trains": Half()}],
+@pytest.mark.parametrize("parts", [{}, {"rule": Carried()}, {"trains": Half()}, {"rule": Carried(), "trains": Half()},
+                                   {"rule": Orthogonal()}, {"rule": Orthogonal(), "trains": Half()}],
                          ids=lambda parts: "-".join(parts) or "plain")  # fmt: skip
 def test_a_linear_rule_is_part_of_what_is_predicted(parts):
     """A mask, a metric or both: kernel, scale and second order are the theory's, and the limit of what is measured."""

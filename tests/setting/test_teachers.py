@@ -29,7 +29,7 @@ from subtheory.setting.teachers import (
 from subtheory.theory.beyond.sign_law import noise
 from subtheory.theory.curvature import ggn
 from subtheory.theory.distillation import at_rest, outputs, student_update, trait_loss
-from subtheory.theory.rule import Carried, Descent, DrawnMetric, Scaled, Signs
+from subtheory.theory.rule import Carried, Descent, DrawnMetric, Orthogonal, Scaled, Signs
 from subtheory.theory.trains import Layers
 from subtheory.theory.views import Accepted
 
@@ -250,7 +250,7 @@ def test_a_stack_of_one_distillation(d):
             stack_of(replace(d, delta={"in": np.zeros((2, 3))}))
 
 
-@pytest.mark.parametrize("rule", (Signs(), Carried(), DrawnMetric(2)), ids=lambda rule: rule.name)
+@pytest.mark.parametrize("rule", (Signs(), Carried(), DrawnMetric(2), Orthogonal()), ids=lambda rule: rule.name)
 def test_the_students_step_is_that_of_the_flat_twin(d, rule):
     """`student_update` on pytrees and `stack.updates` on vectors: one rule, one mask, one view."""
     rng = np.random.default_rng(6)

@@ -331,14 +331,14 @@ def even_rivals() -> tuple[Setting, ...]:
 # Many steps ----------------------------------------------------------------------------------------
 
 
-def _two_modes(speed: float, slope: Callable[[Params], Array], **changes: Any) -> tuple[Setting, ...]:
+def _two_modes(speed: float, slope: Callable[[Params], Array]) -> tuple[Setting, ...]:
     """f = (θ0, √λ θ1) with squared error and Δ = (1, 1): eigenvalues (1, λ) of λmax; rates in units of 1/λmax."""
 
     def f(theta: Params, x: Array) -> Array:
         return theta * x * jnp.array([1.0, speed**0.5])
 
     name = f"two-modes-{speed:g}"
-    return (constructed(name, f, np.zeros(2), np.ones(2), width=2, trait=slope, alpha=0.5, **changes),)
+    return (constructed(name, f, np.zeros(2), np.ones(2), width=2, trait=slope, alpha=0.5),)
 
 
 def _fast_mode(theta: Params) -> Array:

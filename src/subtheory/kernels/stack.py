@@ -188,7 +188,7 @@ def trained(s: Stack, theta: Any, extra: int = 1) -> Any:
 
 
 def linear(s: Stack, theta: Any, extra: int = 1) -> Any:
-    """What a linear rule makes of a pull, (..., P) with `extra` axes in front of P; of one that is not, what is trained.
+    """What a linear rule makes of a pull, (..., P) with `extra` axes in front of P; for others, what is trained of it.
 
     Self-adjoint on what the student trains.
     """

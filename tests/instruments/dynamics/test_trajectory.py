@@ -18,7 +18,9 @@ from subtheory.numerics import float64
 from subtheory.setting.preparation import stack
 from subtheory.setting.setting import Setting
 from subtheory.theory.beyond.training import train
-from subtheory.theory.losses import L1, CrossEntropy, SquaredError
+from subtheory.theory.losses import L1, CrossEntropy, Loss, SquaredError
+from subtheory.theory.rule import Orthogonal, Pull
+from subtheory.theory.trains import All, Half
 
 
 @pytest.mark.parametrize("network", [SMOOTH, ATTENTION], ids=lambda each: each.name)
@@ -79,3 +81,29 @@ def test_a_rate_is_in_units_of_the_largest_eigenvalue() -> None:
 def test_a_loss_without_curvature_is_refused() -> None:
     with pytest.raises(InputError, match="loss: must have a Gauss-Newton matrix"):
         Trajectory(1).records(Setting(SMOOTH, examples=2, trait_examples=2), (0,), (L1(),))
+
+
+@pytest.mark.parametrize("loss", [SquaredError(), CrossEntropy()], ids=lambda each: each.name)
+def test_what_is_missed_is_the_imitation_loss(loss: Loss) -> None:
+    """Above its minimum: exactly in squared error, to second order in cross-entropy."""
+    setting = Setting(SMOOTH, loss, examples=5, trait_examples=4)
+    (found,) = Trajectory(2).records(setting, (1,), (loss,))[loss.name]
+    s = one(stack(setting, (1,)), 0)
+    y, z = labels(s, s.eps), s.functions.values(s.theta0, s.x)
+    with float64():
+        value = lambda z, y: np.asarray(loss.value(jnp.asarray(z), jnp.asarray(y), jnp.asarray(s.outputs))).mean()  # noqa: E731
+        expected = value(z, y[0]) - value(y[0], y[0])
+    order = 1e-9 if loss == SquaredError() else 10 * found.eps[0]
+    assert found.missed[0, 0] == pytest.approx(expected, rel=order)
+    B, g = whitened(s, loss), -s.trait.gradient(s.functions, s.theta0)
+    assert np.sum(found.slope * found.spectrum.along * found.spectrum.values) == pytest.approx((B @ g) @ (B @ s.delta))
+
+
+def test_steps_without_their_part_along_delta() -> None:
+    """No step has any, with half of the parameters too; and Δ = 0 has nothing to lose."""
+    for trains in (All(), Half()):
+        setting = Setting(SMOOTH, examples=5, trait_examples=4).but(rule=Orthogonal(), trains=trains)
+        (found,) = Trajectory(3).records(setting, (0,), (setting.loss,))[setting.loss.name]
+        assert np.all(np.abs(found.cosine) < 1e-13) and np.all(found.size > 0)
+    pull = Pull(lambda theta: theta, np.zeros(3))
+    assert np.array_equal(Orthogonal().update(pull, np.ones(3)), np.ones(3))

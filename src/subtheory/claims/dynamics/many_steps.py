@@ -14,7 +14,7 @@ from subtheory.claims.inits import one_step
 from subtheory.constructed import witnesses
 from subtheory.constructed.labels import classifier
 from subtheory.envelope import limit
-from subtheory.instruments.dynamics.trajectory import Trainings, Training, Trajectory
+from subtheory.instruments.dynamics.trajectory import Training, Trainings, Trajectory
 from subtheory.numerics import ROUNDINGS, UNIT
 from subtheory.setting.setting import Setting
 from subtheory.setting.student import Student
@@ -129,7 +129,7 @@ TWO_SPEEDS = Assumption(
 
 
 @claim(
-    formula="λ = (1, ¼) λmax, Δ = (1, 1), α = 1/(2λmax):  cos(t)² = 25/34, 12769/12994, 11730625/13626754 at t = 0, 2, 4",
+    formula="λ = (1, ¼) λmax, Δ = (1, 1), αλmax = ½:  cos(t)² = 25/34, 12769/12994, 11730625/13626754 at t = 0, 2, 4",
     source="G(I − αG)ᵗΔ turns from the fast mode through Δ to the slow one; prediction P22",
     controls=[Control(TWO_SPEEDS, witnesses=witnesses.one_speed)],
     settings=witnesses.two_speeds,
@@ -216,8 +216,8 @@ def elsewhere() -> tuple[Setting, ...]:
 
 
 @claim(
-    formula="L′(θ0) − L′(θ_S(t)) = ε Σ m(1 − (1 − αλ)ᵗ) + O(ε²), m = (v·∇L′)(v·Δ): one sign for t < 1 + 2|Σ mαλ|/Σ₊ |m|(αλ)²",
-    source="tx − t(t − 1)x²/2 ≤ 1 − (1 − x)ᵗ ≤ tx on 0 ≤ x ≤ 1; prediction P53, which arXiv 2607.21356 reports",
+    formula="L′(θ0) − L′(θ_S(t)) = ε Σ m(1 − (1 − x)ᵗ) + O(ε²), x = αλ: one sign for t < 1 + 2|Σ mx|/Σ₊ |m|x²",
+    source="m = (v·Δ)(v·(−∇L′)); tx − t(t − 1)x²/2 ≤ 1 − (1 − x)ᵗ ≤ tx on 0 ≤ x ≤ 1; prediction P53",
     controls=[
         Control(SHARED_INIT, fails=0.95),
         Control(GRADIENT_STUDENT, fails=0.95),

@@ -108,7 +108,7 @@ def foreseen(rate: Any, slope: Any, found: Spectrum) -> Any:
 def without(found: Spectrum, rate: Any, steps: int) -> Iterator[Any]:
     """v · (Δ − d_t), (..., n), for t = 0 ... T: what is left to a student whose steps lose their part along Δ.
 
-    d_{t+1} = d_t + α(1 − ΔΔᵀ/‖Δ‖²)G(Δ − d_t), so d_t · Δ = 0 and, with a = v · (Δ − d), a_{t+1} = a − αλa + αcΣcλa/‖Δ‖².
+    d_{t+1} = d_t + α(1 − ΔΔᵀ/‖Δ‖²)G(Δ − d_t), so d_t · Δ = 0, and a = v · (Δ − d) becomes a − αλa + αcΣcλa/‖Δ‖².
     The quadratic form Σ λa² of its imitation loss falls all the same: to 0 if Δ has a part in null(G), else to no less
     than ‖Δ‖⁴/ΔᵀG⁺Δ, the least that a student at a right angle can have (prediction P22).
     """
