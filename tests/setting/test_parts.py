@@ -290,5 +290,5 @@ def test_every_combination_of_a_student_is_built_or_refused():
                 Student(init, trains, rule)
         else:
             built += Student(init, trains, rule).shown == ", ".join(part.shown for _, part in parts)
-    # Of 6 · 5 · 4 the carried metric without its path, 5 · 5, and a part of another network, 4 · 3, mean nothing.
-    assert built == 120 - 25 - 12
+    # Of 6 · 5 · 5 the carried metric without its path, 5 · 5, a part of another network, 4 · 4, and a direction there.
+    assert built == 150 - 25 - 16 - 1
