@@ -4,7 +4,7 @@ from abc import abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -13,24 +13,17 @@ from subtheory.errors import InputError
 from subtheory.theory.losses import namespace
 from subtheory.theory.part import Part
 
-
-class Descend(Protocol):
-    """θ ↦ −∇_θ L_S(θ), (..., P), on the parameters that the student trains."""
-
-    @property
-    def delta(self) -> Any:
-        """The teacher's Δ on these parameters, (..., P), for rules that know it."""
-        ...
-
-    def __call__(self, theta: Any, /) -> Any: ...
+Descend = Callable[[Any], Any]
+"""θ ↦ −∇_θ L_S(θ), (..., P), on the parameters that the student trains."""
 
 
 @dataclass(frozen=True, eq=False)
 class Pull:
-    """A `Descend` of its two parts."""
+    """A `Descend` that knows the teacher's direction."""
 
-    function: Callable[[Any], Any]
+    function: Descend
     delta: Any
+    """Δ on the parameters that the student trains, (..., P)."""
 
     def __call__(self, theta: Any) -> Any:
         return self.function(theta)
@@ -126,13 +119,18 @@ class Carried(Rule):
 
 @dataclass(frozen=True)
 class Orthogonal(Rule):
-    """Δθ_S = −(1 − ΔΔᵀ/‖Δ‖²)∇L_S: without its part along the teacher's direction (prediction P22, a defence)."""
+    """Δθ_S = −(1 − ΔΔᵀ/‖Δ‖²)∇L_S: without its part along the teacher's direction (prediction P22, a defence).
+
+    Raises InputError on "rule" where there is no such direction: for a teacher, and in another network's parameters.
+    """
 
     name = "orthogonal"
     linear = True
 
     def update(self, descend: Descend, theta: Any, metric: Any = None) -> Any:
-        step, delta = descend(theta), descend.delta
+        step, delta = descend(theta), getattr(descend, "delta", None)
+        if delta is None:
+            raise InputError("rule", self.name, "needs the teacher's direction, which is not known here")
         size = (delta**2).sum(axis=-1, keepdims=True)
         share = (step * delta).sum(axis=-1, keepdims=True) / namespace(size).where(size > 0, size, 1.0)
         return step - share * delta

@@ -107,3 +107,5 @@ def test_steps_without_their_part_along_delta() -> None:
         assert np.all(np.abs(found.cosine) < 1e-13) and np.all(found.size > 0)
     pull = Pull(lambda theta: theta, np.zeros(3))
     assert np.array_equal(Orthogonal().update(pull, np.ones(3)), np.ones(3))
+    with pytest.raises(InputError, match=r"^rule: needs the teacher's direction"):
+        Orthogonal().update(lambda theta: theta, np.ones(3))
