@@ -250,7 +250,8 @@ def test_a_kind_of_ones_own_is_known_at_once():
 SAID = [
     (View, Full()), (View, Accepted(-3.5)), (View, Shifted((0.5, -1.0))), (Rule, Descent()), (Rule, Signs()),
     (Rule, Carried()), (Rule, Orthogonal()), (Rule, HeavyBall(0.5)), (Rule, DrawnMetric(3, 0.5)),
-    (Rule, Scaled((0.5, 2.0))), (Trains, All()), (Trains, Half()), (Trains, Layers(("head", "Dense_0"))), (Trains, Entries((0.0, 1.0))),
+    (Rule, Scaled((0.5, 2.0))), (Trains, All()), (Trains, Half()), (Trains, Layers(("head", "Dense_0"))),
+    (Trains, Entries((0.0, 1.0))),
     (Trains, Leaves(("head/bias", "Dense_0/kernel"))), (Init, Shared()), (Init, Redrawn()),
 ]  # fmt: skip
 
