@@ -34,7 +34,7 @@ _MATHS = (
     | {c: f"^{i}" for i, c in enumerate("⁰¹²³⁴⁵⁶⁷⁸⁹")}
     | {c: f"_{i}" for i, c in enumerate("₀₁₂₃₄₅₆₇₈₉")}
     | {c: c for c in "<>|"}
-    | {"ᴺ": "^N", "ᵗ": "^t", "ᵏ": "^k", "ᵢ": "_i", "⅛": r"\frac18", "≻": r"\succ"}
+    | {"ᴺ": "^N", "ᵗ": "^t", "ᵏ": "^k", "ˢ": "^s", "ᵢ": "_i", "⅛": r"\frac18", "≻": r"\succ"}
     | {"●": r"\bullet", "○": r"\circ", "△": r"\triangle", "□": r"\Box", "✓": r"\checkmark"}
 )
 """Symbols that pages, claims and captions use, for engines that know no Unicode mathematics."""
