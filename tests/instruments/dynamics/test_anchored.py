@@ -10,6 +10,8 @@ from shapes import SMOOTH
 from subtheory.constructed.formula import constructed
 from subtheory.errors import InputError
 from subtheory.instruments.dynamics.anchored import AnchoredTraining, Anchoring, Decays
+from subtheory.instruments.dynamics.trajectory import Trajectory
+from subtheory.instruments.first_order import FirstOrder
 from subtheory.kernels.functions import values
 from subtheory.kernels.stack import labels, one, updates
 from subtheory.numerics import float64
@@ -54,6 +56,15 @@ def test_without_an_anchor_it_is_free() -> None:
     assert np.array_equal(held.travelled, held.free) and np.all(held.unrest < 1e-2 * held.eps)
     assert np.all(free.travelled[:, 2:] < free.free[:, 2:])
     np.testing.assert_allclose(free.rest, held.rest / 3, rtol=1e-10)
+
+
+def test_others_who_take_many_steps_refuse_it() -> None:
+    """One step is descent's, as the anchor has no gradient at the init; a second one would leave it out."""
+    held = SETTING.but(rule=Anchored(2.0))
+    one_step = [FirstOrder().records(one, (3,), (one.loss,))["squared-error"][0] for one in (SETTING, held)]
+    assert np.array_equal(*(each.alignment for each in one_step))
+    with pytest.raises(InputError, match="rule: pulls from the second step on"):
+        Trajectory(2).records(held, (3,), (held.loss,))
 
 
 def test_decay_is_a_pull_to_zero() -> None:

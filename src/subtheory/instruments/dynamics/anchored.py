@@ -19,6 +19,7 @@ from subtheory.kernels.stack import (
     labels,
     norm,
     on_channel,
+    ruled,
     trained,
 )
 from subtheory.kernels.whitened import whitened
@@ -84,6 +85,11 @@ class Held:
     own: Descend
     anchor: Descend
     weight: float
+
+    @property
+    def delta(self) -> Any:
+        """As `Descend` has it."""
+        return self.own.delta
 
     def __call__(self, theta: Any) -> Any:
         own = self.own(theta)
@@ -192,14 +198,10 @@ def _decays(s: Stack, loss: Loss, factors: Sequence[float]) -> Iterator[Decay]:
     z, u, _ = on_channel(s).taylor
     q, towards = expectation(s, loss.leading(z, u, s.outputs)), inner(s.theta0, s.delta)
     threshold = s.eps * (q / np.abs(towards))[:, None]
-    start, metric = each_eps(s, s.student, 1), None if s.metric is None else each_eps(s, s.metric, 1)
+    start = each_eps(s, s.student, 1)
     own = Descend(s, loss, labels(s, s.eps), None, None)(start)
-
-    def step(factor: float) -> Any:
-        pulled = own - trained(s, (factor * threshold)[..., None] * start)
-        return trained(s, s.rule.update(lambda _: pulled, start, metric))
-
-    steps = np.stack([step(factor) for factor in factors], axis=1)
+    decay = trained(s, threshold[..., None] * start)
+    steps = np.stack([ruled(s, own - factor * decay, 1) for factor in factors], axis=1)
     off = ROUNDINGS * UNIT * norm(steps).max(axis=1) * norm(s.delta)[:, None]
     rounding = off + outputs_rounding(s, loss, on_channel(s))[:, None]
     D = inner(steps, each_eps(s, each_eps(s, s.delta, 1), 1))

@@ -10,7 +10,7 @@ import numpy as np
 from subtheory import arguments
 from subtheory.errors import InputError
 from subtheory.numerics import UNIT
-from subtheory.theory.rule import Descent
+from subtheory.theory.rule import Descend, Descent
 
 
 @dataclass(frozen=True)
@@ -19,7 +19,8 @@ class Anchored(Descent):
 
     A looks at the channel's inputs, or `elsewhere` at the trait's. It has no gradient at the init, so that the first
     step is descent's: what anchors do is seen by who takes more of them, `instruments.dynamics.anchored`. Raises
-    InputError on "weight" for a γ < 0, on "lifted" for no number of steps. Prediction P30.
+    InputError on "weight" for a γ < 0, on "lifted" for no number of steps, on "rule" where others take more steps, who
+    know of no anchor. Prediction P30.
     """
 
     weight: float = 1.0
@@ -33,6 +34,11 @@ class Anchored(Descent):
         if self.lifted is not None:
             object.__setattr__(self, "lifted", arguments.whole("lifted", self.lifted))
         object.__setattr__(self, "weight", float(self.weight))
+
+    def update(self, descend: Descend, theta: Any, metric: Any = None) -> Any:
+        if getattr(descend, "start", theta) is not theta:
+            raise InputError("rule", self.shown, "pulls from the second step on, which are AnchoredTraining's to take")
+        return descend(theta)
 
     def weights(self, steps: int) -> tuple[float, ...]:
         """γ_t of every step, (T,)."""
