@@ -1,11 +1,11 @@
-"""The Gauss-Newton matrix by its root, G = BᵀB: one pullback for every output of the channel, no matrix in R^P×P."""
+"""The Gauss-Newton matrix by its root, G = BᵀB, or by its products: no matrix in R^P×P."""
 
 from typing import Any
 
 import numpy as np
 
 from subtheory.kernels.functions import Functions
-from subtheory.kernels.stack import Stack
+from subtheory.kernels.stack import Stack, averaged
 from subtheory.theory.losses import Loss
 
 
@@ -15,6 +15,12 @@ def whitened(s: Stack, loss: Loss) -> np.ndarray:
     The tangent kernel of the whitened outputs is BBᵀ, whose eigenvalues other than 0 are those of G.
     """
     return root(s.functions, loss, s.theta0, s.x, s.weights, s.outputs)
+
+
+def product(s: Stack, loss: Loss, v: Any) -> Any:
+    """Gv at the teacher's init, (..., P), NumPy or JAX: a jvp and a pullback, however many outputs there are."""
+    z, u, _ = s.functions.taylor(s.theta0, v, s.x)
+    return s.functions.pulls(s.theta0, averaged(s, loss.hessian(z, u, s.outputs)), s.x)
 
 
 def root(functions: Functions, loss: Loss, theta: Any, x: Any, weights: Any, outputs: Any) -> np.ndarray:

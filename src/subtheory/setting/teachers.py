@@ -18,6 +18,7 @@ from subtheory import arguments
 from subtheory.errors import InputError
 from subtheory.kernels.optimizing import entrywise
 from subtheory.kernels.stack import Stack, averaged, inner, norm
+from subtheory.kernels.whitened import product
 from subtheory.theory.losses import SquaredError, namespace
 from subtheory.theory.part import Part
 from subtheory.theory.rule import Rule, Signs
@@ -111,15 +112,11 @@ class Adversarial(Teacher):
         start = drawn()
         xp = namespace(start)
 
-        def product(v: Any) -> Any:
-            u = s.functions.taylor(s.theta0, v, s.x).u
-            return s.functions.pulls(s.theta0, averaged(s, SquaredError().hessian(u, u, s.outputs)), s.x)
-
         def turn(i: Any, state: tuple[Any, Any, Any]) -> tuple[Any, Any, Any]:
             top, largest, hidden = state
             first = i < self.power
             v = xp.where(first, top, hidden)
-            gv = product(v)
+            gv = product(s, SquaredError(), v)
             unit = gv / xp.maximum(norm(gv), TINY)[..., None]
             rayleigh = inner(v, gv) / xp.maximum(inner(v, v), TINY)
             hide = hidden - gv / xp.maximum(largest, TINY)[..., None]

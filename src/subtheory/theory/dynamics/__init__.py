@@ -4,6 +4,7 @@ __all__ = [
     "adapters",
     "anchors",
     "generations",
+    "lanczos",
     "linearised",
     "momentum",
     "spectrum",
