@@ -1,6 +1,7 @@
 """The one training loop: any loss, any optax optimizer, a `lax.scan` over steps; and the order of its examples."""
 
 from collections.abc import Callable
+from typing import Any
 
 import jax
 import numpy as np
@@ -12,17 +13,17 @@ from subtheory.theory.network import Params
 
 
 def train(
-    loss: Callable[[Params, Array], Array],
+    loss: Callable[[Params, Any], Array],
     params: Params,
     optimizer: optax.GradientTransformation,
-    batches: Array,
+    batches: Any,
 ) -> tuple[Params, Array]:
     """θ_{k+1} = θ_k + optimizer(∇loss(θ_k, batch_k)); returns the last θ and the loss before every step.
 
     `batches` is a pytree whose leading axis counts the steps: a batch of data or just an index.
     """
 
-    def update(carry: tuple[Params, optax.OptState], batch: Array) -> tuple[tuple, Array]:
+    def update(carry: tuple[Params, optax.OptState], batch: Any) -> tuple[tuple, Array]:
         theta, state = carry
         value, gradient = jax.value_and_grad(loss)(theta, batch)
         change, state = optimizer.update(gradient, state, theta)

@@ -17,6 +17,7 @@ A `Workload` fixes all that a teacher and its students share. Many students of o
 Source: Cloud, Le et al., section 6.2 (theory, section 2).
 """
 
+from subtheory.trained.images.defended import Defence, Defended, defend
 from subtheory.trained.images.forecast import OneStep, one_step
 from subtheory.trained.images.lessons import Images, digit_images, first_classes, mnist_images, pixels
 from subtheory.trained.images.readout import accuracy
@@ -27,6 +28,8 @@ from subtheory.trained.parameters import single
 from subtheory.trained.schedules import Schedule
 
 __all__ = [
+    "Defence",
+    "Defended",
     "Images",
     "Imitation",
     "OneStep",
@@ -36,6 +39,7 @@ __all__ = [
     "along",
     "auxiliary",
     "class_trait",
+    "defend",
     "digit_images",
     "digit_network",
     "first_classes",
