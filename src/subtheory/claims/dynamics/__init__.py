@@ -11,6 +11,7 @@ from subtheory.claims.dynamics import (
     preconditioners,
     projection,
     traits,
+    width,
 )
 
 MODULES = (
@@ -18,6 +19,7 @@ MODULES = (
     linearised,
     projection,
     coverage,
+    width,
     preconditioners,
     momentum,
     adapters,

@@ -8,4 +8,5 @@ __all__ = [
     "linearised",
     "momentum",
     "spectrum",
+    "width",
 ]
