@@ -11,4 +11,5 @@ __all__ = [
     "projected",
     "trajectory",
     "transported",
+    "widths",
 ]
