@@ -14,6 +14,7 @@ from subtheory.statistics import (
     half_way,
     half_width,
     mean_interval,
+    opposed,
     over_bases,
     pooled_deviation,
     ratios,
@@ -210,3 +211,16 @@ def test_a_spread_is_judged_by_chi_squared():
     for ratio in (0.5, 1.0, 1.7):
         tail = min(stats.chi2.cdf(49 * ratio, 49), stats.chi2.sf(49 * ratio, 49))
         assert spread_surprise(ratio * 3.0, 50, 3.0) == pytest.approx(max(stats.norm.isf(tail), 0), abs=1e-9)
+
+
+def test_products_of_correlated_pairs_are_negative_as_often_as_stated():
+    """Against the angle for one pair, against draws for more; at correlation 1 never, at −1 always, at 0 half."""
+    rho = np.array([-0.9, -0.2, 0.0, 0.3, 0.8])
+    np.testing.assert_allclose(opposed(rho, 1), np.arccos(rho) / np.pi, rtol=1e-12)
+    np.testing.assert_allclose(opposed([1.0, 0.0, -1.0], 5), [0.0, 0.5, 1.0], atol=1e-14)
+    draws = 20_000
+    for r, n in ((0.3, 2), (0.8, 3), (-0.5, 7)):
+        a, b = rng(1).standard_normal((2, draws, n))
+        count = np.sum(np.sum(a * (r * a + np.sqrt(1 - r**2) * b), axis=1) < 0)
+        low, high = share_interval(count, draws, 1 - 1e-6)
+        assert low <= opposed(r, n) <= high

@@ -4,6 +4,7 @@ import numpy as np
 from scipy.special import (  # scipy.stats takes most of a second to load
     bdtr,
     bdtrc,
+    betainc,
     betaincinv,
     chdtr,
     chdtrc,
@@ -72,6 +73,16 @@ def unlike(counts: np.ndarray, draws: int) -> np.ndarray:
     found = [np.minimum(np.take_along_axis(below, each[..., None], -1), np.take_along_axis(above, each[..., None], -1))
              for each in counts]  # fmt: skip
     return sigmas(np.stack(found)[..., 0])
+
+
+def opposed(correlation: np.ndarray, count: int | np.ndarray) -> np.ndarray:
+    """P(Σ a_i b_i < 0) over n independent pairs of standard normal numbers of correlation ρ; shapes broadcast.
+
+    I((1 − ρ)/2; n/2, n/2), I the regularised incomplete beta function: 4ab = (a + b)² − (a − b)², of independent χ²_n
+    with variances 2(1 ± ρ). arccos(ρ)/π for n = 1.
+    """
+    half = np.asarray(count) / 2
+    return np.asarray(betainc(half, half, (1 - np.asarray(correlation)) / 2))
 
 
 def spread_surprise(variance: np.ndarray, draws: int, law: np.ndarray) -> np.ndarray:

@@ -138,6 +138,10 @@ class Experiment:
         """What was said of such tables before they were computed, and whether it came out."""
         return list(self.module.findings(tables))
 
+    def files(self, tables: Tables) -> dict[str, str]:
+        """What else lies beside the tables and is made of them, text by file name; nothing of most experiments."""
+        return getattr(self.module, "files", lambda tables: {})(tables)
+
     def figures(self, tables: Tables) -> dict[str, tuple[str, Figure]]:
         """The figures of some tables by file name, each with the table that it shows.
 
@@ -223,6 +227,7 @@ def run(
     tables = _unpack(arrays)
     findings = experiment.findings(tables)
     files = _write_tables(name, tables, folder / "tables") + _write_findings(findings, folder / "tables")
+    files += [records.write_atomic(folder / "tables" / one, text) for one, text in experiment.files(tables).items()]
     return Outcome(files + draw(experiment, tables, folder / "figures"), findings, tables.get(SKIPPED, []))
 
 
