@@ -309,13 +309,11 @@ def _matrix(axes: Axes, rows: list[Row], value: str, sign: float = 1.0) -> None:
     cells = np.array([
         [np.mean([sign * r[value] for r in rows if (r["read"], r["taught"]) == (i, j)]) for j in taught] for i in taught
     ])  # fmt: skip
-    largest, digits = np.abs(cells).max(), 1 if len(taught) > 5 else 2
+    largest = np.abs(cells).max()
     axes.imshow(cells, cmap="RdBu", vmin=-largest, vmax=largest)
     for (i, j), cell in np.ndenumerate(cells):
         color = "white" if abs(cell) > 0.6 * largest else "black"
-        axes.text(
-            j, i, f"{round(sign * cell, digits) + 0.0:.{digits}f}", ha="center", va="center", fontsize=6, color=color
-        )
+        axes.text(j, i, f"{round(sign * cell, 1) + 0.0:.1f}", ha="center", va="center", fontsize=6, color=color)
     axes.set_xticks(range(len(taught)), taught, rotation=45, ha="right", rotation_mode="anchor")
     axes.set_yticks(range(len(taught)), taught)
     axes.tick_params(length=0, labelsize=6)
@@ -324,31 +322,31 @@ def _matrix(axes: Axes, rows: list[Row], value: str, sign: float = 1.0) -> None:
 
 
 def _one_step(tables: dict[str, list[Row]]) -> Figure:
-    drawn = Figure(figsize=(WIDTH, 2.3), layout="constrained")
+    drawn = Figure(figsize=(WIDTH, 2.9), layout="constrained")
     left, middle, right = drawn.subplots(1, 3, width_ratios=(1, 1, 1.1))
     network = tables["confusion"][0]["network"]
     rows = [row for row in tables["confusion"] if row["network"] == network]
     _matrix(left, rows, "predicted")
     _matrix(middle, rows, "measured")
     middle.set_yticks([])
-    left.set(title="(a) predicted", ylabel="read")
-    middle.set(title="(b) one step")
+    left.set(title="(a) form", ylabel="read")
+    middle.set(title="(b) step")
     for i, name in enumerate(dict.fromkeys(row["network"] for row in tables["steps"])):
         own = [row for row in tables["steps"] if row["network"] == name]
         for value, face, label in (("off", COLOURS[i], name), ("elsewhere", "none", None)):
             right.plot([r["eps"] for r in own], [r[value] for r in own], linestyle="", marker=MARKERS[i], markersize=3,
                        color=COLOURS[i], markerfacecolor=face, label=label)  # fmt: skip
-    right.set(xscale="log", yscale="log", xlabel="ε", ylabel="distance of the matrices", title="(c) off by O(ε)")
-    right.legend()
+    right.set(xscale="log", yscale="log", xlabel="ε", ylabel="distance", title="(c) off")
+    drawn.legend(*right.get_legend_handles_labels(), loc="outside lower center", ncols=3)
     return drawn
 
 
 def _trained(tables: dict[str, list[Row]]) -> Figure:
     drawn = Figure(figsize=(WIDTH, 2.7), layout="constrained")
-    left, middle, right = drawn.subplots(1, 3, width_ratios=(1.4, 0.9, 0.7))
+    left, middle, right = drawn.subplots(1, 3, width_ratios=(1.4, 0.9, 0.8))
     rows, bases = tables["trained"], tables["bases"]
     _matrix(left, rows, "change", -1.0)
-    left.set(title="(a) trained students", ylabel="read")
+    left.set(title="(a) trained", ylabel="read")
     size = {row["base"]: row["own"] for row in bases}
     off = [row for row in rows if row["read"] != row["taught"]]
     own = {(r["base"], r["read"]): r["displacement"] for r in rows if r["read"] == r["taught"]}
@@ -358,7 +356,7 @@ def _trained(tables: dict[str, list[Row]]) -> Figure:
                 color=COLOURS[0])  # fmt: skip
     middle.axhline(0, color="#999999", linewidth=0.6)
     middle.axvline(0, color="#999999", linewidth=0.6)
-    middle.set(title="(b) off-target", xlabel="predicted", ylabel="change of loss")
+    middle.set(title="(b) others", xlabel="predicted", ylabel="change")
     for i, (name, arm) in enumerate((n, arm) for n in FORECASTS for arm in ("change", "elsewhere")):
         values = np.array([row[f"{name}, {arm}"] for row in bases])
         mean, low, high = mean_interval(values)
@@ -366,9 +364,8 @@ def _trained(tables: dict[str, list[Row]]) -> Figure:
         right.plot(np.full(len(values), i - 0.15), values, linestyle="", markersize=2, alpha=0.6, **point)
         right.errorbar([i + 0.15], [mean], [[mean - low], [high - mean]], elinewidth=0.8, markersize=4, **point)
     right.axhline(0, color="#999999", linewidth=0.6)
-    names = ["gradients", "another init", "displacement", "another init"]
-    right.set_xticks(range(4), names, rotation=45, ha="right", rotation_mode="anchor")
-    right.set(title="(c) by base", ylabel="rank correlation", ylim=(-1, 1))
+    right.set_xticks([0.5, 2.5], FORECASTS, rotation=45, ha="right", rotation_mode="anchor", fontsize=6)
+    right.set(title="(c) all", ylabel="correlation", ylim=(-1, 1))
     return drawn
 
 
@@ -381,8 +378,8 @@ def _pools(tables: dict[str, list[Row]]) -> Figure:
         left.plot([r["predicted"] for r in own], [r["measured"] for r in own], label=name, **look)
     ends = left.get_xlim()
     left.plot(ends, ends, color="black", linewidth=0.8, zorder=1)
-    left.set(title="(a) five teachers, one student", xlabel="weighted sum of forms", ylabel="added alignment")
-    left.legend()
+    left.set(title="(a) pools", xlabel="weighted sum", ylabel="added")
+    drawn.legend(*left.get_legend_handles_labels(), loc="outside lower center", ncols=3)
     for i, row in enumerate(tables["guests"]):
         right.errorbar(
             [i], [row["share"]], [row["half"]], color=COLOURS[i // 2], marker=MARKERS[i // 2], elinewidth=0.8
@@ -391,5 +388,5 @@ def _pools(tables: dict[str, list[Row]]) -> Figure:
     names = {"aux": "other\noutputs", "class": "own\noutputs", "redrawn": "other init", "shared": "same init"}
     labels = [f"{names[row['outputs']]},\n{names[row['init']]}" for row in tables["guests"]]
     right.set_xticks(range(len(labels)), labels, fontsize=6)
-    right.set(title="(b) a guest, over its host", ylabel="mean share of pools")
+    right.set(title="(b) guests", ylabel="mean share")
     return drawn
