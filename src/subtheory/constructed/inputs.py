@@ -62,7 +62,8 @@ def _held(*inputs: tuple[float, float]) -> tuple[Setting, ...]:
     x = np.array(inputs)
     trait = TargetTrait(x, np.zeros((len(x), 1)), np.ones(1))  # type: ignore[arg-type]
     source = replace(setting.origin, given_trait=trait)  # type: ignore[type-var]
-    return (setting.but(source=source, rule=Anchored(1.0, elsewhere=True)),)
+    # At 1.8/λmax, λmax = 9 λmin, the fastest and the slowest mode both keep 0.8 of what is left a step.
+    return (setting.but(source=source, rule=Anchored(1.0, elsewhere=True), alpha=1.8),)
 
 
 def _linear(theta: Params, x: Array) -> Array:

@@ -21,8 +21,8 @@ WEIGHT = 1.0
 LIMINAL = 4.0
 """γ of one that is lifted."""
 
-STEPS, FAR = 16, 256
-"""Steps of a student; of one that has to come to rest, where all but 10⁻¹³ of its way is behind it."""
+STEPS, FAR = 16, 128
+"""Steps of a student; of one that has to come to rest, where all but 10⁻¹² of its way is behind it."""
 
 SAME_INPUTS = Assumption(
     "same-inputs",
