@@ -8,6 +8,7 @@ import pytest
 from shapes import SMOOTH
 
 from subtheory.errors import InputError
+from subtheory.instruments.dynamics.trajectory import Trajectory
 from subtheory.instruments.dynamics.transported import Transported
 from subtheory.kernels.functions import values
 from subtheory.kernels.stack import one
@@ -61,6 +62,17 @@ def test_without_a_memory_nothing_is_carried() -> None:
     for r in records(BASE.but(rule=Descent())):
         assert not r.along.any()
         np.testing.assert_allclose(r.across, np.broadcast_to(r.eps[:, None], r.across.shape), rtol=1e-12)
+
+
+def test_a_rule_with_a_memory_trains_with_momentum() -> None:
+    """Elsewhere too, or a student with momentum would be plain without a word."""
+    by_rule = Trajectory(3).records(BASE, (2,), (BASE.loss,))[BASE.loss.name][0]
+    plain = BASE.but(rule=Descent())
+    given = Trajectory(3, momentum=DECAY).records(plain, (2,), (BASE.loss,))[BASE.loss.name][0]
+    for name in ("travelled", "trait", "linear", "rounding"):
+        np.testing.assert_array_equal(getattr(by_rule, name), getattr(given, name), name)
+    without = Trajectory(3).records(plain, (2,), (BASE.loss,))[BASE.loss.name][0]
+    assert not np.allclose(by_rule.travelled[:, 2], without.travelled[:, 2], rtol=0.1)
 
 
 def test_what_has_no_law_is_refused() -> None:

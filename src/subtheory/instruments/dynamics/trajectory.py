@@ -87,6 +87,7 @@ class Trajectory(Instrument):
 
     steps: int
     momentum: float = 0.0
+    """0: that of the student's rule."""
     batch: int | None = None
     """Inputs of one step; None: all of them."""
 
@@ -190,17 +191,18 @@ def _trainings(s: Stack, loss: Loss, how: Trajectory) -> Iterator[Training]:
     unit = 1 / found.largest
     rate, delta = s.alpha * unit, each_eps(s, s.delta, 1)
     away = each_eps(s, s.student - s.theta0, 1) - s.eps[..., None] * delta
-    taken = list(path(s, loss, rate, shares, _with_momentum(how.momentum)))
+    momentum = how.momentum or s.rule.memory
+    taken = list(path(s, loss, rate, shares, _with_momentum(momentum)))
     moved = np.stack([*(each for each, _ in taken), taken[-1][0] + rate[:, None, None] * taken[-1][1]], axis=-2)
     update = np.stack([each for _, each in taken], axis=-2)
     start = each_eps(s, each_eps(s, s.student, 1), 1)
     trait = s.trait.value(s.functions, start + moved)
     missed = _missed(s, loss, start + moved)
     rounding = rounded(s, loss, rate * growth(rate, found.largest, how.steps), norm(update).max(axis=(1, 2)))
-    rounding = rounding[:, None] * np.arange(how.steps + 1) / (1 - how.momentum)
+    rounding = rounding[:, None] * np.arange(how.steps + 1) / (1 - momentum)
     u = (B @ s.delta[..., None])[..., 0]
     each = np.repeat(shares, B.shape[-2] // s.x.shape[1], axis=1)
-    linear = (coefficients(B @ B.mT, u, each, rate, how.momentum) @ u[..., None])[..., 0]
+    linear = (coefficients(B @ B.mT, u, each, rate, momentum) @ u[..., None])[..., 0]
     travelled, step = (inner(each, delta[..., None, :]) for each in (moved, update))
     distance, size = norm(away[..., None, :] + moved), norm(update)
     for i in range(len(s.eps)):
