@@ -60,7 +60,7 @@ FIGURES = (
     Entry("vi", "Many steps: the cosine inside the envelope of the spectrum"),
     Entry("vii", "Transfer against auxiliary logits times inputs, with its ceiling"),
     Entry("viii", "Optimisers: how often the sign is violated"),
-    Entry("ix", "Generations of students"),
+    Entry("ix", "Generations of students", "generations", "chains"),
 )  # fmt: skip
 """Arabic: figures of arXiv 2507.14805, made here. Roman: the minimum set of the theory; its (x) is Fig. 10."""
 

@@ -76,7 +76,7 @@ def _chains(s: Stack, loss: Loss, plan: Chains, parts: int, own: bool) -> Iterat
     if s.x.shape[1] < parts:
         raise InputError("examples", s.x.shape[1], f"must be at least {parts}, one for each turn")
     whole = modes(whitened(s, loss))
-    turns = [s] if parts == 1 else [_turn(s, i, parts) for i in range(parts)]
+    turns = [s] if parts == 1 else [turn(s, i, parts) for i in range(parts)]
     seen = [whole] if parts == 1 else [modes(whitened(each, loss)) for each in turns]
     order = [k % parts for k in range(plan.hops)]
     channels = [(seen[i], s.alpha / seen[i].values[:, -1]) for i in order]
@@ -106,10 +106,26 @@ def _chains(s: Stack, loss: Loss, plan: Chains, parts: int, own: bool) -> Iterat
         )
 
 
-def _turn(s: Stack, first: int, parts: int) -> Stack:
+def turn(s: Stack, first: int, parts: int) -> Stack:
     """The channel of every `parts`-th input from number `first` on."""
     w = s.weights[:, first::parts]
     return replace(s, x=s.x[:, first::parts], weights=w / w.sum(axis=-1, keepdims=True), known=None)
+
+
+def taught(s: Stack, loss: Loss, teacher: Any, rate: Any, steps: int, moved: Any) -> tuple[np.ndarray, np.ndarray]:
+    """How far a student stands from θ0_S after so many steps on what it is shown of teachers (..., K, P).
+
+    It starts `moved` away, (..., K, P), and the rate is (...). And the longest of its updates, (...).
+    """
+    start = each_eps(s, s.student, 1)
+    metric = None if s.metric is None else each_eps(s, s.metric, 1)
+    descend = Descend(s, loss, viewed(s, s.functions.values(teacher, inputs(s))), None, None)
+    longest = np.zeros(moved.shape[:-2])
+    for _ in range(steps):
+        update = trained(s, s.rule.update(descend, start + moved, metric))
+        longest = np.maximum(longest, norm(update).max(axis=-1))
+        moved = moved + rate[..., None, None] * update
+    return moved, longest
 
 
 def _generations(
@@ -118,17 +134,13 @@ def _generations(
     """How far each generation stands from where it started, (S, K, H + 1, P), and the longest update, (S,)."""
     s = turns[0]
     start = each_eps(s, s.student, 1)
-    metric = None if s.metric is None else each_eps(s, s.metric, 1)
     away = s.eps[..., None] * each_eps(s, s.delta, 1)
-    teacher = first = each_eps(s, s.theta0, 1) + away
-    moved, now, longest = [away], np.zeros_like(away), np.zeros(len(away))
-    for turn, rate in zip(turns, rates, strict=True):
-        descend = Descend(turn, loss, viewed(turn, s.functions.values(teacher, inputs(turn))), None, None)
-        now = now if own else np.zeros_like(away)
-        for _ in range(steps):
-            update = trained(s, s.rule.update(descend, start + now, metric))
-            longest = np.maximum(longest, norm(update).max(axis=1))
-            now = now + rate[:, None, None] * update
+    first = each_eps(s, s.theta0, 1) + away
+    moved, longest = [away], np.zeros(len(away))
+    for k, (shown, rate) in enumerate(zip(turns, rates, strict=True)):
+        teacher = start + moved[-1] if k and not own else first
+        begin = moved[-1] if k and own else np.zeros_like(away)
+        now, update = taught(shown, loss, teacher, rate, steps, begin)
         moved.append(now)
-        teacher = first if own else start + now
+        longest = np.maximum(longest, update)
     return np.stack(moved, axis=2), longest
