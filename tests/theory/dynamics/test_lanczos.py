@@ -1,4 +1,4 @@
-"""Gauss quadrature of a spectral measure by Lanczos, against the dense matrix."""
+"""The modes that Δ excites, by Lanczos, against the dense matrix."""
 
 import numpy as np
 import pytest
@@ -7,8 +7,8 @@ from shapes import SMOOTH
 from subtheory.kernels.whitened import product, whitened
 from subtheory.setting.preparation import stack
 from subtheory.setting.setting import Setting
-from subtheory.theory.dynamics.lanczos import quadrature
-from subtheory.theory.dynamics.spectrum import cosine, left, modes, spectrum
+from subtheory.theory.dynamics.lanczos import ritz
+from subtheory.theory.dynamics.spectrum import cosine, gained, left, modes, spectrum, without
 from subtheory.theory.losses import CrossEntropy
 
 
@@ -23,7 +23,7 @@ def test_polynomials_below_twice_the_nodes_are_exact(rows: int) -> None:
     """And not the next ones: the quadrature is Gauss's, no better."""
     B, delta = drawn(rows)
     G, k = B.mT @ B, 5
-    found = quadrature(lambda v: (G @ v[..., None])[..., 0], delta, k)
+    found = spectrum(ritz(lambda v: (G @ v[..., None])[..., 0], delta, k), delta)
     exact = spectrum(modes(B), delta)
     for power in range(2 * k):
         expected = exact.form(lambda v, power=power: v**power)  # type: ignore[misc]
@@ -36,14 +36,22 @@ def test_as_many_nodes_as_eigenvalues_are_the_measure() -> None:
     """More nodes add nothing: the recursion ends, for an eigenvector after one of them."""
     B, delta = drawn(12)
     G, exact = B.mT @ B, spectrum(modes(B), delta)
-    found = quadrature(lambda v: (G @ v[..., None])[..., 0], delta, 20)
+    found = spectrum(ritz(lambda v: (G @ v[..., None])[..., 0], delta, 20), delta)
     rate = 1 / exact.largest[:, None]
     for t in (1, 10, 1000):
         np.testing.assert_allclose(found.form(left(rate, t)), exact.form(left(rate, t)), rtol=1e-10)
     np.testing.assert_allclose(cosine(found, rate, 30), cosine(exact, rate, 30), rtol=1e-8)
+    # And so is what the same steps do to another direction, and steps without their part along Δ.
+    other = np.random.default_rng(0).standard_normal(delta.shape)
+    every = modes(B), ritz(lambda v: (G @ v[..., None])[..., 0], delta, 20)
+    changes = [(spectrum(one, other).along * spectrum(one, delta).along * gained(rate, 9)(one.values)) for one in every]
+    np.testing.assert_allclose(*(change.sum(axis=-1) for change in changes), rtol=1e-9)
+    *_, dense = without(exact, rate, 50)
+    *_, few = without(found, rate, 50)
+    np.testing.assert_allclose((found.values * few**2).sum(-1), (exact.values * dense**2).sum(-1), rtol=1e-8)
     assert np.count_nonzero(found.along[0] ** 2 > 1e-20) <= 13
     top = modes(B).vectors[:, -1]
-    alone = quadrature(lambda v: (G @ v[..., None])[..., 0], top, 4)
+    alone = spectrum(ritz(lambda v: (G @ v[..., None])[..., 0], top, 4), top)
     np.testing.assert_allclose(alone.form(np.sqrt), np.sqrt(exact.largest), rtol=1e-12)
 
 

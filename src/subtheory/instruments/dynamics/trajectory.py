@@ -197,7 +197,7 @@ def _trainings(s: Stack, loss: Loss, how: Trajectory) -> Iterator[Training]:
     update = np.stack([each for _, each in taken], axis=-2)
     start = each_eps(s, each_eps(s, s.student, 1), 1)
     trait = s.trait.value(s.functions, start + moved)
-    missed = _missed(s, loss, start + moved)
+    loss_left = missed(s, loss, start + moved)
     rounding = rounded(s, loss, rate * growth(rate, found.largest, how.steps), norm(update).max(axis=(1, 2)))
     rounding = rounding[:, None] * np.arange(how.steps + 1) / (1 - momentum)
     u = (B @ s.delta[..., None])[..., 0]
@@ -217,14 +217,14 @@ def _trainings(s: Stack, loss: Loss, how: Trajectory) -> Iterator[Training]:
             size=size[i],
             trait=trait[i],
             linear=linear[i],
-            missed=missed[i],
+            missed=loss_left[i],
             slope=slope[i],
             rounding=rounding[i],
         )
 
 
-def _missed(s: Stack, loss: Loss, theta: np.ndarray) -> np.ndarray:
-    """½⟨−∂L_S/∂z, y − z⟩ at θ (S, K, T + 1, P), (S, K, T + 1)."""
+def missed(s: Stack, loss: Loss, theta: np.ndarray) -> np.ndarray:
+    """½⟨−∂L_S/∂z, y − z⟩ at θ (S, K, T, P), (S, K, T): L_S above its minimum, as `Training` says."""
     y = labels(s, s.eps)[:, :, None]
     z = s.functions.values(theta, each_eps(s, inputs(s), 2 + len(s.functions.example)))
     pull = averaged(s, s.functions.terms(loss, z, y, s.outputs).r, 2)
