@@ -225,13 +225,14 @@ def figure(tables: dict[str, list[Row]]) -> Figure:
     with style():
         drawn = Figure(figsize=(WIDTH, 2.5), layout="constrained")
         left, middle, right = drawn.subplots(1, 3)
+        peak = of(rows, "shared", "near", "predicted").mean(0).max()
         left.plot(_axis(steps), of(rows, "shared", "near", "predicted").mean(0), color="black", label="spectrum")
         left.plot(_axis(steps), of(rows, "shared", "near", "cosine").mean(0), linestyle="", marker="o", color="black",
                   markerfacecolor="none", markersize=5, label="near")  # fmt: skip
         for i, (name, label) in enumerate((("shared", "trained teacher"), ("other init", "other init"))):
             _mean(left, steps, of(rows, name, "far", "cosine"), i, label)
         left.axhline(PUBLISHED, color="#777777", linewidth=0.8, linestyle=(0, (1, 2)))
-        left.set(title="(a) Cosine with Δ")
+        left.set(title="(a) Cosine with Δ", ylim=(-0.1 * peak, 1.8 * peak))
         for i, (name, label) in enumerate((("shared", "with"), ("without Δ", "without Δ"))):
             _mean(middle, steps, of(rows, name, "far", "left"), i, label)
             _mean(right, steps, of(rows, name, "far", "trait_change"), i, label)

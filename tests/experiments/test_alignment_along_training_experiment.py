@@ -14,9 +14,7 @@ def module():
 
 @pytest.fixture(scope="module")
 def tables(module):
-    return module.tables(
-        module.Plan(seeds=8, steps=24, examples=16, all_steps=8, all_examples=16, width=8)
-    )
+    return module.tables(module.Plan(seeds=8, steps=24, examples=16, all_steps=8, all_examples=16, width=8))
 
 
 def test_everything_comes_out_and_saved_rows_draw_the_figure(module, tables):
@@ -39,7 +37,7 @@ PLANTED = [
     ("cosine", lambda row: row["cosine"] * (0.9 if row["reach"] == "near" else 1.0)),
     ("cosine", lambda row: -row["cosine"] if row["reach"] == "far" else row["cosine"]),
     ("left", lambda row: row["left"] * (1.1 if row["student"] == "without Δ" and row["step"] else 1.0)),
-    ("trait_change", lambda row: 0.0),
+    ("trait_change", lambda row: -row["trait_change"]),
 ]
 
 
