@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
-from scipy import stats
 
 from subtheory.claim import Assumption, Control, Evidence, claim
 from subtheory.claims.assumptions import GRADIENT_STUDENT, SAME_PARAMETERS, SHARED_INIT, UNSEEN
@@ -19,6 +18,7 @@ from subtheory.numerics import ROUNDINGS, UNIT
 from subtheory.setting.setting import Setting
 from subtheory.setting.student import Student
 from subtheory.setting.teachers import Converged, Random
+from subtheory.statistics import standard_error, student_quantile
 from subtheory.theory.dynamics.spectrum import cosine, foreseen, gained, left, without
 from subtheory.theory.losses import SquaredError
 from subtheory.theory.rule import Descent, Orthogonal
@@ -72,7 +72,7 @@ def stable() -> tuple[Setting, ...]:
     formula="‖θ_S(t) − θ0 − εΔ‖² = ε² Δᵀ(I − αG)²ᵗΔ + O(ε³) falls and (θ_S(t) − θ0) · Δ > 0 for all t, α < 2/λmax(G)",
     source="|1 − αλ| < 1 in every mode that the channel sees; prediction P21, gaps g4 and g11",
     controls=[
-        # Beyond the edge all is as before where the top mode holds less than a thousandth of Δ.
+        # Beyond the edge all is as before where the top mode holds less than a thousandth of ‖Δ‖².
         Control(BELOW_THE_EDGE, fails=0.8),
         Control(SHARED_INIT, fails=0.95),
         Control(GRADIENT_STUDENT, fails=0.95),
@@ -145,8 +145,11 @@ def multi_step_cosine_can_rise_and_fall(r: Training) -> Evidence:
     return Evidence(float(measured[-1, worst]), float(expected[worst]), float(1 - off.max()))
 
 
-SLOW = Assumption("slow", "The student's rate is below 1/λmax: it has not crossed the new minimum.",
-                  lambda setting: setting.but(alpha=1.5))  # fmt: skip
+SLOW = Assumption(
+    "slow",
+    "The student's rate is below 1/λmax: no step crosses the minimum.",
+    lambda setting: setting.but(alpha=1.5),
+)
 
 
 @claim(
@@ -301,7 +304,7 @@ def alignment_is_sustained_in_training(several: Sequence[Training]) -> Evidence:
     No law of small ε says so. Beside the mean over all steps stands that of the linear model's spectrum.
     """
     measured = np.array([r.cosine[0] for r in several])
-    error = measured.std(axis=0, ddof=1) / np.sqrt(len(measured))
-    above = measured.mean(axis=0) / (error * stats.t.isf(LEVEL, len(measured) - 1))
+    needed = standard_error(measured) * student_quantile(1 - LEVEL, len(measured) - 1)
+    above = measured.mean(axis=0) / needed
     linear = [[cosine(r.spectrum, r.rate, t) for t in range(r.steps)] for r in several]
     return Evidence(float(measured.mean()), float(np.mean(linear)), float(above.min() - 1))
