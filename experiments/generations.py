@@ -296,9 +296,7 @@ def draw_signs(left: Axes, right: Axes, signs: list[Row], repaired: list[Row]) -
     )
     for i, where in enumerate(dict.fromkeys(row["repaired_on"] for row in repaired)):
         ordered(right, [row for row in repaired if row["repaired_on"] == where], COLOURS[i], where)
-    right.set(
-        xlabel="student, repaired over unrepaired", title="(b) Repaired on: which turn away", xlim=(-1, 2)
-    )
+    right.set(xlabel="student, repaired over unrepaired", title="(b) Repaired on: which turn away", xlim=(-1, 2))
     left.legend(fontsize=6, loc="upper left")
     right.legend(fontsize=6, loc="lower right")
     for axes in (left, right):
