@@ -7,9 +7,13 @@ import numpy as np
 from subtheory.constructed.sequences import Sequences, sequences
 from subtheory.data.toys import toy
 from subtheory.networks import MLP, Linear
+from subtheory.setting.preparation import stack
 from subtheory.setting.setting import Setting
 from subtheory.statistics import n_grams
 from subtheory.theory.losses import CrossEntropy
+
+ELSEWHERE = 2**16
+"""First seed of inits that no verification draws."""
 
 
 @cache
@@ -17,6 +21,13 @@ def classifier() -> Setting:
     """A tanh network of one hidden layer, 7 labels behind 6 inputs."""
     network = MLP(width=6, depth=1, task=toy((8,), 3, 4))
     return Setting(network, CrossEntropy(), examples=6, trait_examples=8)
+
+
+@cache
+def slopes() -> np.ndarray:
+    """The root mean square of ∇L_T of the classifier over inits that no verification draws, (P,)."""
+    s = stack(classifier(), tuple(range(ELSEWHERE, ELSEWHERE + 16)))
+    return np.sqrt(np.mean(s.trait.gradient(s.functions, s.theta0) ** 2, axis=0))
 
 
 @cache

@@ -1,18 +1,15 @@
 """Teachers and students in metrics of their own: one for both keeps the theorem, one each or signs lose it."""
 
-from functools import cache
-
 import numpy as np
 
 from subtheory.claim import Assumption, Control, Evidence, claim
 from subtheory.claims.assumptions import GRADIENT_STUDENT, GRADIENT_TEACHER, SHARED_INIT, UNFILTERED
 from subtheory.claims.inits import one_step
 from subtheory.constructed import witnesses
-from subtheory.constructed.labels import classifier
+from subtheory.constructed.labels import classifier, slopes
 from subtheory.envelope import limit
 from subtheory.instruments.dynamics.preconditioned import Conditioned, InMetric
 from subtheory.instruments.first_order import Measurement
-from subtheory.setting.preparation import stack
 from subtheory.setting.setting import Setting
 from subtheory.setting.teachers import Ruled
 from subtheory.theory.losses import SquaredError
@@ -20,9 +17,6 @@ from subtheory.theory.rule import DrawnMetric, Rule, Scaled
 
 METRICS = 4
 """Preconditioners that are drawn for a setting."""
-
-ELSEWHERE = 2**16
-"""First seed of the inits from whose gradients second moments are taken: no seed of a verification."""
 
 DAMPING = 0.01
 """What is added to the root of second moments, in units of the largest one; Adam's own is absolute."""
@@ -124,11 +118,9 @@ def sign_steps_can_oppose_the_teacher(m: Measurement) -> Evidence:
     return limit(m.alignment, off, -off, m.eps, 1, m.alignment_rounding)
 
 
-@cache
 def frozen_moments() -> tuple[Setting, ...]:
     """The classifier with both in C = 1/(√s + damping), s the mean square of ∇L_T over other inits."""
-    elsewhere = stack(classifier(), tuple(range(ELSEWHERE, ELSEWHERE + 16)))
-    root = np.sqrt(np.mean(elsewhere.trait.gradient(elsewhere.functions, elsewhere.theta0) ** 2, axis=0))
+    root = slopes()
     return (_both(classifier(), Scaled(tuple(1 / (root + DAMPING * root.max())))),)
 
 
