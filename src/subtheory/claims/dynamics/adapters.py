@@ -188,6 +188,7 @@ FACTORS_ALONE = Assumption(
     formula="Δ_W = Δ_B A, both train B with one A: D_B(ε) = ε ⟨(GΔ)_W Aᵀ, Δ_B⟩ + O(ε²) = ε ΔᵀGΔ + O(ε²) > 0",
     source="Lemma 1 of arXiv 2507.14805 in the coordinates B, where ∇_A L = 0 (prediction P34)",
     controls=[Control(each, fails=0.9) for each in (SHARED_FACTOR, FACTORS_ALONE, SHARED_INIT, GRADIENT_STUDENT)],
+    applies=one_step,
     settings=low_rank,
     proof="lora",
 )
