@@ -83,8 +83,8 @@ class Projected(Instrument):
         }
 
     def _seeds(self, s: Stack, loss: Loss) -> Iterator[Converged]:
-        parts = [_converged(part, loss) for part in (halves(s) if self.parts else ())]
-        for whole, *own in zip(_converged(s, loss), *parts, strict=True):
+        parts = [converged(part, loss) for part in (halves(s) if self.parts else ())]
+        for whole, *own in zip(converged(s, loss), *parts, strict=True):
             yield replace(whole, parts=tuple(own))
 
 
@@ -134,8 +134,8 @@ def heavy_ball(s: Stack, loss: Loss) -> tuple[Any, Any, Any]:
     return first, moved, left(steps)
 
 
-def _converged(s: Stack, loss: Loss) -> Iterator[Converged]:
-    """One for every seed of a stack with one leading axis."""
+def converged(s: Stack, loss: Loss) -> Iterator[Converged]:
+    """One for every seed of a stack with one leading axis; raises InputError as `Projected` does."""
     if s.other is not None:
         raise InputError("student", s.other.network.name, "must have the teacher's parameters")
     if loss.order != 1:
