@@ -11,6 +11,7 @@ body under its teacher's class head, what the student has learned as its teacher
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import combinations
 from typing import Any
 
 import jax
@@ -34,7 +35,7 @@ from subtheory.setting.preparation import stack
 from subtheory.setting.setting import Setting, ladder
 from subtheory.statistics import equivalence, mean_interval, standard_error
 from subtheory.study.experiment import kept
-from subtheory.study.finding import Finding, farthest, most, rate
+from subtheory.study.finding import Finding, farthest, most, rate, shown
 from subtheory.study.options import at_least
 from subtheory.theory.dynamics.spectrum import modes, spectrum
 from subtheory.theory.losses import KL, SquaredError
@@ -70,6 +71,10 @@ INPUTS = (2, 4, 8, 16, 32, 64, 128)
 OUTPUTS = (1, 2, 4)
 RANDOM = 64
 """Isotropic Δ for every cell."""
+TEACHERS = ("gradient-descent", "momentum", "adam", "converged", "random")
+"""Whose cosines and shares are compared on one channel."""
+CLEAR = 0.01
+"""Differences of cosines, and of shares, from which on a pair counts as ranked."""
 DECIDES = 5
 """Seeds of digits from which on an effect is claimed."""
 ROUNDED = 1e-6
@@ -108,11 +113,12 @@ def tables(plan: Plan = PLAN, progress: Progress | None = None) -> dict[str, lis
         cells += kept(f"width {width}", lambda width=width: share_rows(width, plan.seeds, plan.trained))
         if progress:
             progress(i + 1, total, f"width {width}")
+    pairs = kept("pairs", lambda: [row for width in plan.widths for row in pair_rows(width, plan.seeds)])
     layers = kept("layers", lambda: layer_rows(plan.draws))
     heads = kept("digits", lambda: head_rows(plan.digits, plan.rows))
     if progress:
         progress(total, total, "digits")
-    return {"capacity": cells, "layers": layers, "heads": heads}
+    return {"capacity": cells, "pairs": pairs, "layers": layers, "heads": heads}
 
 
 def share_rows(width: int, count: int, most_trained: int) -> list[Row]:
@@ -140,6 +146,22 @@ def share_rows(width: int, count: int, most_trained: int) -> list[Row]:
                     "kept": float(one.kept[-1]) if ended else float("nan"),
                     "outgrown": outgrown(one.kept - one.share, one.eps) if ended else float("nan"),
                 })  # fmt: skip
+    return found
+
+
+def pair_rows(width: int, count: int) -> list[Row]:
+    """Cosine of the first step and share of every teacher, of all logits on some inputs."""
+    setting = Setting(MLP(width, 1, task=TASK), LOSS, examples=4, trait_examples=8)
+    found, seen = list[Row](), None
+    for teacher in TEACHERS:
+        s = stack(setting.but(teacher=teacher), tuple(range(count)))
+        seen = seen or modes(whitened(s, LOSS))
+        own = spectrum(seen, s.delta)
+        q, length, size = (own.form(lambda v, k=k: v**k) for k in (1, 2, 0))
+        found += [
+            {"width": width, "teacher": teacher, "seed": seed, "cosine": float(cosine), "share": float(share)}
+            for seed, (cosine, share) in enumerate(zip(q / np.sqrt(length * size), own.share, strict=True))
+        ]
     return found
 
 
@@ -198,7 +220,7 @@ def lent(workload: Workload, params: Any, other: Any) -> Any:
 
 def findings(tables: dict[str, list[Row]]) -> list[Finding]:
     """Trained students on the projection, what more outputs and inputs add, the ceiling, its control, and the width."""
-    rows = tables["capacity"]
+    rows, pairs = tables["capacity"], tables["pairs"]
     aux, whole = ([r for r in rows if (r["outputs"] == "all") == every] for every in (False, True))
     trained = [r for r in rows if np.isfinite(r["kept"])]
     full = [r for r in aux if r["inputs"] * r["m"] >= r["parameters"]]
@@ -212,12 +234,14 @@ def findings(tables: dict[str, list[Row]]) -> list[Finding]:
     return [
         rate("P23: trained students off ‖ΠΔ‖²/‖Δ‖² by O(ε)", [abs(r["outgrown"]) <= 1 for r in trained]),
         most("P23: share lost where outputs or inputs are added", losses(rows), ROUNDED),
-        most("P24: auxiliary logits above the ceiling", [r["share"] - r["ceiling"] for r in aux], ROUNDED),
+        most("P24: auxiliary logits above the ceiling", beyond(aux, "share", 1, "ceiling"), ROUNDED),
         most("P24: off the ceiling with more outputs × inputs than parameters",
              [abs(r["share"] / r["ceiling"] - 1) for r in full], ROUNDED),
         rate("control, all logits on most inputs above the ceiling of auxiliary ones",
              [r["share"] > r["ceiling"] for r in whole if r["inputs"] == max(INPUTS)]),
         most("control, random Δ: standard deviations off rank/P", deviations(rows), norm.isf(LEVEL / len(rows) / 2)),
+        most("P27: squared cosine of the first step beyond the share", beyond(pairs, "cosine", 2, "share"), ROUNDED),
+        shown("P27: pairs of teachers whose shares the cosine ranks wrongly", wrongly(pairs)),
         farthest("P25: share of the widest layers over its law", at, 1 - np.array(slack), 1 + np.array(slack)),
         Finding("digits: accuracy that the teacher's class head adds to the student's body, at least", gain, 0.0,
                 claimed=len(accuracies[OWN]) >= DECIDES),
@@ -245,6 +269,21 @@ def deviations(rows: Sequence[Row]) -> list[float]:
             spread = np.sqrt(2 * rank * (P - rank) / (P**2 * (P + 2)) / RANDOM)
             found.append(float(abs(r["random"] - rank / P) / spread))
     return found
+
+
+def beyond(rows: Sequence[Row], name: str, power: int, bound: str) -> list[float]:
+    """By how much a power of a number exceeds its bound, if it does."""
+    return [max(r[name] ** power - r[bound], 0.0) for r in rows]
+
+
+def wrongly(rows: Sequence[Row]) -> float:
+    """Of the pairs of teachers of one init whose cosines and shares both differ clearly."""
+    found = []
+    for r, other in combinations(rows, 2):
+        if (r["width"], r["seed"]) == (other["width"], other["seed"]):
+            gaps = np.array([r[key] - other[key] for key in ("cosine", "share")])
+            found += [bool(np.prod(gaps) < 0)] if np.all(np.abs(gaps) > CLEAR) else []
+    return float(np.mean(found)) if found else float("nan")
 
 
 def by_model(rows: Sequence[Row]) -> dict[str, np.ndarray]:

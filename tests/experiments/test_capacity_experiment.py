@@ -34,6 +34,7 @@ def test_everything_comes_out_and_saved_rows_draw_the_figures(module, tables):
         ("capacity", lambda row: {"ceiling": 0.3}, "above the ceiling"),
         ("capacity", lambda row: {"ceiling": 1.0}, "control, all"),
         ("capacity", lambda row: {"random": row["share"]}, "random"),
+        ("pairs", lambda row: {"cosine": 1.01 * row["share"] ** 0.5}, "squared cosine"),
         ("layers", lambda row: {"share": 2 * row["share"]}, "widest"),
     ],
     ids=lambda one: one if isinstance(one, str) else "",
@@ -45,7 +46,7 @@ def test_findings_notice_what_is_off(module, tables, table, change, says):
 
 def test_a_lent_head_is_the_class_logits_alone(module):
     """Of a network whose numbers tell whose they are."""
-    workload = module.Workload(module.digit_network(4), module.Schedule(1e-3), module.Schedule(1e-3), 256)
+    workload = module.Workload(module.digit_network(4), module.Schedule(rate=1e-3), module.Schedule(rate=1e-3), 256)
     params = {"body": np.zeros(3), "head": {"kernel": np.zeros((2, 4, 13)), "bias": np.zeros((2, 13))}}
     mixed = module.lent(workload, params, {"head": {"kernel": np.ones((2, 4, 13)), "bias": np.ones((2, 13))}})
     assert mixed["body"] is params["body"]
