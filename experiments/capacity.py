@@ -21,12 +21,11 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter
 from scipy.stats import norm
 
-from subtheory.claims.dynamics.width import FIXED_CHANNEL, settings
 from subtheory.data.toys import toy
 from subtheory.envelope import outgrown
 from subtheory.figure import COLOURS, MARKERS, WIDTH, style
 from subtheory.instruments.dynamics.projected import LEFT, converged, unread
-from subtheory.instruments.dynamics.widths import Widths
+from subtheory.instruments.dynamics.widths import Wide, Widths
 from subtheory.kernels.stack import Stack
 from subtheory.kernels.whitened import whitened
 from subtheory.networks import MLP
@@ -181,9 +180,11 @@ def channel(s: Stack, outputs: Sequence[int], inputs: int) -> Stack:
 
 def layer_rows(draws: int) -> list[Row]:
     """Mean share of drawn layers at every width beside the law, in both kinds of parametrisation."""
-    alike, faster, _ = settings()
-    found = list[Row]()
-    for case, setting in zip(CASES, (alike, FIXED_CHANNEL.breaks(alike), faster), strict=True):
+    task, found = toy((6,), 2, 2), list[Row]()
+    sources = Wide(task), Wide(task, growing=True), Wide(task, plain=True)
+    for case, source in zip(CASES, sources, strict=True):
+        network = MLP(32, 1, "sine", task=task)
+        setting = Setting(network, outputs="aux", examples=3, trait_examples=3, source=source)
         d = Widths(draws).sample(setting, 0)
         law = d.predicted * (d.widths / d.widths[0] if case == CASES[1] else 1)
         found += [
