@@ -61,6 +61,14 @@ def test_run_writes_tables_figure_and_provenance(fake, tmp_path):
     assert experiment.saved_tables(folder)["other"] == [{"name": "a"}]
 
 
+def test_files_of_ones_own_lie_beside_the_tables(fake, tmp_path):
+    """Made of the tables, which say what is in them."""
+    fake.write_text(FAKE + "\n\ndef files(tables):\n    return {'line.txt': str(len(tables['line']))}\n")
+    paths = experiment.run("fake", tmp_path / "out", quick=True).files
+    assert [path.read_text("utf-8") for path in paths if path.name == "line.txt"] == ["2"]
+    assert experiment.experiments()["fake"].files({"line": []}) == {"line.txt": "0"}
+
+
 JUDGED = """
 from subtheory.study.finding import Finding, rate, shown
 def findings(tables):
