@@ -253,9 +253,11 @@ def findings(tables: dict[str, list[Row]]) -> list[Finding]:
                         ("P28, P47: reset chains out of the bounds of their first hop, the lesser", min(out)))
     ]  # fmt: skip
     # Theory orders neither: a chain of one mode keeps its retention, and through two channels P40 has no sign.
-    undecided = [shown("retention of reset chains rises from the first hop to the second, p", _above(convex)),
-             shown("more left after two hops through one channel than through two, p",
-                   _above(points[RESET][:, 2] - points[RESET + TURNS][:, 2]))]  # fmt: skip
+    apart = points[RESET][:, 2] - points[RESET + TURNS][:, 2]
+    unclaimed = [
+        shown("retention of reset chains rises from the first hop to the second, p", _above(convex)),
+        shown("more left after two hops through one channel than through two, p", _above(apart)),
+    ]
     drift = map(float, mean_interval((plain[CONTINUED] - base[CONTINUED])[:, -1]))
     walk = Finding("drift of the rate in no-trait chains that go on, after the last hop", *drift, claimed=False)
     left = [shown(f"share of the log-odds left after the last hop: {arm}", each[:, -1].mean() / each[:, 0].mean())
@@ -263,7 +265,7 @@ def findings(tables: dict[str, list[Row]]) -> list[Finding]:
     rises = [Finding(f"slope of retention from hop {row['from_hop']} on, which {row['says']}: {row['arm']}",
                      row["mean"], row["low"], row["high"], claimed=False)
              for row in tables["direction"] if row["arm"] in (RESET, CONTINUED)]  # fmt: skip
-    return [*found, *undecided, walk, *left, *rises]
+    return [*found, *unclaimed, walk, *left, *rises]
 
 
 def _above(values: np.ndarray) -> float:
