@@ -165,12 +165,12 @@ def test_paper_makes_what_there_is_and_says_what_is_missing(some, capsys):
     assert Path(made["10"]["file"]).name == "figure-10-aux_logits.pdf" and made["10"]["tables"] == "computed"
     assert Path(made["3"]["file"]).name == "figure-03-tokens-numbers.pdf"
     assert made["5"]["missing"] == "tokens draws no figure of code" and made["5"]["files"] == []
-    assert made["i"]["missing"] == "no experiment 'eps_ladder' yet" and made["vi"]["missing"] == "no experiment yet"
+    assert made["i"]["missing"] == "there is no experiment 'eps_ladder'"
     assert all(Path(file).is_file() for row in found["figures"] for file in row["files"])
     page, tex = (Path(path).read_text("utf-8") for path in found["pages"])
     targets = Page(page).targets
     assert len(targets) == 2 * 5 and all((some / "paper" / target).is_file() for target in targets)
-    assert "&lt;twice&gt;" in page and "<twice>" not in page and "no experiment yet" in page
+    assert "&lt;twice&gt;" in page and "<twice>" not in page and "there is no experiment" in page
     assert tex.count(r"\includegraphics") == 2 and "textwidth=5.5000in" in tex
     assert all((some / "paper" / name).is_file() for name in re.findall(r"\]\{(.*?\.pdf)\}", tex))
 

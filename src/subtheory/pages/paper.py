@@ -23,13 +23,13 @@ Bar = Callable[[str], AbstractContextManager[Progress]]
 class Entry:
     """A figure: its number in the paper, or in the theory's own list; the experiment and the table that it shows.
 
-    Without a table it is the experiment's only figure, without an experiment there is none yet. A saved run with
-    the `options` is taken before the default one: the paper's own data.
+    Without a table it is the experiment's only figure. A saved run with the `options` is taken before the default
+    one: the paper's own data.
     """
 
     number: str
     title: str
-    experiment: str = ""
+    experiment: str
     table: str = ""
     options: tuple[tuple[str, str], ...] = ()
 
@@ -57,9 +57,9 @@ FIGURES = (
     Entry("iii", "Permuted, flipped and rescaled inits", "orbit"),
     Entry("iv", "The sign of a sampled step is a curve in √(2N·KL)", "sampled_signs"),
     Entry("v", "Filtered outputs, raw and control-subtracted", "filters"),
-    Entry("vi", "Many steps: the cosine inside the envelope of the spectrum"),
-    Entry("vii", "Transfer against auxiliary logits times inputs, with its ceiling"),
-    Entry("viii", "Optimisers: how often the sign is violated"),
+    Entry("vi", "Many steps: the cosine on the curve of the spectrum", "alignment_along_training"),
+    Entry("vii", "Transfer against auxiliary logits times inputs, with its ceiling", "capacity", "capacity"),
+    Entry("viii", "Optimisers: how often the sign is violated", "optimizers", "optimizers"),
     Entry("ix", "Generations of students", "generations", "chains"),
 )  # fmt: skip
 """Arabic: figures of arXiv 2507.14805, made here. Roman: the minimum set of the theory; its (x) is Fig. 10."""
@@ -79,7 +79,7 @@ class Made:
 
 def chosen(names: Sequence[str]) -> tuple[Entry, ...]:
     """The figures of some numbers or experiments, all of them by default. Raises InputError for anything else."""
-    known = {name: name for entry in FIGURES for name in (entry.number, entry.experiment) if name}
+    known = {name: name for entry in FIGURES for name in (entry.number, entry.experiment)}
     wanted = {suggest.choose("figure", name, known) for name in names}
     return tuple(entry for entry in FIGURES if not names or {entry.number, entry.experiment} & wanted)
 
@@ -97,7 +97,7 @@ def make(
     with figure.drawn_for(venue):
         for name in dict.fromkeys(entry.experiment for entry in entries):
             mine = [entry for entry in entries if entry.experiment == name]
-            why = f"no experiment {name!r} yet" if name else "no experiment yet"
+            why = f"there is no experiment {name!r}"
             made += (
                 _drawn(known[name], mine, out, quick, bar) if name in known else [Made(e, missing=why) for e in mine]
             )
