@@ -2,9 +2,13 @@
 
 import jax
 import numpy as np
+import optax
 import pytest
 
 from subtheory.errors import InputError
+from subtheory.numerics import float64
+from subtheory.theory.distillation import outputs
+from subtheory.theory.trait import FunctionTrait
 from subtheory.trained.images import (
     Defence,
     Schedule,
@@ -23,6 +27,7 @@ WORKLOAD = Workload(digit_network(width=8), teacher=QUICK, student=QUICK, rows=2
 ARMS = (
     Defence(), Defence(anchor=1.0), Defence(steps=0.0), Defence(anchor=5.0, until=0.0), Defence(mixed=1.0),
     Defence(consensus="mean"), Defence(rows=0.5), Defence(without="displacement"), Defence(without="trait"),
+    Defence(consensus="least"), Defence(anchor=50.0, everywhere=True), Defence(anchor=50.0),
 )  # fmt: skip
 
 
@@ -63,7 +68,7 @@ def test_what_is_the_same_in_the_end(run):
     assert np.allclose(found.left[:, ARMS.index(Defence(steps=0.0))], 1.0, rtol=1e-6)
     # Adam makes steps of its rounding.
     assert np.allclose(found.left[:, ARMS.index(Defence(mixed=1.0))], 1.0, atol=0.1)
-    for same in (Defence(anchor=5.0, until=0.0), Defence(consensus="mean")):
+    for same in (Defence(anchor=5.0, until=0.0), Defence(consensus="mean"), Defence(consensus="least")):
         assert np.allclose(arm(found, same), plain, rtol=0, atol=1e-4 * np.abs(plain).max())
     for other in (Defence(anchor=1.0), Defence(rows=0.5)):
         assert np.abs(arm(found, other) - plain).max() > 1e-3
@@ -76,6 +81,41 @@ def test_steps_less_their_part_along_the_displacement_never_move_along_it(run):
         moved = arm(found, name) - start
         along = np.abs((moved * delta).sum(1)) / (np.linalg.norm(moved, axis=1) * np.linalg.norm(delta, axis=1))
         assert np.all(along < 1e-5) if least == 0 else np.all(along > least)
+
+
+def test_steps_less_their_part_along_the_traits_descent_do_not_follow_it(run):
+    """For a trait with −∇L_T = v everywhere, v where an undefended student went: nothing is left along v but what
+    goes against it."""
+    theta0, taught, found, _ = run
+    first = lambda tree: jax.tree.map(lambda leaf: leaf[:1], tree)  # noqa: E731
+    plain = jax.tree.map(lambda leaf: leaf[:1, 0], found.params)
+    v = jax.tree.map(lambda end, start: (end - start)[0], plain, first(theta0))
+    trait = FunctionTrait(lambda params: -optax.tree.vdot(v, params))
+    start = jax.tree.map(lambda leaf: leaf[:, None], first(theta0))
+    sources = jax.tree.map(lambda leaf: leaf[:, None], first(taught))
+    keys = jax.random.split(jax.random.key(0), 2)[:1]
+    arms = (Defence(without="trait"),)
+    left = defend(WORKLOAD, start, first(theta0), first(taught), sources, trait, keys, arms).params
+    moved = jax.tree.map(lambda end, begin: (end - begin)[0, 0], left, start)
+    assert optax.tree.vdot(v, moved) <= 1e-5 * optax.tree.vdot(v, v)
+    assert optax.tree.norm(moved) > 0.1 * optax.tree.norm(v)
+
+
+def test_an_anchor_everywhere_holds_the_logits_that_are_not_distilled(run):
+    """A strong one on all logits keeps the class logits nearer to the init's than one on the auxiliary alone does."""
+    theta0, _, found, _ = run
+    x = digit_images().test_x[:100]
+
+    def classes(tree, *at):
+        with float64():
+            z = outputs(WORKLOAD.network, jax.tree.map(lambda leaf: leaf[(0, *at)], tree), x)
+        return np.asarray(z)[:, :10]
+
+    everywhere, distilled, plain = (
+        np.abs(classes(found.params, ARMS.index(name)) - classes(theta0)).mean()
+        for name in (Defence(anchor=50.0, everywhere=True), Defence(anchor=50.0), Defence())
+    )
+    assert everywhere < distilled and everywhere < plain
 
 
 @pytest.mark.parametrize(
