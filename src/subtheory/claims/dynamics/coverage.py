@@ -75,7 +75,7 @@ def squared_coverage_bounds_the_share(c: Converged) -> Evidence:
     if c.left > LEFT:
         return Evidence(0.0, 0.0, 1.0, UNFINISHED)
     squared, product = c.cosine**2, c.kept * c.even**2
-    rounding = 2 * c.cosine_rounding + c.rounding
+    rounding = 4 * c.cosine_rounding + c.rounding
     return limit(squared, product, product, c.eps, 1, rounding)
 
 

@@ -87,13 +87,12 @@ def many_steps_align_below_the_critical_rate(r: Training) -> Evidence:
 
     With the distance that the closed form says, order and constant. At 2.1/λmax the distance grows.
     """
-    size = np.sqrt(r.spectrum.form(np.ones_like))
     found = []
     for t in range(1, r.steps + 1):
         predicted = r.eps * np.sqrt(r.spectrum.form(left(r.rate, 2 * t)))
-        found.append(limit(r.distance[:, t], predicted, predicted, r.eps, 2, np.full_like(r.eps, r.rounding[t] / size)))
-    nearer = np.diff(r.distance[-1]) <= r.rounding[1:] / size
-    return _worst(found, bool(np.all(nearer) and np.all(r.travelled[-1] >= -r.rounding)))
+        found.append(limit(r.distance[:, t], predicted, predicted, r.eps, 2, np.full_like(r.eps, r.blur[t])))
+    nearer = np.diff(r.distance[-1]) <= r.blur[1:]
+    return _worst(found, bool(np.all(nearer) and np.all(r.travelled[-1, 1:] > 0)))
 
 
 @claim(
@@ -114,11 +113,10 @@ def multi_step_cosine_follows_the_spectrum(r: Training) -> Evidence:
 
     It need not shrink: `multi-step-cosine-can-rise-and-fall`.
     """
-    size = np.sqrt(r.spectrum.form(np.ones_like))
     found = []
     for t in range(r.steps):
         predicted = np.full_like(r.eps, cosine(r.spectrum, r.rate, t))
-        rounding = r.rounding[t + 1] / (r.rate * r.size[:, t] * size)
+        rounding = r.blur[t + 1] / (r.rate * r.size[:, t])
         found.append(limit(r.cosine[:, t], predicted, predicted, r.eps, 1, rounding))
     return _worst(found, bool(np.all(r.cosine[-1] > 0)))
 
@@ -140,7 +138,7 @@ TWO_SPEEDS = Assumption(
 def multi_step_cosine_can_rise_and_fall(r: Training) -> Evidence:
     """The alignment of a student's steps can rise and then fall: it is not monotone in their number."""
     measured, expected = r.cosine[:, ::2], np.sqrt([25 / 34, 12769 / 12994, 11730625 / 13626754])
-    off = np.abs(measured - expected) / (r.rounding[1:6:2] / (r.rate * r.size[:, ::2] * np.sqrt(2)))
+    off = np.abs(measured - expected) / (r.blur[1:6:2] / (r.rate * r.size[:, ::2]))
     worst = int(np.argmax(off.max(axis=0)))
     return Evidence(float(measured[-1, worst]), float(expected[worst]), float(1 - off.max()))
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from subtheory.errors import InputError
-from subtheory.instruments.dynamics.trajectory import require, rounded
+from subtheory.instruments.dynamics.trajectory import blurred, require, rounded
 from subtheory.instruments.first_order import outputs_rounding
 from subtheory.instruments.instrument import Instrument
 from subtheory.kernels.stack import (
@@ -140,7 +140,8 @@ def _anchorings(s: Stack, loss: Loss, steps: int) -> Iterator[Anchoring]:
     pull = Held(own, anchor, rule.weight)(each_eps(s, s.student, 1) + s.eps[..., None] * each_eps(s, d, 1))
     size = norm(np.einsum("snp,sn->sp", B, np.einsum("snp,sp->sn", B, s.delta)))
     step = norm(np.diff(path, axis=2)).max(axis=(1, 2)) / rate
-    off, blur = rounded(s, loss, rate, step), outputs_rounding(s, loss, on_channel(s)) / norm(s.delta)
+    off = rounded(s, loss, rate, step) + rate * rule.weight * outputs_rounding(place, loss, on_channel(place))
+    blur = blurred(s, loss) + rule.weight * blurred(place, loss)
     for i in range(len(s.eps)):
         yield Anchoring(
             eps=s.eps[i],

@@ -92,7 +92,7 @@ def lazy(s: Stack, loss: Loss, found: Spectrum, steps: int, known: Expansion) ->
     *_, (moved, update) = path(s, loss, rate, np.ones((steps, s.x.shape[1])))
     moved = moved + rate[:, None, None] * update
     size = norm(moved).max(axis=-1) / (rate * steps)
-    rounding = steps * rounded(s, loss, rate * growth(rate, found.largest, steps), size)
+    rounding = steps * rounded(s, loss, rate * growth(rate, np.repeat(found.largest[:, None], steps, axis=1)), size)
     first, second = inner(known.d, s.delta), inner(known.h, s.delta)
     travelled, linear = inner(moved, s.delta[:, None]), s.eps[..., None] * known.d[:, None]
     return [

@@ -10,7 +10,7 @@ import optax
 
 from subtheory.errors import InputError
 from subtheory.instruments.ensemble import Ensemble, within
-from subtheory.instruments.first_order import outputs_rounding
+from subtheory.instruments.first_order import outputs_rounding, rough_outputs
 from subtheory.instruments.instrument import Instrument
 from subtheory.kernels.optimizing import entrywise
 from subtheory.kernels.stack import (
@@ -64,6 +64,8 @@ class Training:
     """v · (−∇L_T(θ0)) along the modes v of the spectrum, (n,)."""
     rounding: np.ndarray
     """Size of the rounding error of what is travelled, (T + 1,)."""
+    blur: np.ndarray
+    """Size of the rounding error of θ_S(t), in norm, (T + 1,)."""
 
     @property
     def steps(self) -> int:
@@ -162,9 +164,16 @@ def rounded(s: Stack, loss: Loss, rate: Any, size: Any) -> Any:
     return rate * (outputs_rounding(s, loss, on_channel(s)) + ROUNDINGS * UNIT * size * norm(s.delta))
 
 
-def growth(rate: Any, largest: Any, steps: int) -> Any:
-    """How far T steps may stretch what is off before them: 1 up to the critical rate 2/λmax."""
-    return np.maximum(1.0, abs(1 - rate * largest)) ** steps
+def blurred(s: Stack, loss: Loss) -> Any:
+    """How far Δθ_S may be off in norm, (...): outputs off as far as they may be, pulled back."""
+    known = on_channel(s)
+    rough = [averaged(s, loss.hessian(known.taylor.z0, each, s.outputs)) for each in rough_outputs(known)]
+    return 2 * ROUNDINGS * UNIT * sum(map(norm, s.functions.pulls(s.theta0, np.stack(rough), s.x)))
+
+
+def growth(rate: Any, largest: Any) -> Any:
+    """How far steps may stretch what is off before them, of λmax of the matrix of each, (..., T): 1 up to 2/λmax."""
+    return np.prod(np.maximum(1.0, abs(1 - rate[..., None] * largest)), axis=-1)
 
 
 @cache
@@ -198,10 +207,13 @@ def _trainings(s: Stack, loss: Loss, how: Trajectory) -> Iterator[Training]:
     start = each_eps(s, each_eps(s, s.student, 1), 1)
     trait = s.trait.value(s.functions, start + moved)
     loss_left = missed(s, loss, start + moved)
-    rounding = rounded(s, loss, rate * growth(rate, found.largest, how.steps), norm(update).max(axis=(1, 2)))
-    rounding = rounding[:, None] * np.arange(how.steps + 1) / (1 - momentum)
     u = (B @ s.delta[..., None])[..., 0]
     each = np.repeat(shares, B.shape[-2] // s.x.shape[1], axis=1)
+    own = np.sqrt(each)[:, :, None] * (B @ B.mT)[:, None] * np.sqrt(each)[:, None]  # the kernel of every batch
+    reach = rate * growth(rate, np.linalg.eigvalsh(own)[..., -1]) / (1 - momentum)
+    longest, counts = norm(update).max(axis=(1, 2)), np.arange(how.steps + 1)
+    rounding = rounded(s, loss, reach, longest)[:, None] * counts
+    blur = (reach * (blurred(s, loss) + ROUNDINGS * UNIT * longest))[:, None] * counts
     linear = (coefficients(B @ B.mT, u, each, rate, momentum) @ u[..., None])[..., 0]
     travelled, step = (inner(each, delta[..., None, :]) for each in (moved, update))
     distance, size = norm(away[..., None, :] + moved), norm(update)
@@ -220,6 +232,7 @@ def _trainings(s: Stack, loss: Loss, how: Trajectory) -> Iterator[Training]:
             missed=loss_left[i],
             slope=slope[i],
             rounding=rounding[i],
+            blur=blur[i],
         )
 
 

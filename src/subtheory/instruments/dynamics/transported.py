@@ -6,12 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from subtheory.instruments.dynamics.trajectory import path, require
-from subtheory.instruments.first_order import rough_outputs
+from subtheory.instruments.dynamics.trajectory import blurred, path, require
 from subtheory.instruments.instrument import Instrument
-from subtheory.kernels.stack import Stack, averaged, each_eps, inner, norm, on_channel
+from subtheory.kernels.stack import Stack, each_eps, inner, norm
 from subtheory.kernels.whitened import whitened
-from subtheory.numerics import ROUNDINGS, UNIT
 from subtheory.setting.preparation import started
 from subtheory.setting.setting import Setting
 from subtheory.theory.dynamics.momentum import transplanted
@@ -74,7 +72,7 @@ class Transported(Instrument):
         size, d = norm(predicted), each_eps(s, predicted, 2)
         along = inner(moved, d) / size[:, None] ** 2
         across = norm(moved - s.eps[..., None, None] * d) / size[:, None]
-        off = _rounding(s, loss) * rate[:, None] * np.arange(1, self.steps + 1) / (1 - self.decay) / size
+        off = (blurred(s, loss) * rate)[:, None] * np.arange(1, self.steps + 1) / (1 - self.decay) / size
         for i in range(len(s.eps)):
             yield Transplant(loss, s.eps[i], float(rate[i]), along[i], across[i], off[i])
 
@@ -84,10 +82,3 @@ class Transported(Instrument):
         none = -law(np.zeros_like(found.values[..., :1]))
         along = (found.vectors * delta[..., None, :]).sum(axis=-1)
         return none * delta + (((-law(found.values) - none) * along)[..., None] * found.vectors).sum(axis=-2)
-
-
-def _rounding(s: Stack, loss: Loss) -> Any:
-    """How far one step may be off in norm, (S, 1): outputs off as far as they may be, pulled back."""
-    known = on_channel(s)
-    rough = [averaged(s, loss.hessian(known.taylor.z0, each, s.outputs)) for each in rough_outputs(known)]
-    return 2 * ROUNDINGS * UNIT * sum(map(norm, s.functions.pulls(s.theta0, np.stack(rough), s.x)))[..., None]
