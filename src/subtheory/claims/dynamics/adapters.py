@@ -236,7 +236,6 @@ MATCHED = Assumption(
     source="Lemma 1 of arXiv 2507.14805 on a bias alone (prediction P56)",
     controls=[Control(MATCHED, fails=0.9), Control(GRADIENT_STUDENT, fails=0.95)],
     applies=one_step,
-    spread=vectors,
     settings=added,
     proof="restricted_student",
 )
