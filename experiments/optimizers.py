@@ -141,7 +141,7 @@ def base(network: LinenNetwork) -> Setting:
 
 
 def metric_rows(network: LinenNetwork, metrics: int) -> list[Row]:
-    """How often L_T rises, and Δθ_S · C⁻¹Δ or Δθ_S · Δ is negative: one C for both, and one each."""
+    """How often L_T rises, Δθ_S · C⁻¹Δ or Δθ_S · Δ is negative, rounding hides a sign: one C for both, and one each."""
     rows, draws = [], metrics * EACH
     for matched in (True, False):
         raised, against, euclidean, dull = np.zeros((4, len(SIZES)), int)
@@ -152,7 +152,7 @@ def metric_rows(network: LinenNetwork, metrics: int) -> list[Row]:
                 raised += m.trait_change > m.trait_rounding
                 against += m.in_metric < -m.metric_rounding
                 euclidean += m.alignment < 0
-                dull += np.abs(m.trait_change) <= m.trait_rounding
+                dull += (np.abs(m.trait_change) <= m.trait_rounding) | (np.abs(m.in_metric) <= m.metric_rounding)
         for i, size in enumerate(SIZES):
             counts = {"raised": raised[i], "opposed": against[i], "euclidean": euclidean[i]}
             own = {"network": network.name, "matched": matched, "relative_size": size, "draws": draws}
@@ -322,6 +322,7 @@ def findings(tables: dict[str, list[Row]]) -> list[Finding]:
     lost = lambda rows: [row["raised"] + row["opposed"] for row in rows]  # noqa: E731
     return [
         most(f"P31: draws of one metric for both that raise L_T or oppose Δ in it, of {draws} at a size", lost(one), 0),
+        most("P31: draws of one metric for both of which rounding hides the sign", [row["rounding"] for row in one], 0),
         least("P31 control, one metric each: lower end of the share that raises L_T",
               [row["raised_low"] for row in each], 1e-9),
         most("P3: plain first steps of both that raise L_T or oppose Δ",

@@ -58,6 +58,7 @@ def test_many_runs_are_those_of_the_optimizer_alone(module):
 
 
 @pytest.mark.parametrize("table, name, value", [("metrics", "raised", 1), ("metrics", "raised_low", 0.0),
+                                                ("metrics", "rounding", 1),
                                                 ("optimizers", "opposed", 1), ("toy", "predicted", 0.5),
                                                 ("toy", "opposed", 0.1)])  # fmt: skip
 def test_findings_notice_what_is_off(module, tables, table, name, value):
