@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from subtheory.claim import Verdict
-from subtheory.envelope import envelope, limit, worst_margin
+from subtheory.claim import Evidence, Verdict
+from subtheory.envelope import envelope, limit, worst, worst_margin
 from subtheory.numerics import COARSE, UNIT
 from subtheory.setting.setting import ladder
 
@@ -59,6 +59,25 @@ def test_numbers_that_are_not_finite_never_hold(bad, rung):
 def test_a_short_ladder_says_nothing():
     few = EPS[:COARSE]
     assert judged(few, predicted=few, rounding=NONE[:COARSE], eps=few).verdict is Verdict.VACUOUS
+
+
+def test_the_worst_is_a_failure_before_what_says_nothing_before_what_holds():
+    """A wide tolerance has a large margin: that must not hide that nothing was judged, nor excuse what failed."""
+    good, better = Evidence(1.0, 1.0, 0.2), Evidence(1.0, 1.0, 0.4)
+    dull, wrong, unclear = Evidence(0.0, 0.0, 0.9, "wide"), Evidence(2.0, 1.0, -3.0), Evidence(np.nan, 1.0, np.nan)
+    assert worst([better, good]) == good
+    assert worst([better, dull, good]) == dull
+    assert worst([unclear, dull, wrong, good]) == wrong
+    assert worst([good, unclear]).verdict is Verdict.UNDECIDED
+
+
+def test_a_further_margin_or_condition_breaks_what_is_vacuous():
+    dull, good = Evidence(0.0, 0.0, 0.9, "wide"), Evidence(1.0, 1.0, 0.4)
+    for each in ([dull], [good], [good, dull]):
+        assert worst(each, 0.7, -7.5).verdict is Verdict.FAILS and worst(each, -7.5).margin == -7.5
+        assert worst(each, holds=False).verdict is Verdict.FAILS
+    assert worst([dull], 0.7) == Evidence(0.0, 0.0, 0.7, "wide")
+    assert worst([good], 0.1, holds=True).margin == 0.1 and worst([good], np.nan).verdict is Verdict.UNDECIDED
 
 
 coefficients = st.tuples(*[st.floats(-1e3, 1e3, allow_subnormal=False)] * 3)

@@ -1,10 +1,11 @@
 """Order and constant together: a remainder that must shrink like εᵖ below the constant it starts with."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 import numpy as np
 
-from subtheory.claim import Evidence
+from subtheory.claim import Evidence, Verdict
 from subtheory.numerics import COARSE, extrapolation_constant
 
 SHARP = 0.1
@@ -77,3 +78,17 @@ def limit(
         vacuous="the tolerance is wider than 10 %" if dull else "",
         eps=float(eps[best]),
     )
+
+
+LEAST_FIRST = (Verdict.FAILS, Verdict.UNDECIDED, Verdict.VACUOUS, Verdict.HOLDS)
+
+
+def worst(each: Iterable[Evidence], *margins: float, holds: bool | np.bool_ = True) -> Evidence:
+    """What remains of a claim that says all of these at once: a failure, else what says nothing, else the least margin.
+
+    Further margins, and a condition that `holds` or not, can break it too: nothing is vacuous then.
+    """
+    found = min(each, key=lambda one: (LEAST_FIRST.index(one.verdict), one.margin))
+    low = float(np.min([found.margin, *margins, 1.0 if holds else -1.0]))
+    broken = not holds or any(margin < 0 for margin in margins)
+    return replace(found, margin=low, vacuous="" if broken else found.vacuous)

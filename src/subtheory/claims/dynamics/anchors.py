@@ -9,7 +9,7 @@ from subtheory.claims.assumptions import GRADIENT_STUDENT, SHARED_INIT
 from subtheory.claims.inits import CONSTANT
 from subtheory.constructed import inputs
 from subtheory.constructed.labels import classifier, linear
-from subtheory.envelope import limit
+from subtheory.envelope import limit, worst
 from subtheory.instruments.dynamics.anchored import AnchoredTraining, Anchoring, Decay, Decays
 from subtheory.setting.setting import Setting
 from subtheory.theory.dynamics.anchors import Anchored, share
@@ -44,11 +44,10 @@ def anchored() -> tuple[Setting, ...]:
 def followed(r: Anchoring, measured: np.ndarray, predicted: np.ndarray) -> Evidence:
     """Whether what is travelled, (K, T + 1), tends to ε times a prediction, (T + 1,), after every number of steps."""
     rounding = np.ones_like(r.eps)
-    found = [
+    return worst(
         limit(measured[:, t], r.eps * predicted[t], r.eps * predicted[t], r.eps, 2, r.rounding[t] * rounding)
         for t in range(1, len(predicted))
-    ]
-    return min(found, key=lambda each: each.margin)
+    )
 
 
 def shares(r: Anchoring, weights: tuple[float, ...]) -> np.ndarray:
@@ -73,9 +72,7 @@ def anchor_attenuates_by_its_weight(r: Anchoring) -> Evidence:
     found = followed(r, r.travelled, shares(r, (WEIGHT,) * STEPS))
     seen = r.spectrum.form(lambda values: 1.0 * (values > 0)) / (1 + WEIGHT)
     still = limit(r.unrest, np.zeros_like(r.eps), r.eps, r.eps, 2, np.full_like(r.eps, r.blur))
-    margin = np.min([found.margin, still.margin, 1 - abs(r.rest / seen - 1) / CONSTANT])
-    dull = (found.vacuous or still.vacuous) if margin >= 0 else ""
-    return replace(found, margin=float(margin), vacuous=dull)
+    return worst([found, still], 1 - abs(r.rest / seen - 1) / CONSTANT)
 
 
 CHANNEL_INPUTS = Assumption(
@@ -99,7 +96,7 @@ def anchor_on_other_inputs_can_reverse(r: Anchoring) -> Evidence:
     """
     found = followed(r, r.travelled, np.array([*r.linear[:-1], -13 / 108]))
     rest, free = 1 - abs(r.rest * 108 / 13 + 1) / CONSTANT, np.sign(np.min(r.free[:, 1:]))
-    return replace(found, margin=float(np.min([found.margin, rest, free])))
+    return worst([found], rest, free)
 
 
 # An anchor that is lifted ---------------------------------------------------------------------------
@@ -133,10 +130,9 @@ def liminal_anchors_attenuate_and_do_not_stop(r: Anchoring) -> Evidence:
     missing = (r.free - r.travelled)[-1]
     falls = missing[STEPS] > 0 and np.all(np.diff(missing[STEPS:]) < 0)
     return replace(
-        both[0],
+        worst(both, holds=falls),
         measured=float(r.travelled[-1, -1] / r.free[-1, -1]),
         predicted=float(shares(r, held)[-1] / shares(r, free)[-1]),
-        margin=min(both[0].margin, both[1].margin) if falls else -1.0,
         eps=float(r.eps[-1]),
     )
 
@@ -157,8 +153,7 @@ def weight_decay_reverses_past_its_threshold(r: Decay) -> Evidence:
 
     Where the teacher went against its own init, θ0 · Δ < 0, decay helps instead, by as much.
     """
-    found = [
+    return worst(
         limit(D, r.eps * r.form * left, r.eps * r.form, r.eps, 2, r.rounding)
         for D, left in zip(r.alignment, 1 - r.factors * np.sign(r.towards), strict=True)
-    ]
-    return min(found, key=lambda each: each.margin)
+    )

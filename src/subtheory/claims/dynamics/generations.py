@@ -7,7 +7,7 @@ from subtheory.claims.assumptions import SHARED_INIT
 from subtheory.claims.inits import one_step
 from subtheory.constructed import inputs
 from subtheory.constructed.labels import classifier
-from subtheory.envelope import envelope, fine, limit
+from subtheory.envelope import envelope, fine, limit, worst
 from subtheory.instruments.dynamics.chains import Chain, Chains
 from subtheory.setting.setting import Setting
 from subtheory.setting.student import Continued
@@ -68,11 +68,6 @@ def fitted() -> tuple[Setting, ...]:
     return tuple(setting.but(examples=1, alpha=1.5) for setting in settings())
 
 
-def _worst(found: list[Evidence]) -> Evidence:
-    """The check that says least for the claim."""
-    return min(found, key=lambda each: each.margin)
-
-
 @claim(
     formula="(θ_k − θ0) · Δ = ε Σ c_i² a_iᵏ + O(ε²) > 0, a_i = 1 − (1 − αλ_i)ˢ, k = 1 ... 4 and s = 3 steps",
     source="s steps make (I − (I − αG)ˢ)d of a teacher at θ0 + d (prediction P28)",
@@ -94,7 +89,7 @@ def one_channel_inherits_in_every_generation(c: Chain) -> Evidence:
         rounding = np.full_like(c.eps, c.rounding[k])
         found.append(limit(c.alignment[:, k], predicted, predicted, c.eps, 2, rounding))
         found.append(limit(c.inherited[:, k], predicted, predicted, c.eps, 2, np.full_like(c.eps, c.trait_rounding)))
-    return _worst(found)
+    return worst(found)
 
 
 @claim(
@@ -117,7 +112,7 @@ def converged_generations_are_idempotent(c: Chain) -> Evidence:
         predicted = c.eps * c.seen
         unfitted = c.eps * min(c.seen - c.moments[k], FITTED * c.seen)
         found.append(limit(c.alignment[:, k], predicted, predicted, c.eps, 2, c.rounding[k] + unfitted))
-    return _worst(found)
+    return worst(found)
 
 
 @claim(
@@ -146,8 +141,7 @@ def retention_never_falls(c: Chain) -> Evidence:
         width.append(fine(envelope(measured[:, k] - share, c.eps, 1, rounding))[-1])
     rise = np.diff(measured[-1])
     never = 1 + np.min(rise / (np.array(width)[1:] + np.array(width)[:-1]))
-    worst = _worst(found)
-    return Evidence(worst.measured, worst.predicted, min(worst.margin, float(never)), worst.vacuous, eps=worst.eps)
+    return worst(found, never)
 
 
 @claim(
@@ -169,4 +163,4 @@ def two_channels_can_reverse_the_second_generation(c: Chain) -> Evidence:
         for measured, rounding in ((c.alignment, c.rounding[k]), (c.inherited, c.trait_rounding)):
             off = np.full_like(c.eps, rounding)
             found.append(limit(measured[:, k], share * c.eps, share * c.eps, c.eps, 2, off))
-    return _worst(found)
+    return worst(found)

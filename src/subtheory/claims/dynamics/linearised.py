@@ -6,7 +6,7 @@ from subtheory.claim import Control, Evidence, claim
 from subtheory.claims.assumptions import GRADIENT_STUDENT, SAME_PARAMETERS, SHARED_INIT
 from subtheory.claims.dynamics.settings import trained
 from subtheory.claims.inits import one_step
-from subtheory.envelope import limit
+from subtheory.envelope import limit, worst
 from subtheory.instruments.dynamics.lazy import Lazy, LazyRange
 from subtheory.instruments.dynamics.trajectory import Training, Trajectory
 from subtheory.theory.dynamics.linearised import companion
@@ -21,13 +21,12 @@ CONTROLS = [Control(each, fails=0.95) for each in (SHARED_INIT, GRADIENT_STUDENT
 
 def followed(r: Training, predicted: np.ndarray) -> Evidence:
     """Whether what is travelled tends to ε times a prediction, (T + 1,), after every number of steps."""
-    found = [
+    return worst(
         limit(
             r.travelled[:, t], r.eps * predicted[t], r.eps * predicted[t], r.eps, 2, np.full_like(r.eps, r.rounding[t])
         )
         for t in range(1, r.steps + 1)
-    ]
-    return min(found, key=lambda each: each.margin)
+    )
 
 
 @claim(

@@ -1,7 +1,6 @@
 """Many steps of one student: where they lead, how fast, and at which rate they turn away."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
 
@@ -12,7 +11,7 @@ from subtheory.claims.first_order import regular
 from subtheory.claims.inits import one_step
 from subtheory.constructed import witnesses
 from subtheory.constructed.labels import classifier
-from subtheory.envelope import limit
+from subtheory.envelope import limit, worst
 from subtheory.instruments.dynamics.trajectory import Training, Trainings, Trajectory
 from subtheory.numerics import ROUNDINGS, UNIT
 from subtheory.setting.setting import Setting
@@ -30,12 +29,6 @@ At 2.1/λmax 1.1³² = 21: what a mode holds of ‖Δ‖² has grown 450 times, 
 """
 
 READS = Trajectory(STEPS)
-
-
-def _worst(each: Sequence[Evidence], sign: bool) -> Evidence:
-    """Of several limits the one that is off most, among those that say something; fails without its sign."""
-    found = min([one for one in each if not one.vacuous] or each, key=lambda one: one.margin)
-    return found if sign else replace(found, margin=-1.0, vacuous="")
 
 
 @claim(
@@ -60,7 +53,7 @@ def many_steps_have_a_closed_form(r: Training) -> Evidence:
     for t in range(1, r.steps + 1):
         predicted = r.eps * r.spectrum.form(gained(r.rate, t))
         found.append(limit(r.travelled[:, t], predicted, predicted, r.eps, 2, np.full_like(r.eps, r.rounding[t])))
-    return _worst(found, True)
+    return worst(found)
 
 
 def stable() -> tuple[Setting, ...]:
@@ -92,7 +85,7 @@ def many_steps_align_below_the_critical_rate(r: Training) -> Evidence:
         predicted = r.eps * np.sqrt(r.spectrum.form(left(r.rate, 2 * t)))
         found.append(limit(r.distance[:, t], predicted, predicted, r.eps, 2, np.full_like(r.eps, r.blur[t])))
     nearer = np.diff(r.distance[-1]) <= r.blur[1:]
-    return _worst(found, bool(np.all(nearer) and np.all(r.travelled[-1, 1:] > 0)))
+    return worst(found, holds=np.all(nearer) and np.all(r.travelled[-1, 1:] > 0))
 
 
 @claim(
@@ -118,7 +111,7 @@ def multi_step_cosine_follows_the_spectrum(r: Training) -> Evidence:
         predicted = np.full_like(r.eps, cosine(r.spectrum, r.rate, t))
         rounding = r.blur[t + 1] / (r.rate * r.size[:, t])
         found.append(limit(r.cosine[:, t], predicted, predicted, r.eps, 1, rounding))
-    return _worst(found, bool(np.all(r.cosine[-1] > 0)))
+    return worst(found, holds=np.all(r.cosine[-1] > 0))
 
 
 TWO_SPEEDS = Assumption(
@@ -168,7 +161,7 @@ def two_steps_break_the_dichotomy(r: Training) -> Evidence:
     rounding = np.full_like(r.eps, ROUNDINGS * UNIT) * r.eps**4
     moved = limit(r.travelled[:, 2], predicted, predicted, r.eps, 5, rounding)
     trait = limit(r.trait[:, 0] - r.trait[:, 2], predicted, predicted, r.eps, 5, rounding)
-    return _worst([moved, trait], bool(np.all(r.travelled[:, 1] == 0) and np.all(r.travelled[:, 2] < 0)))
+    return worst([moved, trait], holds=np.all(r.travelled[:, 1] == 0) and np.all(r.travelled[:, 2] < 0))
 
 
 REMOVED = Assumption(
@@ -208,7 +201,7 @@ def steps_without_their_part_along_the_teacher_carry_nothing(r: Training) -> Evi
             found.append(limit(change, 0 * change, unit, r.eps, 2, ROUNDINGS * UNIT * np.abs(r.trait[:, 0])))
     # A step loses its part along Δ but for its rounding, beside which that of the outputs is no error.
     clean = np.abs(r.travelled[:, 1:]) <= ROUNDINGS * UNIT * r.rate * np.cumsum(r.size, axis=1) * np.sqrt(size2)
-    return _worst(found, bool(np.all(clean)))
+    return worst(found, holds=np.all(clean))
 
 
 def elsewhere() -> tuple[Setting, ...]:
@@ -242,7 +235,7 @@ def first_step_forecasts_the_rest(r: Training) -> Evidence:
         found.append(limit(change[:, t], r.eps * each.sum(), r.eps * np.abs(each).sum(), r.eps, 2, rounding))
     same = change[-1] * change[-1, 1] > 0
     end = foreseen(r.rate, r.slope, r.spectrum)
-    return _worst(found, bool(np.all(same[1:][np.arange(1, r.steps + 1) < end])))
+    return worst(found, holds=np.all(same[1:][np.arange(1, r.steps + 1) < end]))
 
 
 AGAINST = Assumption("against", "A slow mode pulls another loss against the fast one.", lambda setting: None)

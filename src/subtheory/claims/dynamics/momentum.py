@@ -6,7 +6,7 @@ from subtheory.claim import Assumption, Control, Evidence, claim
 from subtheory.claims.assumptions import SHARED_INIT
 from subtheory.claims.inits import one_step
 from subtheory.constructed.labels import classifier
-from subtheory.envelope import limit
+from subtheory.envelope import limit, worst
 from subtheory.instruments.dynamics.transported import Transplant, Transported
 from subtheory.setting.setting import Setting
 from subtheory.theory.losses import SquaredError
@@ -53,4 +53,4 @@ def momentum_transplant_moves_parameters(r: Transplant) -> Evidence:
         rounding = np.full_like(r.eps, r.rounding[k])
         found.append(limit(r.along[:, k], r.eps, r.eps, r.eps, 2, rounding))
         found.append(limit(r.eps + r.across[:, k], r.eps, r.eps, r.eps, 2, rounding))
-    return min(found, key=lambda each: each.margin)
+    return worst(found)

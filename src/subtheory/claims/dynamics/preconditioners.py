@@ -7,7 +7,7 @@ from subtheory.claims.assumptions import GRADIENT_STUDENT, GRADIENT_TEACHER, SHA
 from subtheory.claims.inits import one_step
 from subtheory.constructed import witnesses
 from subtheory.constructed.labels import classifier, slopes
-from subtheory.envelope import limit
+from subtheory.envelope import limit, worst
 from subtheory.instruments.dynamics.preconditioned import Conditioned, InMetric
 from subtheory.instruments.first_order import Measurement
 from subtheory.setting.setting import Setting
@@ -64,7 +64,7 @@ def _falls(m: Conditioned) -> Evidence:
     rounding = np.full_like(m.eps, m.trait_rounding)
     lowered = limit(m.trait_change, -m.alpha * rate, m.alpha * rate, m.eps, 2, rounding)
     aligned = limit(m.in_metric, rate, rate, m.eps, 2, m.metric_rounding)
-    return lowered if lowered.margin <= aligned.margin else aligned
+    return worst([lowered, aligned])
 
 
 @claim(
@@ -188,4 +188,4 @@ def sign_teachers_can_raise_the_trait_loss(m: Measurement) -> Evidence:
     rate = 2 * m.alpha * m.eps
     raised = limit(m.trait_change, rate, rate, m.eps, 2, np.full_like(m.eps, m.trait_rounding))
     aligned = limit(m.alignment, 2 * m.eps, 2 * m.eps, m.eps, 2, m.alignment_rounding)
-    return raised if raised.margin <= aligned.margin else aligned
+    return worst([raised, aligned])

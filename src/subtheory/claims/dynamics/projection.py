@@ -3,15 +3,13 @@
 Students are really trained, on few inputs: how long that takes grows with the condition number of G.
 """
 
-from dataclasses import replace
-
 import numpy as np
 
 from subtheory.claim import Assumption, Control, Evidence, claim
 from subtheory.claims.assumptions import GRADIENT_STUDENT, SAME_PARAMETERS, SHARED_INIT
 from subtheory.claims.inits import one_step
 from subtheory.constructed.labels import classifier, linear
-from subtheory.envelope import limit
+from subtheory.envelope import limit, worst
 from subtheory.instruments.dynamics.projected import LEFT, Converged, Projected
 from subtheory.setting.setting import Setting, ladder
 from subtheory.theory.losses import SquaredError
@@ -47,7 +45,7 @@ def projected(c: Converged) -> Evidence:
         return Evidence(0.0, 0.0, 1.0, UNFINISHED)
     share = np.full_like(c.eps, c.share)
     kept = limit(c.kept, share, share, c.eps, 1, c.rounding)
-    return replace(kept, margin=min(kept.margin, limit(c.size, share, share, c.eps, 1, 2 * c.rounding).margin))
+    return worst([kept, limit(c.size, share, share, c.eps, 1, 2 * c.rounding)])
 
 
 def nearest(values: np.ndarray, rounding: np.ndarray) -> tuple[float, float]:
@@ -74,10 +72,9 @@ def converged_student_keeps_the_projection(c: Converged) -> Evidence:
     Π projects onto the range of G. Share of the teacher's gain and squared length of the displacement are one number,
     and students of half of the inputs, or of half of the outputs, keep no more.
     """
-    whole, *parts = (projected(each) for each in (c, *c.parts))
     kept, off = nearest(c.kept, c.rounding)
     more = [1 + (kept - least) / (off + slack) for least, slack in (nearest(p.kept, p.rounding) for p in c.parts)]
-    return replace(whole, margin=float(np.min([whole.margin, *(part.margin for part in parts), *more])))
+    return worst((projected(each) for each in (c, *c.parts)), *more)
 
 
 @claim(
