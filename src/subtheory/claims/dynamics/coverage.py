@@ -17,7 +17,7 @@ from subtheory.theory.losses import SquaredError
 SEEN = Assumption(
     "seen",
     "The channel sees all of Δ: it meets no eigenvalue 0 of G.",
-    lambda setting: None if setting.source else setting.but(examples=2),
+    lambda setting: None if setting.source else setting.but(examples=1),
 )
 
 UNLIKE_MODES = Assumption(
