@@ -41,8 +41,8 @@ QUESTION = "Does a LoRA student inherit less, is there a best rank, and is a nul
 COMMAND = "subtheory run lora"
 EXPECTED = (
     "after one step LoRA students raise their teacher's loss as often as Σλ_iχ²_r/r < 0, at every rank; with a rate "
-    "tuned for each rank none in between transfers more than the highest, as one does at one high rate for all; nulls "
-    "are those of low ranks"
+    "tuned for each rank none in between transfers more than the highest, as one does at one high rate for all, and "
+    "more students of rank 1 are nulls than of the highest"
 )
 
 CAPTIONS = {
@@ -266,7 +266,7 @@ def gap(rates: str, shares: dict[int, np.ndarray], at: dict[int, int], whole: fl
 
 
 def findings(tables: dict[str, list[Row]]) -> list[Finding]:
-    """P34 after one step; P55 after training: no best rank at tuned rates, and nulls at low ranks alone."""
+    """P34 after one step; P55 after training: no best rank at tuned rates, and more nulls at rank 1."""
     signs = [row for row in tables["signs"] if row["rank"] != FULL]
     # Factors of one init have their own law: so many of them spread less than a binomial (Hoeffding 1956).
     often = [as_often(row["nulls"], row["students"], row["predicted"], LEVEL / len(signs)) for row in signs]

@@ -69,6 +69,11 @@ def test_relative_links_lead_somewhere(page: Path) -> None:
             assert (page.parent / target.split("#")[0]).exists(), f"{page.name} links to {target}"
 
 
+def test_every_picture_is_shown() -> None:
+    shown = {name for page in PAGES for name in re.findall(r"figures/([\w-]+\.svg)\)", page.read_text("utf-8"))}
+    assert {path.name for path in (ROOT / "docs" / "figures").glob("*.svg")} == shown
+
+
 @pages
 def test_anchors_are_headings(page: Path) -> None:
     for target in re.findall(r"\]\(([^)\s]*#[^)\s]+)\)", prose(page.read_text("utf-8"))):
