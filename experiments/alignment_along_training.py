@@ -131,7 +131,9 @@ def student_rows(name: str, one: Setting, steps: int, seeds: int) -> list[Row]:
     first = missed(s, LOSS, np.repeat(start, len(s.eps[0]), axis=1)[:, :, None])[:, :, 0]
     form = lambda a: (found.values * a**2).sum(axis=-1)  # noqa: E731
     rows, moves, unknown = list[Row](), list[np.ndarray](), np.full(seeds, np.nan)
-    for t, (moved, update) in enumerate(path(s, LOSS, rate, np.ones((steps, s.x.shape[1])))):
+    ahead = np.zeros((*s.eps.shape, s.student.shape[-1]))
+    for t, (update, then) in enumerate(path(s, LOSS, rate, np.ones((steps, s.x.shape[1])))):
+        moved, ahead = ahead, then
         if t not in times:
             continue
         moves.append(moved[:, -1])

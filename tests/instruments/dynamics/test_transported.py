@@ -1,5 +1,7 @@
 """A transplanted moment against optax's momentum, started with that moment, and against the dense companion matrix."""
 
+from dataclasses import replace
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -8,9 +10,12 @@ import pytest
 from shapes import SMOOTH
 
 from subtheory.errors import InputError
-from subtheory.instruments.dynamics.trajectory import Trajectory
+from subtheory.instruments.dynamics.anchored import AnchoredTraining
+from subtheory.instruments.dynamics.chains import Chains
+from subtheory.instruments.dynamics.trajectory import Trajectory, path
 from subtheory.instruments.dynamics.transported import Transported
 from subtheory.kernels.functions import values
+from subtheory.kernels.optimizing import entrywise
 from subtheory.kernels.stack import one
 from subtheory.kernels.whitened import whitened
 from subtheory.numerics import float64
@@ -73,6 +78,23 @@ def test_a_rule_with_a_memory_trains_with_momentum() -> None:
         np.testing.assert_array_equal(getattr(by_rule, name), getattr(given, name), name)
     without = Trajectory(3).records(plain, (2,), (BASE.loss,))[BASE.loss.name][0]
     assert not np.allclose(by_rule.travelled[:, 2], without.travelled[:, 2], rtol=0.1)
+    held, chain = (
+        each.records(BASE, (2,), (BASE.loss,))[BASE.loss.name][0] for each in (AnchoredTraining(3), Chains(1, 3))
+    )
+    np.testing.assert_allclose(held.free, by_rule.travelled, rtol=1e-12)
+    np.testing.assert_allclose(held.travelled, by_rule.travelled, rtol=1e-12)
+    np.testing.assert_allclose(chain.alignment[:, 1], by_rule.travelled[:, 3], rtol=1e-12)
+
+
+def test_a_path_takes_any_optimizer() -> None:
+    """Momentum as optax has it is the rule's own; Adam's first step is a sign."""
+    s = stack(BASE, (2,))
+    rate, shares = np.array([0.1]), np.ones((3, s.x.shape[1]))
+    own, given = (list(path(s, BASE.loss, rate, shares, each)) for each in (None, entrywise(optax.trace(DECAY))))
+    for one_step, other in zip(own, given, strict=True):
+        np.testing.assert_array_equal(one_step, other)
+    adam = path(replace(s, rule=Descent()), BASE.loss, rate, shares, entrywise(optax.scale_by_adam(eps=0.0)))
+    np.testing.assert_allclose(next(adam)[0], np.sign(own[0][0]), rtol=1e-12)
 
 
 def test_what_has_no_law_is_refused() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from subtheory.errors import InputError
-from subtheory.instruments.dynamics.trajectory import blurred, require, rounded
+from subtheory.instruments.dynamics.trajectory import blurred, require, rounded, steps
 from subtheory.instruments.first_order import outputs_rounding
 from subtheory.instruments.instrument import Instrument
 from subtheory.kernels.stack import (
@@ -115,19 +115,15 @@ def _place(s: Stack, rule: Anchored) -> Stack:
 
 def _path(s: Stack, own: Descend, anchor: Descend, rate: Any, weights: Sequence[float]) -> Any:
     """θ_S(t) − θ_S(0), (S, K, T + 1, P), of a step of the student's rule under each weight."""
-    start, metric = each_eps(s, s.student, 1), None if s.metric is None else each_eps(s, s.metric, 1)
-    moved = [np.zeros((*s.eps.shape, s.student.shape[-1]))]
-    for weight in weights:
-        update = trained(s, s.rule.update(Held(own, anchor, weight), start + moved[-1], metric))
-        moved.append(moved[-1] + rate[:, None, None] * update)
-    return np.stack(moved, axis=2)
+    moved = np.stack([each for _, each in steps(s, (Held(own, anchor, one) for one in weights), rate)], axis=2)
+    return np.concatenate([np.zeros_like(moved[:, :, :1]), moved], axis=2)
 
 
-def _anchorings(s: Stack, loss: Loss, steps: int) -> Iterator[Anchoring]:
+def _anchorings(s: Stack, loss: Loss, count: int) -> Iterator[Anchoring]:
     """One for every seed of a stack with one leading axis."""
     require(s, loss)
     rule = s.rule if isinstance(s.rule, Anchored) else Anchored(0.0)
-    weights, place = rule.weights(steps), _place(s, rule)
+    weights, place = rule.weights(count), _place(s, rule)
     B, other = whitened(s, loss), whitened(place, loss)
     known = modes(B)
     found = spectrum(known, s.delta)
@@ -135,12 +131,13 @@ def _anchorings(s: Stack, loss: Loss, steps: int) -> Iterator[Anchoring]:
     rate, delta = s.alpha / largest, each_eps(s, each_eps(s, s.delta, 1), 1)
     own, anchor = held(s, loss, place)
     path = _path(s, own, anchor, rate, weights)
-    free = _path(s, own, anchor, rate, [0.0] * steps)
+    free = _path(s, own, anchor, rate, [0.0] * count)
     d = np.stack([anchors.resting(B[i], other[i], s.delta[i], rule.weight) for i in range(len(B))])
     pull = Held(own, anchor, rule.weight)(each_eps(s, s.student, 1) + s.eps[..., None] * each_eps(s, d, 1))
     size = norm(np.einsum("snp,sn->sp", B, np.einsum("snp,sp->sn", B, s.delta)))
     step = norm(np.diff(path, axis=2)).max(axis=(1, 2)) / rate
     off = rounded(s, loss, rate, step) + rate * rule.weight * outputs_rounding(place, loss, on_channel(place))
+    off = off / (1 - s.rule.memory)
     blur = blurred(s, loss) + rule.weight * blurred(place, loss)
     for i in range(len(s.eps)):
         yield Anchoring(
@@ -153,7 +150,7 @@ def _anchorings(s: Stack, loss: Loss, steps: int) -> Iterator[Anchoring]:
             linear=anchors.displaced(B[i], other[i], s.delta[i], rate[i], weights) @ s.delta[i],
             rest=float(d[i] @ s.delta[i]),
             unrest=norm(pull)[i] / size[i],
-            rounding=off[i] * np.arange(steps + 1),
+            rounding=off[i] * np.arange(count + 1),
             blur=float(blur[i] / size[i]),
         )
 

@@ -2,14 +2,16 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import repeat
 from typing import Any
 
 import numpy as np
 
 from subtheory.errors import InputError
+from subtheory.instruments.dynamics.trajectory import require, steps
 from subtheory.instruments.first_order import outputs_rounding
 from subtheory.instruments.instrument import Instrument
-from subtheory.kernels.stack import Descend, Stack, each_eps, inner, inputs, norm, on_channel, trained, viewed
+from subtheory.kernels.stack import Descend, Stack, each_eps, inner, inputs, norm, on_channel, viewed
 from subtheory.kernels.whitened import whitened
 from subtheory.numerics import ROUNDINGS, UNIT
 from subtheory.setting.preparation import started
@@ -69,10 +71,7 @@ class Chains(Instrument):
 
 def _chains(s: Stack, loss: Loss, plan: Chains, parts: int, own: bool) -> Iterator[Chain]:
     """One for every seed of a stack with one leading axis."""
-    if s.other is not None:
-        raise InputError("student", s.other.network.name, "must have the teacher's parameters")
-    if loss.order != 1:
-        raise InputError("loss", loss.name, "must have a Gauss-Newton matrix at a match")
+    require(s, loss)
     if s.x.shape[1] < parts:
         raise InputError("examples", s.x.shape[1], f"must be at least {parts}, one for each turn")
     whole = modes(whitened(s, loss))
@@ -91,7 +90,7 @@ def _chains(s: Stack, loss: Loss, plan: Chains, parts: int, own: bool) -> Iterat
     inherited = before - s.trait.value(s.functions, start + moved)
     # A step is off as one alignment is; a step below the critical rate does not stretch what is off before it.
     product = ROUNDINGS * UNIT * longest * norm(s.delta)
-    off = np.max(rates, axis=0) * (outputs_rounding(s, loss, on_channel(s)) + product)
+    off = np.max(rates, axis=0) * (outputs_rounding(s, loss, on_channel(s)) + product) / (1 - s.rule.memory)
     for i in range(len(s.eps)):
         yield Chain(
             loss=loss,
@@ -112,19 +111,15 @@ def turn(s: Stack, first: int, parts: int) -> Stack:
     return replace(s, x=s.x[:, first::parts], weights=w / w.sum(axis=-1, keepdims=True), known=None)
 
 
-def taught(s: Stack, loss: Loss, teacher: Any, rate: Any, steps: int, moved: Any) -> tuple[np.ndarray, np.ndarray]:
+def taught(s: Stack, loss: Loss, teacher: Any, rate: Any, count: int, moved: Any) -> tuple[np.ndarray, np.ndarray]:
     """How far a student stands from θ0_S after so many steps on what it is shown of teachers (..., K, P).
 
     It starts `moved` away, (..., K, P), and the rate is (...). And the longest of its updates, (...).
     """
-    start = each_eps(s, s.student, 1)
-    metric = None if s.metric is None else each_eps(s, s.metric, 1)
     descend = Descend(s, loss, viewed(s, s.functions.values(teacher, inputs(s))), None, None)
     longest = np.zeros(moved.shape[:-2])
-    for _ in range(steps):
-        update = trained(s, s.rule.update(descend, start + moved, metric))
-        longest = np.maximum(longest, norm(update).max(axis=-1))
-        moved = moved + rate[..., None, None] * update
+    for update, ahead in steps(s, repeat(descend, count), rate, moved=moved):
+        longest, moved = np.maximum(longest, norm(update).max(axis=-1)), ahead
     return moved, longest
 
 

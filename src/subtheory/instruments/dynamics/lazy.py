@@ -89,8 +89,7 @@ def _records(s: Stack, loss: Loss, steps: int) -> list[Lazy]:
 def lazy(s: Stack, loss: Loss, found: Spectrum, steps: int, known: Expansion) -> list[Lazy]:
     """One for every seed of a stack with one leading axis, of the spectrum and the expansion of its seeds."""
     rate = s.alpha / found.largest
-    *_, (moved, update) = path(s, loss, rate, np.ones((steps, s.x.shape[1])))
-    moved = moved + rate[:, None, None] * update
+    *_, (_, moved) = path(s, loss, rate, np.ones((steps, s.x.shape[1])))
     size = norm(moved).max(axis=-1) / (rate * steps)
     rounding = steps * rounded(s, loss, rate * growth(rate, np.repeat(found.largest[:, None], steps, axis=1)), size)
     first, second = inner(known.d, s.delta), inner(known.h, s.delta)

@@ -2,11 +2,12 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import repeat
 from typing import Any
 
 import numpy as np
 
-from subtheory.errors import InputError
+from subtheory.instruments.dynamics.trajectory import ball, require, steps
 from subtheory.instruments.first_order import outputs_rounding
 from subtheory.instruments.instrument import Instrument
 from subtheory.kernels.stack import (
@@ -114,32 +115,26 @@ def heavy_ball(s: Stack, loss: Loss) -> tuple[Any, Any, Any]:
 
     θ(t + 1) = θ(t) + αΔθ_S(t) + β(θ(t) − θ(t − 1)) with α = 4/(√λmax + √λmin)², β = ((√κ − 1)/(√κ + 1))², λ the
     eigenvalues of G at the student's init other than 0, κ their ratio: (1 + t(1 + √β))β^{t/2} of a mode is left.
-    Full-batch steps on the student's own loss, by its own rule. Source: B. T. Polyak, 1964.
+    Full-batch steps on the student's own loss, by its own rule but for a memory: β stands in its place. Source: B. T.
+    Polyak, 1964.
     """
     values = modes(trained(s, root(s.functions, loss, s.student, s.x, s.weights, s.outputs))).values
     top = np.sqrt(values[..., -1])
     least = np.sqrt(np.where(values > 0, values, np.inf).min(axis=-1))
     rate, memory = 4 / (top + least) ** 2, (top - least) / (top + least)
     left = lambda t: (1 + t * (1 + memory)) * memory**t  # noqa: E731
-    steps = next((t for t in range(1, MOST) if np.all(left(t) < LEFT)), MOST)
-    start = each_eps(s, s.student, 1)
-    metric = None if s.metric is None else each_eps(s, s.metric, 1)
+    count = next((t for t in range(1, MOST) if np.all(left(t) < LEFT)), MOST)
     descend = Descend(s, loss, labels(s, s.eps), None, None)
-    first = moved = before = np.zeros((*s.eps.shape, s.student.shape[-1]))
-    for t in range(steps):
-        update = trained(s, s.rule.update(descend, start + moved, metric))
-        first = update if t == 0 else first
-        ahead = moved + rate[..., None, None] * update + memory[..., None, None] ** 2 * (moved - before)
-        before, moved = moved, ahead
-    return first, moved, left(steps)
+    walk = steps(s, repeat(descend, count), rate, ball(memory**2))
+    first, moved = next(walk)
+    for _, ahead in walk:
+        moved = ahead
+    return first, moved, left(count)
 
 
 def converged(s: Stack, loss: Loss) -> Iterator[Converged]:
     """One for every seed of a stack with one leading axis; raises InputError as `Projected` does."""
-    if s.other is not None:
-        raise InputError("student", s.other.network.name, "must have the teacher's parameters")
-    if loss.order != 1:
-        raise InputError("loss", loss.name, "must have a Gauss-Newton matrix at a match")
+    require(s, loss)
     found, known, delta = spectrum(modes(whitened(s, loss)), s.delta), on_channel(s), each_eps(s, s.delta, 1)
     first, moved, left = heavy_ball(s, loss)
     unit = s.eps * norm(delta)

@@ -1,8 +1,7 @@
 """A student that takes many steps on one teacher's labels, beside the spectrum that says where they lead."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import cache
 from typing import Any
 
 import numpy as np
@@ -12,7 +11,6 @@ from subtheory.errors import InputError
 from subtheory.instruments.ensemble import Ensemble, within
 from subtheory.instruments.first_order import outputs_rounding, rough_outputs
 from subtheory.instruments.instrument import Instrument
-from subtheory.kernels.optimizing import entrywise
 from subtheory.kernels.stack import (
     Descend,
     Stack,
@@ -112,6 +110,46 @@ class Trainings(Ensemble):
         return tuple(found[setting.loss.name])
 
 
+def ball(memory: Any) -> optax.GradientTransformation:
+    """m ← bm + ∇L, the update of every step: optax's `trace`, in NumPy, for a number b or one of each distillation."""
+    b = np.asarray(memory)[..., None, None]
+
+    def update(gradient: Any, m: Any, theta: Any = None) -> tuple[Any, Any]:
+        m = gradient + b * m
+        return m, m
+
+    return optax.GradientTransformation(np.zeros_like, update)
+
+
+def steps(
+    s: Stack,
+    descents: Iterable[Any],
+    rate: Any,
+    optimizer: optax.GradientTransformation | None = None,
+    moved: Any = 0.0,
+    seen: Any = None,
+) -> Iterator[tuple[Any, Any]]:
+    """Δθ_S(t) and where it leads, θ_S(t + 1) − θ_S(0), (..., K, P) each, for every −∇L_S of `descents`, t = 0, 1, ...
+
+    θ_S(t + 1) = θ_S(t) + αΔθ_S(t) with a rate α (...) of every distillation, `moved` away from the student's init at
+    first, (..., K, P). Δθ_S(t) is what an optimizer on NumPy arrays makes of the step of the student's rule, by default
+    the rule's own memory: a transformation of gradients without a rate, as `trace` or `scale_by_adam`. `seen`,
+    (..., K, P), is a gradient before the first one, which only the optimizer's memory knows of.
+    """
+    start, rate = each_eps(s, s.student, 1), np.asarray(rate)[..., None, None]
+    metric = None if s.metric is None else each_eps(s, s.metric, 1)
+    moved = moved + np.zeros((*s.eps.shape, s.student.shape[-1]))
+    init, changed = optimizer or ball(s.rule.memory)
+    memory = init(moved)
+    if seen is not None:
+        _, memory = changed(seen, memory, start + moved)
+    for descend in descents:
+        update = trained(s, s.rule.update(descend, start + moved, metric))
+        change, memory = changed(-update, memory, start + moved)  # which descends along what it is given
+        moved = moved - rate * change
+        yield -change, moved
+
+
 def path(
     s: Stack,
     loss: Loss,
@@ -120,30 +158,9 @@ def path(
     optimizer: optax.GradientTransformation | None = None,
     seen: Any = None,
 ) -> Iterator[tuple[Any, Any]]:
-    """θ_S(t) − θ_S(0) and what is taken from there as Δθ_S(t), (..., K, P) each, for t = 0 ... T − 1.
-
-    θ_S(t + 1) = θ_S(t) + αΔθ_S(t) on the labels of `s`, with a rate α (...) of every distillation, and each input's
-    weight times its share in the batch of step t, `shares` (T, N). Δθ_S(t) is the step of the student's rule, or what
-    an optimizer that treats entries alike makes of it, by default the momentum of the rule. `seen`, (..., K, P), is a
-    gradient before the first one, which only the optimizer's memory knows of.
-    """
-    y, start = labels(s, s.eps), each_eps(s, s.student, 1)
-    metric = None if s.metric is None else each_eps(s, s.metric, 1)
-    rate = np.asarray(rate)[..., None, None]
-    moved = np.zeros((*s.eps.shape, s.student.shape[-1]))
-    optimizer = optimizer or _with_momentum(s.rule.memory)
-    used = None if optimizer is None else entrywise(optimizer)
-    memory = None if used is None else used.init(moved)
-    if used is not None and seen is not None:
-        _, memory = used.update(seen, memory, start + moved)
-    for share in shares:
-        descend = Descend(replace(s, weights=s.weights * share), loss, y, None, None)
-        update = trained(s, s.rule.update(descend, start + moved, metric))
-        if used is not None:  # which descends along what it is given
-            change, memory = used.update(-update, memory, start + moved)
-            update = -change
-        yield moved, update
-        moved = moved + rate * update
+    """`steps` on the labels of `s`, each input's weight times its share in the batch of step t, `shares` (T, N)."""
+    y, of_batch = labels(s, s.eps), (replace(s, weights=s.weights * share) for share in shares)
+    return steps(s, (Descend(each, loss, y, None, None) for each in of_batch), rate, optimizer, seen=seen)
 
 
 def batches(count: int, steps: int, batch: int | None) -> np.ndarray:
@@ -176,12 +193,6 @@ def growth(rate: Any, largest: Any) -> Any:
     return np.prod(np.maximum(1.0, abs(1 - rate[..., None] * largest)), axis=-1)
 
 
-@cache
-def _with_momentum(coefficient: float) -> optax.GradientTransformation | None:
-    """One object for each coefficient, so that its program is compiled once."""
-    return optax.trace(coefficient) if coefficient else None
-
-
 def require(s: Stack, loss: Loss) -> None:
     """InputError on "student" or "loss" for what has no Gauss-Newton matrix in the teacher's parameters."""
     if s.other is not None:
@@ -201,9 +212,9 @@ def _trainings(s: Stack, loss: Loss, how: Trajectory) -> Iterator[Training]:
     rate, delta = s.alpha * unit, each_eps(s, s.delta, 1)
     away = each_eps(s, s.student - s.theta0, 1) - s.eps[..., None] * delta
     momentum = how.momentum or s.rule.memory
-    taken = list(path(s, loss, rate, shares, _with_momentum(momentum)))
-    moved = np.stack([*(each for each, _ in taken), taken[-1][0] + rate[:, None, None] * taken[-1][1]], axis=-2)
-    update = np.stack([each for _, each in taken], axis=-2)
+    taken = zip(*path(s, loss, rate, shares, ball(momentum)), strict=True)
+    update, moved = (np.stack(each, axis=-2) for each in taken)
+    moved = np.concatenate([np.zeros_like(moved[..., :1, :]), moved], axis=-2)
     start = each_eps(s, each_eps(s, s.student, 1), 1)
     trait = s.trait.value(s.functions, start + moved)
     loss_left = missed(s, loss, start + moved)

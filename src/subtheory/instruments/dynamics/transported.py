@@ -64,10 +64,9 @@ class Transported(Instrument):
         rate = s.alpha / found.values[..., -1]
         carried = s.eps[..., None] * each_eps(s, s.delta, 1)
         untrained = replace(s, eps=0.0 * s.eps)
-        # The path starts at the cut: where a step leads to comes with the next one.
-        shares = np.ones((self.steps + 1, s.x.shape[1]))
+        shares = np.ones((self.steps, s.x.shape[1]))
         runs = [path(untrained, loss, rate, shares, seen=seen) for seen in (-carried, None)]
-        moved = np.stack([one - other for (one, _), (other, _) in zip(*runs, strict=True)][1:], axis=-2)
+        moved = np.stack([one - other for (_, one), (_, other) in zip(*runs, strict=True)], axis=-2)
         predicted = np.stack([self._displaced(found, s.delta, rate, k + 1) for k in range(self.steps)], axis=-2)
         size, d = norm(predicted), each_eps(s, predicted, 2)
         along = inner(moved, d) / size[:, None] ** 2
