@@ -44,6 +44,12 @@ def test_rules_without_a_metric_lower_nothing():
     assert Descent().lowered(v) is v and Signs().lowered(v) is v and Rule.linear is False
 
 
+def test_every_kind_is_known_to_whoever_reads_a_rule():
+    """A kind that is written elsewhere is unknown until its module is imported: files that name it cannot be read."""
+    ours = [kind for kind in Rule.kinds().values() if kind.__module__.startswith("subtheory.")]
+    assert ours and {kind.__module__ for kind in ours} == {Rule.__module__}
+
+
 def test_a_first_step_has_no_momentum():
     v = np.arange(3.0)
     assert HeavyBall(0.5).update(lambda _: v, None) is v and HeavyBall(0.5).memory == 0.5

@@ -12,8 +12,8 @@ from subtheory.constructed.formula import constructed
 from subtheory.errors import InputError
 from subtheory.setting.setting import Setting, ladder
 from subtheory.setting.teachers import Noise, Teacher
-from subtheory.theory.dynamics.anchors import Anchored
 from subtheory.theory.network import Params
+from subtheory.theory.rule import Anchored
 from subtheory.theory.trait import TargetTrait
 from subtheory.theory.views import InTurn
 

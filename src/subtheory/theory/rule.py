@@ -4,6 +4,7 @@ from abc import abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
+from math import inf
 from typing import Any, ClassVar
 
 import numpy as np
@@ -103,6 +104,39 @@ class HeavyBall(Rule):
 
     def update(self, descend: Descend, theta: Any, metric: Any = None) -> Any:
         return descend(theta)
+
+
+@dataclass(frozen=True)
+class Anchored(Descent):
+    """Δθ_S(t) = −∇[L_S + γ_t A](θ), A the imitation loss of the student's own init: γ for `lifted` steps, then 0.
+
+    A looks at the channel's inputs, or `elsewhere` at the trait's. It has no gradient at the init, so that the first
+    step is descent's: what anchors do is seen by who takes more of them, `instruments.dynamics.anchored`. Raises
+    InputError on "weight" for a γ < 0, on "lifted" for no number of steps, on "rule" where others take more steps, who
+    know of no anchor. Prediction P30.
+    """
+
+    weight: float = 1.0
+    lifted: int | None = None
+    elsewhere: bool = False
+    name = "anchored"
+
+    def __post_init__(self) -> None:
+        if not 0 <= (arguments.number(self.weight) or 0.0) < inf or arguments.number(self.weight) is None:
+            raise InputError("weight", arguments.shown(self.weight), "must be a number, and not negative")
+        if self.lifted is not None:
+            object.__setattr__(self, "lifted", arguments.whole("lifted", self.lifted))
+        object.__setattr__(self, "weight", float(self.weight))
+
+    def update(self, descend: Descend, theta: Any, metric: Any = None) -> Any:
+        if getattr(descend, "start", theta) is not theta:
+            raise InputError("rule", self.shown, "pulls from the second step on, which are AnchoredTraining's to take")
+        return descend(theta)
+
+    def weights(self, steps: int) -> tuple[float, ...]:
+        """γ_t of every step, (T,)."""
+        until = steps if self.lifted is None else self.lifted
+        return tuple(self.weight if t < until else 0.0 for t in range(steps))
 
 
 @dataclass(frozen=True)

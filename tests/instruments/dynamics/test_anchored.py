@@ -17,8 +17,8 @@ from subtheory.kernels.stack import labels, one, updates
 from subtheory.numerics import float64
 from subtheory.setting.preparation import stack
 from subtheory.setting.setting import Setting
-from subtheory.theory.dynamics.anchors import Anchored
 from subtheory.theory.losses import CrossEntropy, SquaredError
+from subtheory.theory.rule import Anchored
 
 SETTING = Setting(SMOOTH, SquaredError(), examples=5, trait_examples=4)
 

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from subtheory.errors import InputError
-from subtheory.theory.dynamics.anchors import Anchored, displaced, resting, share
+from subtheory.theory.dynamics.anchors import displaced, resting, share
 from subtheory.theory.dynamics.spectrum import modes, spectrum
+from subtheory.theory.rule import Anchored
 
 RNG = np.random.default_rng(4)
 B, OTHER, DELTA = RNG.standard_normal((3, 7)), RNG.standard_normal((5, 7)), RNG.standard_normal(7)

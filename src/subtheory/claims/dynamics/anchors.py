@@ -12,8 +12,9 @@ from subtheory.constructed.labels import classifier, linear
 from subtheory.envelope import limit, worst
 from subtheory.instruments.dynamics.anchored import AnchoredTraining, Anchoring, Decay, Decays
 from subtheory.setting.setting import Setting
-from subtheory.theory.dynamics.anchors import Anchored, share
+from subtheory.theory.dynamics.anchors import share
 from subtheory.theory.losses import SquaredError
+from subtheory.theory.rule import Anchored
 
 WEIGHT = 1.0
 """γ of an anchor that stays."""

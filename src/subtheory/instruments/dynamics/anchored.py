@@ -27,9 +27,9 @@ from subtheory.numerics import ROUNDINGS, UNIT
 from subtheory.setting.preparation import started
 from subtheory.setting.setting import Setting
 from subtheory.theory.dynamics import anchors
-from subtheory.theory.dynamics.anchors import Anchored
 from subtheory.theory.dynamics.spectrum import Spectrum, modes, spectrum
 from subtheory.theory.losses import Loss
+from subtheory.theory.rule import Anchored
 
 
 @dataclass(frozen=True)
