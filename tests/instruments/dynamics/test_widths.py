@@ -16,7 +16,9 @@ from subtheory.claims.dynamics.width import (
     settings,
     width_dilutes_a_fixed_channel,
 )
+from subtheory.errors import InputError
 from subtheory.instruments.dynamics.widths import Layer, Wide, Widths, drawn, given, kept
+from subtheory.networks import MLP
 from subtheory.numerics import float64
 from subtheory.theory.beyond.mean_field import cross_kernels
 from subtheory.theory.dynamics.width import tangent
@@ -63,6 +65,19 @@ def test_head_weights_are_correlated_as_said() -> None:
     )
     r = np.einsum("dkj,dcj->kc", layer.distilled, layer.read) / 500
     assert np.allclose(r, 0.5 * np.tile(np.eye(2), (2, 1)), atol=6 / np.sqrt(500 * 8))
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"network": MLP(8, 2, "relu")}, "network: must be an MLP of one hidden layer of sine or relu, got mlp-relu"),
+        ({"network": MLP(8, 1, "tanh")}, "network: must be an MLP of one hidden layer of sine or relu, got mlp"),
+        ({"source": None}, "source: must be Wide, got FromTask"),
+    ],
+)
+def test_other_networks_and_sources_are_refused(changes: dict[str, object], words: str) -> None:
+    with pytest.raises(InputError, match=words):
+        Widths(2).sample(settings()[0].but(**changes), 0)
 
 
 def test_claims_hold_and_fail_where_they_should() -> None:

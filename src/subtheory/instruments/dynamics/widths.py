@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from subtheory.errors import InputError
 from subtheory.instruments.ensemble import Ensemble
 from subtheory.instruments.mean_field import activation
 from subtheory.kernels.source import FromTask
@@ -66,14 +67,17 @@ class Diluted:
 
 @dataclass(frozen=True)
 class Widths(Ensemble):
-    """Records `Diluted` of MLPs of one hidden layer whose source is `Wide`. Prediction P25."""
+    """Records `Diluted` of MLPs of one hidden layer whose source is `Wide`.
+
+    Raises InputError on "network" for any other network or an activation without kernels, on "source" for any other
+    source. Prediction P25.
+    """
 
     def sample(self, setting: Setting, seed: int) -> Diluted:
-        network, source = setting.network, setting.origin
-        assert isinstance(network, MLP) and isinstance(source, Wide)
+        network, source = known(setting)
         x, t, g = given(setting)
         m, law = int(source.weights(setting.outputs).sum()), (network.activation, network.bias_std)
-        widths, known = [network.width * 2**i for i in range(DOUBLINGS + 1)], block(x, t, *law)
+        widths, expected = [network.width * 2**i for i in range(DOUBLINGS + 1)], block(x, t, *law)
         shares, blocks = np.empty((2, self.draws, len(widths)))
         for i, n in enumerate(widths):
             outputs = m * n // network.width if source.growing else m
@@ -82,9 +86,19 @@ class Widths(Ensemble):
                 rng = np.random.default_rng((SEED, seed, n, first))
                 layer = drawn(rng, network, source, (x, t), some.stop - first, n, outputs, len(g))
                 shares[some, i], K = kept(layer, network.activation, (x, t), g, 1.0 if source.plain else 1 / n)
-                blocks[some, i] = n * np.mean(K**2 / known[:, None], axis=(1, 2, 3, 4))
+                blocks[some, i] = n * np.mean(K**2 / expected[:, None], axis=(1, 2, 3, 4))
         predicted = [m / n * dilution(x, t, g, *law, float(n) if source.plain else 1.0) for n in widths]
         return Diluted(np.array(widths), shares, np.array(predicted), blocks)
+
+
+def known(setting: Setting) -> tuple[MLP, Wide]:
+    """Network and source of a setting, as `Widths` wants them."""
+    network, source = setting.network, setting.origin
+    if not (isinstance(network, MLP) and network.depth == 1 and network.activation in ACTIVATIONS):
+        raise InputError("network", network.name, f"must be an MLP of one hidden layer of {' or '.join(ACTIVATIONS)}")
+    if not isinstance(source, Wide):
+        raise InputError("source", type(source).__name__, "must be Wide")
+    return network, source
 
 
 def given(setting: Setting) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
