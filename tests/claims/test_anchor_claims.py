@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from subtheory.claim import Claim, Verdict
@@ -42,3 +43,10 @@ def test_a_turn_before_the_threshold_is_noticed() -> None:
     m = measured(DECAY, DECAY.settings()[1])
     assert DECAY.check(replace(m, alignment=-m.alignment)).verdict is Verdict.FAILS
     assert DECAY.check(replace(m, factors=1.1 * m.factors)).verdict is Verdict.FAILS
+
+
+def test_a_reversal_is_seen_whatever_the_seed() -> None:
+    """Of teachers that go along with their init and against it, one is constructed to go along."""
+    m = measured(DECAY, DECAY.settings()[-1])
+    np.testing.assert_allclose(m.towards, 0.75)
+    assert np.all(m.alignment[m.factors > 1] < 0) and np.all(m.alignment[m.factors < 1] > 0)

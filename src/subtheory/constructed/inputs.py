@@ -1,4 +1,4 @@
-"""Inputs that differ: of channels that share one Gauss-Newton matrix, of a teacher, of an anchor, of generations."""
+"""What differs: inputs of channels of one Gauss-Newton matrix, of teacher, anchor, generations; a step and its init."""
 
 from dataclasses import dataclass, replace
 from functools import cache
@@ -80,6 +80,17 @@ def held_elsewhere() -> tuple[Setting, ...]:
 def held_on_the_channel() -> tuple[Setting, ...]:
     """The anchor's input is the channel's."""
     return _held((1.0, -0.5))
+
+
+def _bounded(theta: Params, x: Array) -> Array:
+    return jnp.tanh(_linear(theta, x))
+
+
+@cache
+def outward() -> tuple[Setting, ...]:
+    """f = tanh(θ · x) from θ0 = (1, ½): Δ = (1, −½) leads away from 0, θ0 · Δ = ¾, so that weight decay opposes it."""
+    x, start, delta = ((0.5, 0.5),), np.array([1.0, 0.5]), np.array([1.0, -0.5])
+    return (constructed("outward", _bounded, start, delta, x=x, eps=ladder(1e-2)),)
 
 
 def _against_first(theta: Params) -> Any:
