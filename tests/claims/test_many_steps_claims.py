@@ -8,11 +8,14 @@ import pytest
 from scipy.stats import t as student_t
 
 from subtheory.claim import Claim, Verdict
+from subtheory.claims.dynamics import linearised
 from subtheory.claims.dynamics import many_steps as claims
 from subtheory.claims.dynamics.settings import classifiers
 from subtheory.constructed import witnesses
+from subtheory.instruments.dynamics.lazy import Lazy
 from subtheory.instruments.dynamics.trajectory import Training, Trajectory
 from subtheory.setting.setting import Setting
+from subtheory.theory.dynamics.spectrum import gained
 
 LINEAR = classifiers()[2]
 
@@ -22,9 +25,30 @@ def training(setting: Setting, steps: int = claims.STEPS) -> Training:
     return Trajectory(steps).records(setting, (0,), (setting.loss,))[setting.loss.name][0]
 
 
+def record(claim: Claim, which: int = 2) -> Any:
+    """Of one seed, on the linear network unless another is named."""
+    setting = claim.settings()[which]
+    return claim.reads.records(setting, (0,), (setting.loss,))[setting.loss.name][0]
+
+
 @pytest.fixture(scope="module")
 def plain() -> Training:
     return training(LINEAR)
+
+
+@pytest.fixture(scope="module")
+def batched() -> Training:
+    return record(linearised.mini_batch_steps_have_a_product_form)
+
+
+@pytest.fixture(scope="module")
+def carried() -> Training:
+    return record(linearised.momentum_follows_its_companion_matrix)
+
+
+@pytest.fixture(scope="module")
+def lazy() -> Lazy:
+    return record(linearised.training_leaves_the_lazy_range_at_second_order, 0)
 
 
 @pytest.fixture(scope="module")
@@ -43,6 +67,20 @@ PLANTED = [
      lambda r: {"distance": r.distance * (1 + 0.01 * np.arange(claims.STEPS + 1) / claims.STEPS)}),
     ("back behind the init", "plain", claims.many_steps_align_below_the_critical_rate,
      lambda r: {"travelled": -r.travelled}),
+    ("no step at all", "plain", claims.many_steps_align_below_the_critical_rate,
+     lambda r: {"travelled": 0 * r.travelled}),
+    ("batches", "batched", linearised.mini_batch_steps_have_a_product_form, lambda r: {"linear": 1.01 * r.linear}),
+    ("all inputs at once", "batched", linearised.mini_batch_steps_have_a_product_form,
+     lambda r: {"linear": np.array([r.spectrum.form(gained(r.rate, t)) for t in range(r.steps + 1)])}),
+    ("momentum", "carried", linearised.momentum_follows_its_companion_matrix,
+     lambda r: {"travelled": 1.01 * r.travelled}),
+    ("another rate", "carried", linearised.momentum_follows_its_companion_matrix, lambda r: {"rate": 1.01 * r.rate}),
+    ("second order, constant", "lazy", linearised.training_leaves_the_lazy_range_at_second_order,
+     lambda r: {"second": 1.1 * r.second}),
+    ("second order, sign", "lazy", linearised.training_leaves_the_lazy_range_at_second_order,
+     lambda r: {"second": -r.second}),
+    ("first order", "lazy", linearised.training_leaves_the_lazy_range_at_second_order,
+     lambda r: {"first": 1.01 * r.first}),
     ("cosine", "plain", claims.multi_step_cosine_follows_the_spectrum, lambda r: {"step": 0.99 * r.step}),
     ("part along Δ", "removed", claims.steps_without_their_part_along_the_teacher_carry_nothing,
      lambda r: {"travelled": r.travelled + 1e-6 * r.eps[:, None]}),

@@ -3,8 +3,9 @@
 import numpy as np
 
 from subtheory.claim import Assumption, Control, Evidence, claim
-from subtheory.claims.assumptions import GRADIENT_STUDENT, SAME_PARAMETERS, SHARED_INIT
+from subtheory.claims.assumptions import SAME_PARAMETERS, SHARED_INIT
 from subtheory.claims.dynamics.projection import EPS, LEFT, UNFINISHED, few, nearest
+from subtheory.claims.dynamics.settings import PLAIN_STEPS
 from subtheory.claims.inits import one_step
 from subtheory.constructed import witnesses
 from subtheory.constructed.labels import linear
@@ -59,7 +60,7 @@ def coverage_has_a_floor(r: Training) -> Evidence:
     source="GΔ = GΠΔ; coverage in the sense of arXiv 2606.22019 for small ε; prediction P27",
     controls=[
         Control(SHARED_INIT, fails=0.95),
-        Control(GRADIENT_STUDENT, fails=0.95),
+        Control(PLAIN_STEPS, fails=0.95),
         Control(SAME_PARAMETERS, fails=0.95),
     ],
     applies=one_step,
@@ -94,9 +95,14 @@ def coverage_does_not_rank_the_share(pair: tuple[Converged, Converged]) -> Evide
     With one rate for all modes it cannot: the squared cosine is then the share.
     """
     closer, other = pair
+    exact = [
+        1 - np.abs(value - expected) / rounding
+        for one, expected in ((closer, (4 / 5, 16 / 25)), (other, (3 / 5, 1.0)))
+        for value, rounding, expected in zip(
+            (one.cosine, one.kept), (one.cosine_rounding, one.rounding), expected, strict=True
+        )
+    ]
     off = closer.rounding + other.rounding + closer.cosine_rounding + other.cosine_rounding
     ahead, behind = closer.cosine - other.cosine, other.kept - closer.kept
-    predicted = other.share - closer.share
-    return Evidence(
-        float(behind[-1]), float(predicted), float(np.min([ahead - off, behind - off])), eps=float(pair[0].eps[-1])
-    )
+    margin = float(np.min([*exact, ahead - off, behind - off]))
+    return Evidence(float(behind[-1]), 1 - 16 / 25, margin, eps=float(closer.eps[-1]))

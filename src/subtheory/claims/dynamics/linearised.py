@@ -3,8 +3,8 @@
 import numpy as np
 
 from subtheory.claim import Control, Evidence, claim
-from subtheory.claims.assumptions import GRADIENT_STUDENT, SAME_PARAMETERS, SHARED_INIT
-from subtheory.claims.dynamics.settings import trained
+from subtheory.claims.assumptions import SAME_PARAMETERS, SHARED_INIT
+from subtheory.claims.dynamics.settings import PLAIN_STEPS, trained
 from subtheory.claims.inits import one_step
 from subtheory.envelope import limit, worst
 from subtheory.instruments.dynamics.lazy import Lazy, LazyRange
@@ -16,7 +16,7 @@ MOMENTUM = 0.8
 BATCH = 2
 """Inputs of a mini-batch, of 4 or 6."""
 
-CONTROLS = [Control(each, fails=0.95) for each in (SHARED_INIT, GRADIENT_STUDENT, SAME_PARAMETERS)]
+CONTROLS = [Control(each, fails=0.95) for each in (SHARED_INIT, PLAIN_STEPS, SAME_PARAMETERS)]
 
 
 def followed(r: Training, predicted: np.ndarray) -> Evidence:

@@ -6,7 +6,8 @@ Students are really trained, on few inputs: how long that takes grows with the c
 import numpy as np
 
 from subtheory.claim import Assumption, Control, Evidence, claim
-from subtheory.claims.assumptions import GRADIENT_STUDENT, SAME_PARAMETERS, SHARED_INIT
+from subtheory.claims.assumptions import SAME_PARAMETERS, SHARED_INIT
+from subtheory.claims.dynamics.settings import PLAIN_STEPS
 from subtheory.claims.inits import one_step
 from subtheory.constructed.labels import classifier, linear
 from subtheory.envelope import limit, worst
@@ -58,7 +59,7 @@ def nearest(values: np.ndarray, rounding: np.ndarray) -> tuple[float, float]:
     source="the student's fixed point in the linear model; prediction P23",
     controls=[
         Control(SHARED_INIT, fails=0.95),
-        Control(GRADIENT_STUDENT, fails=0.95),
+        Control(PLAIN_STEPS, fails=0.95),
         Control(SAME_PARAMETERS, fails=0.95),
     ],
     applies=one_step,

@@ -1,6 +1,7 @@
 """What claims about training share: which networks they speak of, and what must break them."""
 
 from subtheory.claim import Assumption
+from subtheory.claims.assumptions import GRADIENT_STUDENT
 from subtheory.constructed.labels import classifier, linear
 from subtheory.networks import ConvNet
 from subtheory.setting.setting import Setting
@@ -12,6 +13,12 @@ BELOW_THE_EDGE = Assumption(
     lambda setting: setting.but(alpha=2.1),
 )
 """The rate in units of 1/λmax."""
+
+PLAIN_STEPS = Assumption(
+    "plain-steps",
+    "The student's steps are plain gradient steps, not steps of signs (Adam's first).",
+    GRADIENT_STUDENT.breaks,
+)
 
 
 def trained() -> tuple[Setting, ...]:
