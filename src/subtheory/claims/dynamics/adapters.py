@@ -179,7 +179,7 @@ SHARED_FACTOR = Assumption("shared-factor", "The student's factor A is the teach
 
 FACTORS_ALONE = Assumption(
     "factors-alone",
-    "The teacher moved nothing but its factor B.",
+    "The teacher moved nothing but its factors.",
     lambda setting: setting.but(teacher=replace(setting.teacher, moves=All())),
 )
 

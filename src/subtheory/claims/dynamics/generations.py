@@ -104,19 +104,18 @@ def one_channel_inherits_in_every_generation(c: Chain) -> Evidence:
 def converged_generations_are_idempotent(c: Chain) -> Evidence:
     """Students of students that fit their labels on the same inputs are all alike: nothing is lost after the first.
 
-    The first keeps what its channel sees of Δ. What so many steps leave unfitted is known from the spectrum, and up to
-    a hundredth of it allowed for.
+    The first keeps what its channel sees of Δ. What so many steps leave unfitted is known from the spectrum: it is in
+    the prediction, and less than a hundredth.
     """
     found = []
     for k in range(1, len(c.moments)):
-        predicted = c.eps * c.seen
-        unfitted = c.eps * min(c.seen - c.moments[k], FITTED * c.seen)
-        found.append(limit(c.alignment[:, k], predicted, predicted, c.eps, 2, c.rounding[k] + unfitted))
-    return worst(found)
+        rounding = np.full_like(c.eps, c.rounding[k])
+        found.append(limit(c.alignment[:, k], c.eps * c.moments[k], c.eps * c.seen, c.eps, 2, rounding))
+    return worst(found, 1 - float(1 - np.min(c.moments[1:]) / c.seen) / FITTED)
 
 
 @claim(
-    formula="ρ_k = r_{k+1}/r_k → Σ c_i² a_iᵏ⁺¹/Σ c_i² a_iᵏ, ρ_0 ≤ ρ_1 ≤ ρ_2 ≤ ρ_3 ≤ max a, r_k what L_T is lower by",
+    formula="ρ_k = r_{k+1}/r_k → Σ c_i² a_iᵏ⁺¹/Σ c_i² a_iᵏ, ρ_0 ≤ ρ_1 ≤ ρ_2 ≤ ρ_3, r_k what L_T is lower by",
     source="moments of a measure on [0, 1] are log-convex (prediction P47); the rise of arXiv 2609.25721",
     controls=[Control(each, fails=0.95) for each in (SAME_INPUTS, RESET, OWN_DIRECTION)],
     applies=one_step,
@@ -136,7 +135,7 @@ def retention_never_falls(c: Chain) -> Evidence:
         off = c.trait_rounding / np.abs(c.inherited)
     found, width = [], []
     for k, share in enumerate(predicted):
-        rounding = measured[:, k] * (off[:, k] + off[:, k + 1])
+        rounding = np.abs(measured[:, k]) * (off[:, k] + off[:, k + 1])
         found.append(limit(measured[:, k], np.full_like(c.eps, share), np.full_like(c.eps, share), c.eps, 1, rounding))
         width.append(fine(envelope(measured[:, k] - share, c.eps, 1, rounding))[-1])
     rise = np.diff(measured[-1])

@@ -7,7 +7,7 @@ import numpy as np
 from subtheory.claim import Assumption, Control, Evidence, claim
 from subtheory.claims.assumptions import GRADIENT_STUDENT, GRADIENT_TEACHER, SHARED_INIT
 from subtheory.constructed.labels import classifier
-from subtheory.envelope import envelope, limit
+from subtheory.envelope import limit
 from subtheory.instruments.dynamics.confusion import Confusion, Confusions
 from subtheory.instruments.dynamics.pooled import Guested, Guests, Pool, Pools
 from subtheory.setting.setting import Setting
@@ -34,7 +34,7 @@ def settings() -> tuple[Setting, ...]:
 def off_target_traits_move_by_the_cross_form(m: Confusion) -> Evidence:
     """What a student does to any other trait is the form of the two traits' gradients, in either direction.
 
-    Constant and order, for all pairs of traits. The measured matrix is as symmetric as the form, and has no negative
+    Constant and order, for all pairs of traits. So the measured matrix, as the form, is symmetric and has no negative
     eigenvalue: a trait's own student lowers it, and two traits help each other or harm each other alike.
     """
     size, eps = m.unit, m.eps[:, None, None]
@@ -42,15 +42,11 @@ def off_target_traits_move_by_the_cross_form(m: Confusion) -> Evidence:
     rounding = np.full_like(m.eps, np.linalg.norm(m.rounding / size))
     whole = limit(off, np.zeros_like(off), m.eps, m.eps, 2, rounding)
     found = -m.change[-1] / m.eps[-1] / size
-    # Off a symmetric matrix without negative eigenvalues by no more than this, and so are its own (Weyl).
-    allowed = envelope(off, m.eps, 2, rounding)[-1] / m.eps[-1]
-    skewed, least = np.linalg.norm(found - found.T), np.linalg.eigvalsh((found + found.T) / 2)[0]
     opposed = np.unravel_index(np.argmin(m.form / size), size.shape)
     return replace(
         whole,
         measured=float(found[opposed]),
         predicted=float((m.form / size)[opposed]),
-        margin=float(np.min([whole.margin, 1 - skewed / (2 * allowed), 1 + least / allowed])),
         eps=float(m.eps[-1]),
     )
 
@@ -106,7 +102,7 @@ def guests() -> tuple[Setting, ...]:
 
 
 @claim(
-    formula="E[(Δθ_S with the guest trained − untrained) · Δ] = 0 for a guest at an independent init, at every ε",
+    formula="E[(Δθ_S with the guest trained − untrained) · Δ] = 0 at every ε: own init, squared error, unread outputs",
     source="odd in the guest's readout, of an even law: |Σs| ≤ √(2 ln(2/p) Σs²) but for a chance p (prediction P54)",
     controls=[Control(ANOTHER_INIT, fails=0.95), Control(UNREAD_OUTPUTS, fails=0.95)],
     settings=guests,
