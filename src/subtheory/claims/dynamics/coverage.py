@@ -95,13 +95,9 @@ def coverage_does_not_rank_the_share(pair: tuple[Converged, Converged]) -> Evide
     With one rate for all modes it cannot: the squared cosine is then the share.
     """
     closer, other = pair
-    exact = [
-        1 - np.abs(value - expected) / rounding
-        for one, expected in ((closer, (4 / 5, 16 / 25)), (other, (3 / 5, 1.0)))
-        for value, rounding, expected in zip(
-            (one.cosine, one.kept), (one.cosine_rounding, one.rounding), expected, strict=True
-        )
-    ]
+    exact = []
+    for one, cosine, share in ((closer, 4 / 5, 16 / 25), (other, 3 / 5, 1.0)):
+        exact += [1 - abs(one.cosine - cosine) / one.cosine_rounding, 1 - abs(one.kept - share) / one.rounding]
     off = closer.rounding + other.rounding + closer.cosine_rounding + other.cosine_rounding
     ahead, behind = closer.cosine - other.cosine, other.kept - closer.kept
     margin = float(np.min([*exact, ahead - off, behind - off]))
