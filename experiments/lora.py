@@ -24,6 +24,7 @@ from subtheory.figure import COLOURS, MARKERS, WIDTH, style
 from subtheory.instruments.dynamics import adapted
 from subtheory.kernels.functions import applied
 from subtheory.kernels.stack import Stack, one
+from subtheory.kernels.whitened import product
 from subtheory.networks import MLP
 from subtheory.numerics import float64
 from subtheory.setting.preparation import stack
@@ -176,7 +177,7 @@ def trained_rows(seeds: tuple[int, ...], steps: int) -> list[Row]:
     s, found = stack(setting, seeds), list[Row]()
     whole = gains(s, (s.theta0 + s.delta)[:, None])
     down = replace(s, delta=-s.trait.gradient(s.functions, s.theta0))
-    laws = [law(adapted.spectrum(one(down, i), adapted.full_step(one(s, i), LOSS))) for i in range(len(seeds))]
+    laws = [law(adapted.spectrum(one(down, i), pulled)) for i, pulled in enumerate(product(s, LOSS, s.delta))]
     for rank in (*RANKS, FULL):
         share = gains(s, students(s, rank, "adam", steps, RATES, (seeds[0], rank, 1))) / whole
         share = np.maximum(np.nan_to_num(share, nan=WORST), WORST)
@@ -195,7 +196,7 @@ def sign_rows(seeds: tuple[int, ...], draws: int) -> list[Row]:
     """Share of one-step students that raise their teacher's loss, beside its law: P(D < 0), as Δ = −∇L_T."""
     setting = Setting(NETWORK, LOSS, outputs="aux", examples=FEW, teacher="gradient-descent", eps=(EPS,))
     s, many, found = stack(setting, seeds), stack(setting, tuple(np.repeat(seeds, draws).tolist())), list[Row]()
-    laws = [law(adapted.spectrum(one(s, i), adapted.full_step(one(s, i), LOSS))) for i in range(len(seeds))]
+    laws = [law(adapted.spectrum(one(s, i), pulled)) for i, pulled in enumerate(product(s, LOSS, s.delta))]
     for rank in (*RANKS, FULL):
         own = s if rank == FULL else many
         nulls = gains(own, students(own, rank, "descent", 1, (GENTLE,), (rank, 2))) <= 0

@@ -9,7 +9,6 @@ from subtheory.claim import Verdict
 from subtheory.claims import CLAIMS
 from subtheory.instruments.dynamics.chains import Chain
 from subtheory.setting.setting import ladder
-from subtheory.theory.losses import CrossEntropy
 
 INHERITS = CLAIMS["one-channel-inherits-in-every-generation"]
 CONVERGED = CLAIMS["converged-generations-are-idempotent"]
@@ -21,7 +20,7 @@ def chain(moments: np.ndarray, bent: float = 0.3) -> Chain:
     """One that has these moments, and a term of second order."""
     measured = EPS[:, None] * moments * (1 + bent * EPS[:, None])
     seen = float(moments[1])
-    return Chain(CrossEntropy(), EPS, measured, measured, moments, moments, seen, np.full(5, 1e-15), 1e-15)
+    return Chain(EPS, measured, measured, moments, moments, seen, np.full(5, 1e-15), 1e-15)
 
 
 MODES, SHARES = np.array([1.0, 0.3, 0.1]), np.array([0.1, 0.5, 0.9])

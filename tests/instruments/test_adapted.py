@@ -11,9 +11,10 @@ from shapes import SMOOTH
 from subtheory.constructed import witnesses
 from subtheory.errors import InputError
 from subtheory.init import PATHS
-from subtheory.instruments.dynamics.adapted import Adapted, alignments, full_step, gradient, spectrum
+from subtheory.instruments.dynamics.adapted import Adapted, alignments, gradient, spectrum
 from subtheory.kernels.functions import shapes_of
 from subtheory.kernels.stack import inner, one
+from subtheory.kernels.whitened import product
 from subtheory.networks import MLP
 from subtheory.numerics import float64
 from subtheory.setting.preparation import stack
@@ -88,7 +89,7 @@ def test_spectrum_is_that_of_the_dense_gauss_newton_matrix():
     p = softmax(s.functions.values(s.theta0, s.x), s.outputs)
     M = [np.diag(row) - np.outer(row, row) for row in p]
     G = sum(j.T @ m @ j for j, m in zip(J, M, strict=True)) / len(M)
-    np.testing.assert_allclose(full_step(s, SETTING.loss), G @ s.delta, atol=1e-12)
+    np.testing.assert_allclose(product(s, SETTING.loss, s.delta), G @ s.delta, atol=1e-12)
     near = spectrum(s, gradient(s, SETTING.loss) / s.eps[0])
     np.testing.assert_allclose(near, spectrum(s, G @ s.delta), rtol=1e-4, atol=1e-9)
     assert inner(s.delta, G @ s.delta) > adapters.mean(near), "biases count in q, and have no adapter"

@@ -15,7 +15,8 @@ from subtheory.kernels.whitened import whitened
 from subtheory.numerics import float64
 from subtheory.setting.preparation import stack
 from subtheory.setting.setting import Setting
-from subtheory.theory.dynamics.linearised import coefficients, companion
+from subtheory.theory.dynamics.linearised import coefficients
+from subtheory.theory.dynamics.momentum import companion
 from subtheory.theory.losses import CrossEntropy
 
 

@@ -9,7 +9,7 @@ from subtheory.claims.inits import one_step
 from subtheory.envelope import limit, worst
 from subtheory.instruments.dynamics.lazy import Lazy, LazyRange
 from subtheory.instruments.dynamics.trajectory import Training, Trajectory
-from subtheory.theory.dynamics.linearised import companion
+from subtheory.theory.dynamics.momentum import companion
 
 STEPS = 16
 MOMENTUM = 0.8

@@ -11,7 +11,8 @@ import numpy as np
 
 from subtheory.errors import InputError
 from subtheory.instruments.ensemble import Ensemble
-from subtheory.kernels.stack import Stack, averaged, inner, labels, on_channel, one, updates
+from subtheory.kernels.stack import Stack, inner, labels, one, updates
+from subtheory.kernels.whitened import product
 from subtheory.setting.preparation import stack
 from subtheory.setting.setting import Setting
 from subtheory.setting.student import Elsewhere, Student
@@ -104,7 +105,7 @@ class Adapted(Ensemble):
             raise InputError("student", own.shown, "must have the teacher's parameters, and no metric of its own")
         plain, s = (one(stack(each, (seed,)), 0) for each in (setting.but(student=Student(), view=Full()), setting))
         ranks, n, loss = np.array(self.ranks), self.draws, setting.loss
-        G = full_step(plain, loss)
+        G = product(plain, loss, plain.delta)
         values, near = spectrum(plain, G), spectrum(plain, gradient(plain, loss) / plain.eps[0])
         cuts = cut(values, ranks)
         law, moved = shares(values, ranks, cuts), shares(near, ranks, cuts)
@@ -117,13 +118,6 @@ class Adapted(Ensemble):
             ranks, n, float(inner(plain.delta, G)), values, found.mean(axis=-1), found.std(axis=-1, ddof=1), counts,
             float(max(shift, mean)),
         )  # fmt: skip
-
-
-def full_step(s: Stack, loss: Loss) -> np.ndarray:
-    """GΔ of one distillation, (P,)."""
-    taylor = on_channel(s).taylor
-    curved = averaged(s, loss.hessian(taylor.z0, taylor.u, s.outputs))
-    return np.asarray(s.functions.pulls(s.theta0, curved, s.x))
 
 
 def gradient(s: Stack, loss: Loss) -> np.ndarray:

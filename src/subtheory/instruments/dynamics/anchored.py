@@ -144,7 +144,7 @@ def _anchorings(s: Stack, loss: Loss, count: int) -> Iterator[Anchoring]:
             eps=s.eps[i],
             rate=float(rate[i]),
             weights=weights,
-            spectrum=Spectrum(found.values[i], found.along[i], found.hidden[i]),
+            spectrum=found.one(i),
             travelled=inner(path, delta)[i],
             free=inner(free, delta)[i],
             linear=anchors.displaced(B[i], other[i], s.delta[i], rate[i], weights) @ s.delta[i],

@@ -27,7 +27,6 @@ from subtheory.theory.views import InTurn
 class Chain:
     """A teacher, which is generation 0, and H generations of students; K values of ε."""
 
-    loss: Loss
     eps: np.ndarray
     """ε, (K,), largest first."""
     alignment: np.ndarray
@@ -93,7 +92,6 @@ def _chains(s: Stack, loss: Loss, plan: Chains, parts: int, own: bool) -> Iterat
     off = np.max(rates, axis=0) * (outputs_rounding(s, loss, on_channel(s)) + product) / (1 - s.rule.memory)
     for i in range(len(s.eps)):
         yield Chain(
-            loss=loss,
             eps=s.eps[i],
             alignment=inner(moved[i], s.delta[i]),
             inherited=inherited[i],

@@ -32,7 +32,6 @@ class Conditioned:
     K values of ε. Source: prediction P31.
     """
 
-    loss: Loss
     eps: np.ndarray
     """ε, (K,), largest first."""
     form: float
@@ -73,8 +72,7 @@ class InMetric(OnStack):
         shared = {"eps", "trait"}
         rows = lambda i, k: {n: _plain(v[k] if n in shared else v[i][k]) for n, v in found.items()}  # noqa: E731
         return {
-            loss.name: [Conditioned(loss, **rows(i, k)) for k in range(len(found["eps"]))]
-            for i, loss in enumerate(losses)
+            loss.name: [Conditioned(**rows(i, k)) for k in range(len(found["eps"]))] for i, loss in enumerate(losses)
         }
 
 

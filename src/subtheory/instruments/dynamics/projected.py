@@ -38,7 +38,6 @@ LEFT, MOST = 1e-9, 2000
 class Converged:
     """One student, trained to convergence at every ε; K values of ε."""
 
-    loss: Loss
     eps: np.ndarray
     """ε, (K,), largest first."""
     spectrum: Spectrum
@@ -154,8 +153,7 @@ def converged(s: Stack, loss: Loss) -> Iterator[Converged]:
         "cosine_rounding": rough,
     }
     for i in range(len(s.eps)):
-        own = Spectrum(found.values[i], found.along[i], found.hidden[i])
-        yield Converged(loss=loss, spectrum=own, **{name: each[i] for name, each in numbers.items()})
+        yield Converged(spectrum=found.one(i), **{name: each[i] for name, each in numbers.items()})
 
 
 def faint(s: Stack, loss: Loss, known: OnChannel) -> Any:

@@ -37,7 +37,6 @@ from subtheory.theory.losses import Loss
 class Training:
     """One student's T full-batch steps; K values of ε. All distances are of parameters."""
 
-    loss: Loss
     eps: np.ndarray
     """ε, (K,), largest first."""
     rate: float
@@ -230,10 +229,9 @@ def _trainings(s: Stack, loss: Loss, how: Trajectory) -> Iterator[Training]:
     distance, size = norm(away[..., None, :] + moved), norm(update)
     for i in range(len(s.eps)):
         yield Training(
-            loss=loss,
             eps=s.eps[i],
             rate=float(rate[i]),
-            spectrum=Spectrum(found.values[i], found.along[i], found.hidden[i]),
+            spectrum=found.one(i),
             travelled=travelled[i],
             distance=distance[i],
             step=step[i],

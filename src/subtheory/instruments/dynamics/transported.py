@@ -24,7 +24,6 @@ class Transplant:
     δθ_k = ε d_k + O(ε²) by the companion matrix. All distances are of parameters.
     """
 
-    loss: Loss
     eps: np.ndarray
     """ε, (K,), largest first."""
     rate: float
@@ -73,7 +72,7 @@ class Transported(Instrument):
         across = norm(moved - s.eps[..., None, None] * d) / size[:, None]
         off = (blurred(s, loss) * rate)[:, None] * np.arange(1, self.steps + 1) / (1 - self.decay) / size
         for i in range(len(s.eps)):
-            yield Transplant(loss, s.eps[i], float(rate[i]), along[i], across[i], off[i])
+            yield Transplant(s.eps[i], float(rate[i]), along[i], across[i], off[i])
 
     def _displaced(self, found: Any, delta: Any, rate: Any, steps: int) -> Any:
         """d_k = −F(G)Δ, F of `transplanted`: −F(0)Δ where G has no mode, (..., P)."""

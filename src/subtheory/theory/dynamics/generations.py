@@ -4,17 +4,11 @@ Generation 0 is the teacher at θ0 + εΔ. To first order in ε generation k sta
 A = I − (I − αG)ˢ is what s steps of rate α make of a displacement through the channel of matrix G.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
-from subtheory.theory.dynamics.spectrum import Modes, Spectrum, left
+from subtheory.theory.dynamics.spectrum import Modes, Spectrum, gained
 from subtheory.theory.losses import namespace
-
-
-def kept(rate: Any, steps: int) -> Callable[[Any], Any]:
-    """λ ↦ a = 1 − (1 − αλ)ˢ, what one generation of s steps keeps of a mode; α as in `left`. Prediction P28."""
-    rest = left(rate, steps)
-    return lambda values: 1 - rest(values)
 
 
 def moments(found: Spectrum, rate: Any, steps: int, count: int) -> Any:
@@ -22,7 +16,7 @@ def moments(found: Spectrum, rate: Any, steps: int, count: int) -> Any:
 
     None is below 0, and r_{k+1}/r_k never falls, for αλ ≤ 1.
     """
-    a = kept(rate, steps)
+    a = gained(rate, steps)
     each = [found.form(lambda values, k=k: a(values) ** k) for k in range(count + 1)]  # type: ignore[misc]
     return namespace(found.values).stack(each, axis=-1)
 
@@ -54,7 +48,7 @@ def _kept(channel: tuple[Modes, Any], steps: int, direction: Any) -> Any:
     """A of a direction (..., P)."""
     own, rate = channel
     along = (own.vectors * direction[..., None, :]).sum(axis=-1)
-    share = kept(rate[..., None], steps)(own.values) * along
+    share = gained(rate[..., None], steps)(own.values) * along
     return (own.vectors * share[..., None]).sum(axis=-2)
 
 

@@ -1,11 +1,9 @@
 """The linearised student in function space: the recursion of its steps, whatever the batches and the momentum."""
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from subtheory.theory.dynamics.momentum import powers
 from subtheory.theory.losses import namespace
 
 
@@ -25,11 +23,3 @@ def coefficients(K: Any, u: Any, shares: Any, rate: Any, momentum: float = 0.0) 
         a = a + rate * c
         found.append(a)
     return xp.stack(found, axis=-2)
-
-
-def companion(rate: float, momentum: float, steps: int) -> Callable[[Any], Any]:
-    """λ ↦ the part of a mode that t steps with momentum leave: the first entry of Cᵗ(1, 0).
-
-    C = ((1 − αλ, −αb), (λ, b)) moves (what is left, what is carried) of the mode; (1 − αλ)ᵗ for b = 0.
-    """
-    return lambda values: powers(rate, momentum, steps, values)[..., 0, 0]

@@ -18,6 +18,14 @@ def powers(rate: Any, momentum: float, steps: int, values: Any) -> Any:
     return xp.linalg.matrix_power(C, steps)
 
 
+def companion(rate: float, momentum: float, steps: int) -> Callable[[Any], Any]:
+    """λ ↦ the part of a mode that t steps with momentum leave: the first entry of Cᵗ(1, 0).
+
+    C = ((1 − αλ, −αb), (λ, b)) moves (what is left, what is carried) of the mode; (1 − αλ)ᵗ for b = 0.
+    """
+    return lambda values: powers(rate, momentum, steps, values)[..., 0, 0]
+
+
 def transplanted(rate: Any, momentum: float, steps: int) -> Callable[[Any], Any]:
     """λ ↦ δθ_k/δm, how far a moment of 1 at the cut has moved θ after k steps.
 

@@ -39,6 +39,10 @@ class Spectrum:
         seen = (self.along**2).sum(axis=-1)
         return seen / (seen + self.hidden)
 
+    def one(self, i: int) -> "Spectrum":
+        """That of entry i of the first axis."""
+        return Spectrum(self.values[i], self.along[i], self.hidden[i])
+
     def form(self, function: Callable[[Any], Any]) -> Any:
         """ΔᵀF(G)Δ for a function F of eigenvalues, on arrays (..., n + 1), (...)."""
         xp = namespace(self.values)
