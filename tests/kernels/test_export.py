@@ -14,12 +14,13 @@ from subtheory.instruments.first_order import record
 from subtheory.kernels import compiled as kernels
 from subtheory.kernels import draws as draws_module
 from subtheory.kernels import functions
+from subtheory.kernels.optimizing import PIECE
 from subtheory.kernels.source import FromTask
 from subtheory.kernels.stack import stack_of
 from subtheory.networks import NETWORKS
 from subtheory.numerics import float64
 from subtheory.setting.setting import Setting
-from subtheory.setting.teachers import OPTIMIZERS, PIECE
+from subtheory.setting.teachers import OPTIMIZERS
 from subtheory.theory.layout import Layout
 from subtheory.theory.losses import LOSSES
 
