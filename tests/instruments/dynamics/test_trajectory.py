@@ -9,7 +9,7 @@ from scipy.special import softmax
 from shapes import ATTENTION, SMOOTH
 
 from subtheory.errors import InputError
-from subtheory.instruments.dynamics.trajectory import Trajectory
+from subtheory.instruments.dynamics.trajectory import Trajectory, growth
 from subtheory.kernels.functions import values
 from subtheory.kernels.stack import Stack, labels, one
 from subtheory.kernels.whitened import whitened
@@ -32,6 +32,11 @@ def test_the_root_is_the_gauss_newton_matrix(network: LinenNetwork) -> None:
     for i in range(2):
         G = dense(one(s, i))
         assert np.allclose(B[i].T @ B[i], G, rtol=0, atol=1e-13 * np.abs(G).max())
+
+
+def test_only_steps_beyond_their_own_critical_rate_stretch_what_is_off() -> None:
+    """Batches of λmax = 1, 2 and 4 at a rate of 1: only the third step stretches, by |1 − 4|; at a rate of ½ none."""
+    np.testing.assert_allclose(growth(np.array([1.0, 0.5]), np.array([[1.0, 2.0, 4.0]] * 2)), [3.0, 1.0])
 
 
 def dense(s: Stack) -> np.ndarray:

@@ -51,7 +51,7 @@ def coverage_has_a_floor(r: Training) -> Evidence:
     values = r.spectrum.values[r.spectrum.values > 0]
     kappa = values.max() / values.min()
     floor = 2 * np.sqrt(kappa) / (1 + kappa)
-    found, off = nearest(r.cosine[:, 0], r.cosine[:, 0] * r.rounding[1] / abs(r.travelled[:, 1]))
+    found, off = nearest(r.cosine[:, 0], r.blur[1] / (r.rate * r.size[:, 0]))
     return Evidence(found, float(floor), float((found + off - floor) / floor), eps=float(r.eps[-1]))
 
 
