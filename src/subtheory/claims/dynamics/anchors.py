@@ -6,14 +6,13 @@ import numpy as np
 
 from subtheory.claim import Assumption, Control, Evidence, claim
 from subtheory.claims.assumptions import GRADIENT_STUDENT, SHARED_INIT
+from subtheory.claims.dynamics.settings import classifiers, followed
 from subtheory.claims.inits import CONSTANT
 from subtheory.constructed import inputs
-from subtheory.constructed.labels import classifier, linear
 from subtheory.envelope import limit, worst
 from subtheory.instruments.dynamics.anchored import AnchoredTraining, Anchoring, Decay, Decays
 from subtheory.setting.setting import Setting
 from subtheory.theory.dynamics.anchors import share
-from subtheory.theory.losses import SquaredError
 from subtheory.theory.rule import Anchored, Descent
 
 WEIGHT = 1.0
@@ -36,23 +35,9 @@ ANCHORED = Assumption(
 )
 
 
-def networks() -> tuple[Setting, ...]:
-    """A classifier under both losses of the theorem, and one that is linear in θ."""
-    return classifier(), classifier().but(loss=SquaredError()), linear()
-
-
 def anchored() -> tuple[Setting, ...]:
     """With an anchor that stays."""
-    return tuple(setting.but(rule=Anchored(WEIGHT)) for setting in networks())
-
-
-def followed(r: Anchoring, measured: np.ndarray, predicted: np.ndarray) -> Evidence:
-    """Whether what is travelled, (K, T + 1), tends to ε times a prediction, (T + 1,), after every number of steps."""
-    rounding = np.ones_like(r.eps)
-    return worst(
-        limit(measured[:, t], r.eps * predicted[t], r.eps * predicted[t], r.eps, 2, r.rounding[t] * rounding)
-        for t in range(1, len(predicted))
-    )
+    return tuple(setting.but(rule=Anchored(WEIGHT)) for setting in classifiers())
 
 
 def shares(r: Anchoring, weights: tuple[float, ...]) -> np.ndarray:
@@ -113,7 +98,7 @@ LIFTED = Assumption(
 
 def liminal() -> tuple[Setting, ...]:
     """With an anchor that is lifted half way."""
-    return tuple(setting.but(rule=Anchored(LIMINAL, lifted=STEPS)) for setting in networks())
+    return tuple(setting.but(rule=Anchored(LIMINAL, lifted=STEPS)) for setting in classifiers())
 
 
 @claim(
@@ -147,7 +132,7 @@ def liminal_anchors_attenuate_and_do_not_stop(r: Anchoring) -> Evidence:
 
 def decayed() -> tuple[Setting, ...]:
     """Networks, whose teachers go along with their init or against it, and one that goes along."""
-    return *networks(), *inputs.outward()
+    return *classifiers(), *inputs.outward()
 
 
 @claim(

@@ -4,9 +4,9 @@ import numpy as np
 
 from subtheory.claim import Control, Evidence, claim
 from subtheory.claims.assumptions import SAME_PARAMETERS, SHARED_INIT
-from subtheory.claims.dynamics.settings import PLAIN_STEPS, trained
+from subtheory.claims.dynamics.settings import PLAIN_STEPS, followed, trained
 from subtheory.claims.inits import one_step
-from subtheory.envelope import limit, worst
+from subtheory.envelope import limit
 from subtheory.instruments.dynamics.lazy import Lazy, LazyRange
 from subtheory.instruments.dynamics.trajectory import Training, Trajectory
 from subtheory.theory.dynamics.momentum import companion
@@ -17,16 +17,6 @@ BATCH = 2
 """Inputs of a mini-batch, of 4 or 6."""
 
 CONTROLS = [Control(each, fails=0.95) for each in (SHARED_INIT, PLAIN_STEPS, SAME_PARAMETERS)]
-
-
-def followed(r: Training, predicted: np.ndarray) -> Evidence:
-    """Whether what is travelled tends to ε times a prediction, (T + 1,), after every number of steps."""
-    return worst(
-        limit(
-            r.travelled[:, t], r.eps * predicted[t], r.eps * predicted[t], r.eps, 2, np.full_like(r.eps, r.rounding[t])
-        )
-        for t in range(1, r.steps + 1)
-    )
 
 
 @claim(
@@ -43,7 +33,7 @@ def mini_batch_steps_have_a_product_form(r: Training) -> Evidence:
 
     Along Δ, after any number of steps.
     """
-    return followed(r, r.linear)
+    return followed(r, r.travelled, r.linear)
 
 
 @claim(
@@ -61,7 +51,7 @@ def momentum_follows_its_companion_matrix(r: Training) -> Evidence:
     It overshoots where plain descent does not, and stays within the linear range as long.
     """
     left = [r.spectrum.form(companion(r.rate, MOMENTUM, t)) for t in range(r.steps + 1)]
-    return followed(r, r.spectrum.form(np.ones_like) - np.array(left))
+    return followed(r, r.travelled, r.spectrum.form(np.ones_like) - np.array(left))
 
 
 @claim(

@@ -6,7 +6,7 @@ import numpy as np
 
 from subtheory.claim import Assumption, Control, Evidence, claim
 from subtheory.claims.assumptions import SAME_PARAMETERS, SHARED_INIT, UNSEEN
-from subtheory.claims.dynamics.settings import BELOW_THE_EDGE, PLAIN_STEPS, classifiers, trained
+from subtheory.claims.dynamics.settings import BELOW_THE_EDGE, PLAIN_STEPS, classifiers, followed, trained
 from subtheory.claims.first_order import regular
 from subtheory.claims.inits import one_step
 from subtheory.constructed import witnesses
@@ -49,11 +49,7 @@ def many_steps_have_a_closed_form(r: Training) -> Evidence:
 
     Each step takes the same share αλ of what is left in a mode, so that the first steps are those of the top modes.
     """
-    found = []
-    for t in range(1, r.steps + 1):
-        predicted = r.eps * r.spectrum.form(gained(r.rate, t))
-        found.append(limit(r.travelled[:, t], predicted, predicted, r.eps, 2, np.full_like(r.eps, r.rounding[t])))
-    return worst(found)
+    return followed(r, r.travelled, np.array([r.spectrum.form(gained(r.rate, t)) for t in range(r.steps + 1)]))
 
 
 def stable() -> tuple[Setting, ...]:

@@ -1,8 +1,13 @@
-"""What claims about training share: which networks they speak of, and what must break them."""
+"""What claims about training share: which networks they speak of, what must break them, and how a way is followed."""
 
-from subtheory.claim import Assumption
+import numpy as np
+
+from subtheory.claim import Assumption, Evidence
 from subtheory.claims.assumptions import GRADIENT_STUDENT
 from subtheory.constructed.labels import classifier, linear
+from subtheory.envelope import limit, worst
+from subtheory.instruments.dynamics.anchored import Anchoring
+from subtheory.instruments.dynamics.trajectory import Training
 from subtheory.networks import ConvNet
 from subtheory.setting.setting import Setting
 from subtheory.theory.losses import CrossEntropy, SquaredError
@@ -29,3 +34,12 @@ def trained() -> tuple[Setting, ...]:
 def classifiers() -> tuple[Setting, ...]:
     """A classifier under both losses of the theorem, and one that is linear in θ."""
     return classifier(), classifier().but(loss=SquaredError()), linear()
+
+
+def followed(r: Training | Anchoring, measured: np.ndarray, predicted: np.ndarray) -> Evidence:
+    """Whether what is travelled, (K, T + 1), tends to ε times a prediction, (T + 1,), after every number of steps."""
+    rounding = np.ones_like(r.eps)
+    return worst(
+        limit(measured[:, t], r.eps * predicted[t], r.eps * predicted[t], r.eps, 2, r.rounding[t] * rounding)
+        for t in range(1, len(predicted))
+    )
