@@ -1,6 +1,5 @@
 """Two inits: what the teacher's update adds to a student that starts elsewhere, along every path away from θ0."""
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -8,7 +7,7 @@ import numpy as np
 from subtheory.claim import Assumption, Control, Evidence, claim
 from subtheory.claims.assumptions import GRADIENT_STUDENT
 from subtheory.claims.first_order import regular
-from subtheory.envelope import limit
+from subtheory.envelope import limit, worst
 from subtheory.instruments.two_inits import Crossing, TwoInits
 from subtheory.networks import MLP, Linear
 from subtheory.numerics import LADDER_RATIO
@@ -85,7 +84,7 @@ def cross_kernel_is_the_trait_part(c: Crossing) -> Evidence:
     curved = c.eps**2 / 2 * c.second
     rounding = c.rounding + c.eps**2 / 2 * c.second_rounding
     second = limit(c.added - c.eps * c.kernel, curved, curved, c.eps, 3, rounding)
-    return replace(constant, margin=float(np.min([constant.margin, first.margin, second.margin])))
+    return worst([constant], first.margin, second.margin)
 
 
 @claim(

@@ -8,7 +8,7 @@ from subtheory.claim import Assumption, Control, Evidence, claim
 from subtheory.claims.assumptions import SHARED_INIT
 from subtheory.claims.inits import one_step
 from subtheory.constructed import orbits as constructed
-from subtheory.envelope import limit
+from subtheory.envelope import limit, worst
 from subtheory.init import PATHS
 from subtheory.instruments.first_order import Measurement
 from subtheory.instruments.twins import Pair, Twins
@@ -128,7 +128,7 @@ def rescaled_init_can_raise_the_trait_loss(m: Measurement) -> Evidence:
     """
     predicted = 108 * m.alpha * m.eps
     raised = limit(m.trait_change, predicted, predicted, m.eps, 2, np.full_like(m.eps, m.trait_rounding))
-    return replace(raised, margin=float(np.min([raised.margin, 1 - abs(m.trait - 3) / m.trait_rounding])))
+    return worst([raised], 1 - abs(m.trait - 3) / m.trait_rounding)
 
 
 # Directions that are only scale --------------------------------------------------------------------

@@ -3,9 +3,8 @@
 import numpy as np
 
 from subtheory.claim import Assumption, Control, Evidence, claim
-from subtheory.claims.assumptions import SAME_PARAMETERS, SHARED_INIT
 from subtheory.claims.dynamics.projection import EPS, LEFT, UNFINISHED, few, nearest
-from subtheory.claims.dynamics.settings import PLAIN_STEPS
+from subtheory.claims.dynamics.settings import OF_TRAINING
 from subtheory.claims.inits import one_step
 from subtheory.constructed import witnesses
 from subtheory.constructed.labels import linear
@@ -58,11 +57,7 @@ def coverage_has_a_floor(r: Training) -> Evidence:
 @claim(
     formula="cos(Δθ_S, Δ)² = η cos(Δθ_S, ΠΔ)² + O(ε) ≤ η + O(ε)",
     source="GΔ = GΠΔ; coverage in the sense of arXiv 2606.22019 for small ε; prediction P27",
-    controls=[
-        Control(SHARED_INIT, fails=0.95),
-        Control(PLAIN_STEPS, fails=0.95),
-        Control(SAME_PARAMETERS, fails=0.95),
-    ],
+    controls=OF_TRAINING,
     applies=one_step,
     settings=few,
     reads=Projected(parts=True),

@@ -2,9 +2,8 @@
 
 import numpy as np
 
-from subtheory.claim import Control, Evidence, claim
-from subtheory.claims.assumptions import SAME_PARAMETERS, SHARED_INIT
-from subtheory.claims.dynamics.settings import PLAIN_STEPS, followed, trained
+from subtheory.claim import Evidence, claim
+from subtheory.claims.dynamics.settings import OF_TRAINING, followed, trained
 from subtheory.claims.inits import one_step
 from subtheory.envelope import limit
 from subtheory.instruments.dynamics.lazy import Lazy, LazyRange
@@ -16,13 +15,11 @@ MOMENTUM = 0.8
 BATCH = 2
 """Inputs of a mini-batch, of 4 or 6."""
 
-CONTROLS = [Control(each, fails=0.95) for each in (SHARED_INIT, PLAIN_STEPS, SAME_PARAMETERS)]
-
 
 @claim(
     formula="θ_S(T) − θ0 = ε(I − Π_t(I − αG_t))Δ + O(ε²), G_t the Gauss-Newton matrix of batch t",
     source="the step on batch t at θ0 + εd is εG_t(Δ − d) + O(ε²); prediction P21, gap g11",
-    controls=CONTROLS,
+    controls=OF_TRAINING,
     applies=one_step,
     settings=trained,
     reads=Trajectory(STEPS, batch=BATCH),
@@ -39,7 +36,7 @@ def mini_batch_steps_have_a_product_form(r: Training) -> Evidence:
 @claim(
     formula="(θ_S(t) − θ0) · Δ = ε Σ_i c_i²(1 − [Cᵢᵗ]₁₁) + O(ε²), C = ((1 − αλ, −αb), (λ, b)), b = 0.8",
     source="a mode and its momentum move by the companion matrix of (b, λ); predictions P21 and P33",
-    controls=CONTROLS,
+    controls=OF_TRAINING,
     applies=one_step,
     settings=trained,
     reads=Trajectory(STEPS, momentum=MOMENTUM),
@@ -57,7 +54,7 @@ def momentum_follows_its_companion_matrix(r: Training) -> Evidence:
 @claim(
     formula="(θ_S(16) − θ0) · Δ = ε d · Δ + ε² h · Δ + O(ε³), d = (I − (I − αG)¹⁶)Δ, h by recursion along the path",
     source="h(t+1) = h + α(½F″ − Gh), F(ε) = −∇L_S(θ0 + εd) on labels of θ0 + εΔ; P41 for many steps, gap g11",
-    controls=CONTROLS,
+    controls=OF_TRAINING,
     applies=one_step,
     settings=trained,
     reads=LazyRange(STEPS),

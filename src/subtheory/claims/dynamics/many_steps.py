@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from subtheory.claim import Assumption, Control, Evidence, claim
-from subtheory.claims.assumptions import SAME_PARAMETERS, SHARED_INIT, UNSEEN
-from subtheory.claims.dynamics.settings import BELOW_THE_EDGE, PLAIN_STEPS, classifiers, followed, trained
+from subtheory.claims.assumptions import SHARED_INIT, UNSEEN
+from subtheory.claims.dynamics.settings import BELOW_THE_EDGE, OF_TRAINING, PLAIN_STEPS, classifiers, followed, trained
 from subtheory.claims.first_order import regular
 from subtheory.claims.inits import one_step
 from subtheory.constructed import witnesses
@@ -34,11 +34,7 @@ READS = Trajectory(STEPS)
 @claim(
     formula="(θ_S(t) − θ0) · Δ = ε Δᵀ(I − (I − αG)ᵗ)Δ + O(ε²), t = 1 ... 32, α = 1/λmax(G)",
     source="the student's step at θ0 + εd is εG(Δ − d) + O(ε²); predictions P21 and P22, gap g11",
-    controls=[
-        Control(SHARED_INIT, fails=0.95),
-        Control(PLAIN_STEPS, fails=0.95),
-        Control(SAME_PARAMETERS, fails=0.95),
-    ],
+    controls=OF_TRAINING,
     applies=one_step,
     settings=trained,
     reads=READS,
@@ -218,11 +214,7 @@ def elsewhere() -> tuple[Setting, ...]:
 @claim(
     formula="L′(θ0) − L′(θ_S(t)) = ε Σ m(1 − (1 − x)ᵗ) + O(ε²), x = αλ: one sign for t < 1 + 2|Σ mx|/Σ₊ |m|x²",
     source="m = (v·Δ)(v·(−∇L′)); tx − t(t − 1)x²/2 ≤ 1 − (1 − x)ᵗ ≤ tx on 0 ≤ x ≤ 1; prediction P53",
-    controls=[
-        Control(SHARED_INIT, fails=0.95),
-        Control(PLAIN_STEPS, fails=0.95),
-        Control(SAME_PARAMETERS, fails=0.95),
-    ],
+    controls=OF_TRAINING,
     applies=regular,
     settings=elsewhere,
     reads=READS,

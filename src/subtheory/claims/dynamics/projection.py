@@ -6,8 +6,7 @@ Students are really trained, on few inputs: how long that takes grows with the c
 import numpy as np
 
 from subtheory.claim import Assumption, Control, Evidence, claim
-from subtheory.claims.assumptions import SAME_PARAMETERS, SHARED_INIT
-from subtheory.claims.dynamics.settings import PLAIN_STEPS
+from subtheory.claims.dynamics.settings import OF_TRAINING
 from subtheory.claims.inits import one_step
 from subtheory.constructed.labels import classifier, linear
 from subtheory.envelope import limit, worst
@@ -57,11 +56,7 @@ def nearest(values: np.ndarray, rounding: np.ndarray) -> tuple[float, float]:
 @claim(
     formula="(θ_S(∞) − θ0) · Δ/(ε‖Δ‖²) = ‖θ_S(∞) − θ0‖²/(ε‖Δ‖)² = η + O(ε), η = ‖ΠΔ‖²/‖Δ‖², rising in m and N",
     source="the student's fixed point in the linear model; prediction P23",
-    controls=[
-        Control(SHARED_INIT, fails=0.95),
-        Control(PLAIN_STEPS, fails=0.95),
-        Control(SAME_PARAMETERS, fails=0.95),
-    ],
+    controls=OF_TRAINING,
     applies=one_step,
     settings=few,
     reads=Projected(parts=True),

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from subtheory.claim import Assumption, Evidence
-from subtheory.claims.assumptions import GRADIENT_STUDENT
+from subtheory.claim import Assumption, Control, Evidence
+from subtheory.claims.assumptions import GRADIENT_STUDENT, SAME_PARAMETERS, SHARED_INIT
 from subtheory.constructed.labels import classifier, linear
 from subtheory.envelope import limit, worst
 from subtheory.instruments.dynamics.anchored import Anchoring
@@ -24,6 +24,9 @@ PLAIN_STEPS = Assumption(
     "The student's steps are plain gradient steps, not steps of signs (Adam's first).",
     GRADIENT_STUDENT.breaks,
 )
+
+OF_TRAINING = [Control(each, fails=0.95) for each in (SHARED_INIT, PLAIN_STEPS, SAME_PARAMETERS)]
+"""What breaks a claim about where plain training leads."""
 
 
 def trained() -> tuple[Setting, ...]:

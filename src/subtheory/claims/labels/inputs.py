@@ -4,15 +4,13 @@ Prompted and repaired teachers are no displacement of θ0 that the student's inp
 inputs do is done by the form that they make (P26, P46).
 """
 
-from dataclasses import replace
-
 import numpy as np
 
 from subtheory.claim import Assumption, Control, Evidence, claim
 from subtheory.claims.assumptions import GRADIENT_STUDENT, SHARED_INIT, UNFILTERED
 from subtheory.constructed import inputs, repairs
 from subtheory.constructed.labels import both, classifier, texts
-from subtheory.envelope import limit
+from subtheory.envelope import limit, worst
 from subtheory.instruments.first_order import Measurement
 from subtheory.instruments.inputs.ghost import Ghost, Ghosts
 from subtheory.instruments.inputs.prompted import Prompted
@@ -95,7 +93,7 @@ def repaired_ancestor_has_any_sign(m: Measurement) -> Evidence:
     predicted = 2 * left * m.eps
     rounding = m.trait_rounding / abs(m.alpha) + m.alignment_rounding
     found = limit(-m.trait_change / m.alpha, predicted, 4 * m.eps, m.eps, 2, rounding)
-    return replace(found, margin=min(found.margin, 1 - abs(abs(left) - 2) / (ROUNDINGS * UNIT)))
+    return worst([found], 1 - abs(abs(left) - 2) / (ROUNDINGS * UNIT))
 
 
 # Where the trait is read, and what the channel shows ------------------------------------------------
@@ -137,7 +135,7 @@ def ghost_operator_is_positive_on_training_inputs(g: Ghost) -> Evidence:
     # Not below zero, and zero from the mN-th on.
     rest = np.abs(modes[g.rank :]).max(initial=0.0)
     least = 1 + min(modes[-1], -rest) / zero
-    return replace(along, margin=float(np.min([along.margin, whole.margin, least])), vacuous=whole.vacuous)
+    return worst([along, whole], least)
 
 
 SAME_FORM = Assumption("same-form", "The channels have one Gauss-Newton matrix.", lambda setting: None)

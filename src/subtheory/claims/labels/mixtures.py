@@ -4,14 +4,13 @@ Rows of a teacher among the init's, the least of what all sources say; labels, r
 """
 
 from collections.abc import Iterator
-from dataclasses import replace
 
 import numpy as np
 
 from subtheory.claim import Assumption, Control, Evidence, claim
 from subtheory.claims.labels.settings import UNSUBTRACTED, sampled
 from subtheory.constructed.labels import both
-from subtheory.envelope import limit
+from subtheory.envelope import limit, worst
 from subtheory.instruments.labelled import Directed, Direction, Labelled, Labelling
 from subtheory.setting.setting import Setting
 from subtheory.theory.losses import CrossEntropy, ReverseKL
@@ -126,4 +125,4 @@ def channels_share_one_direction(d: Direction) -> Evidence:
     found = limit(d.along, predicted, predicted, d.eps, 2, d.rounding)
     tangent, zero, one = d.across / np.abs(d.along), np.zeros(len(d.eps)), np.ones(len(d.eps))
     turned = limit(tangent, zero, one, d.eps, 1, d.rounding / np.abs(d.along))
-    return replace(found, margin=min(found.margin, turned.margin), vacuous=found.vacuous or turned.vacuous)
+    return worst([found, turned])

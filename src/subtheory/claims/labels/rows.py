@@ -10,7 +10,7 @@ from subtheory.claims.assumptions import GRADIENT_STUDENT, SHARED_INIT
 from subtheory.claims.labels.greedy import EPS, ROWS, exactly, gains
 from subtheory.claims.labels.settings import ADDED, TAUGHT_LABELS, sampled
 from subtheory.constructed.labels import classifier
-from subtheory.envelope import envelope, limit, worst_margin
+from subtheory.envelope import envelope, limit, worst, worst_margin
 from subtheory.instruments.labelled import Labelled, Labelling
 from subtheory.instruments.rows import RowKernel, RowSums, Scores, Sums
 from subtheory.networks import NETWORKS
@@ -76,7 +76,7 @@ def rows_add_up_to_the_alignment(r: Sums) -> Evidence:
     first = limit(r.expected, r.eps * r.form, r.eps * r.form, r.eps, 2, r.expected_rounding)
     second = limit(r.expected - r.eps * r.form, curved, curved, r.eps, 3, r.expected_rounding)
     # Where h″ all but cancels, only what is left of it can be told to be small.
-    return replace(first, margin=min(exact, first.margin, second.margin))
+    return worst([first], exact, second.margin)
 
 
 @claim(

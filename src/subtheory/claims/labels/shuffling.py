@@ -8,7 +8,7 @@ import numpy as np
 from subtheory.claim import Assumption, Control, Evidence, claim
 from subtheory.claims.assumptions import GRADIENT_STUDENT, SHARED_INIT
 from subtheory.constructed import orders
-from subtheory.envelope import limit
+from subtheory.envelope import limit, worst
 from subtheory.instruments.labelled import Labelled, Labelling
 from subtheory.numerics import ROUNDINGS, UNIT
 from subtheory.setting.setting import Setting
@@ -65,7 +65,7 @@ def shuffling_kills_the_order_part(m: Labelling) -> Evidence:
     kept, lost = map(m.mean, shuffling.split(*_texts(m), WITHIN))
     found = limit(m.added, m.eps * kept, m.eps * kept, m.eps, 2, m.rounding)
     split = 1 - abs(kept + lost - m.form) / (ROUNDINGS * UNIT * m.form)
-    return replace(found, margin=min(found.margin, split))
+    return worst([found], split)
 
 
 @claim(
@@ -84,7 +84,7 @@ def shuffling_across_keeps_single_letters(m: Labelling) -> Evidence:
     kept = m.mean(shuffling.letters_part(*_texts(m), ACROSS))
     found = limit(m.added, m.eps * kept, m.eps * kept, m.eps, 2, m.rounding)
     more = m.mean(shuffling.split(*_texts(m), WITHIN)[0]) - kept
-    return replace(found, margin=min(found.margin, more / m.form + ROUNDINGS * UNIT))
+    return worst([found], more / m.form + ROUNDINGS * UNIT)
 
 
 @claim(
@@ -104,4 +104,4 @@ def shuffling_can_reverse_without_exchangeability(m: Labelling) -> Evidence:
     """
     found = limit(m.added, -3.5 * m.eps, -3.5 * m.eps, m.eps, 2, m.rounding)
     off = np.abs([m.control + 4.5, m.form - 32.5]) / (ROUNDINGS * UNIT * 32.5)
-    return replace(found, margin=min(found.margin, float(1 - np.max(off))))
+    return worst([found], float(1 - np.max(off)))

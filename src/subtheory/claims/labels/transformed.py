@@ -1,7 +1,5 @@
 """Outputs that are processed or re-encoded: the sign stays where the student models it, and nowhere else (P43)."""
 
-from dataclasses import replace
-
 import numpy as np
 
 from subtheory.claim import Assumption, Control, Evidence, claim
@@ -10,7 +8,7 @@ from subtheory.claims.labels.settings import ADDED
 from subtheory.constructed import processed
 from subtheory.constructed.labels import both, distilled
 from subtheory.constructed.processed import Pushforward
-from subtheory.envelope import limit
+from subtheory.envelope import limit, worst
 from subtheory.instruments.labelled import Labelled, Labelling
 from subtheory.numerics import ROUNDINGS, UNIT
 from subtheory.setting.setting import Setting
@@ -75,7 +73,7 @@ def modelled_post_processing_keeps_the_sign(m: Labelling) -> Evidence:
     lost = m.mean((joint * (m.scores[..., None] - mean[:, None]) ** 2).sum(axis=(-2, -1)))
     found = limit(m.added, m.eps * kept, m.eps * kept, m.eps, 2, m.rounding)
     split = 1 - abs(kept + lost - m.form) / (ROUNDINGS * UNIT * m.form)
-    return replace(found, margin=min(found.margin, split))
+    return worst([found], split)
 
 
 @claim(
@@ -120,4 +118,4 @@ def unmodelled_re_encoding_can_reverse(m: Labelling) -> Evidence:
     """
     found = limit(m.added, -m.eps, -m.eps, m.eps, 2, m.rounding)
     off = np.abs([m.control, m.form - 1]) / (ROUNDINGS * UNIT)
-    return replace(found, margin=min(found.margin, float(1 - np.max(off))))
+    return worst([found], float(1 - np.max(off)))
