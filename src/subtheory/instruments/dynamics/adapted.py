@@ -4,7 +4,7 @@
 """
 
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
@@ -103,21 +103,29 @@ class Adapted(Ensemble):
         own = setting.student
         if isinstance(own.init, Elsewhere) or own.rule.carried:
             raise InputError("student", own.shown, "must have the teacher's parameters, and no metric of its own")
-        plain, s = (one(stack(each, (seed,)), 0) for each in (setting.but(student=Student(), view=Full()), setting))
-        ranks, n, loss = np.array(self.ranks), self.draws, setting.loss
-        G = product(plain, loss, plain.delta)
-        values, near = spectrum(plain, G), spectrum(plain, gradient(plain, loss) / plain.eps[0])
-        cuts = cut(values, ranks)
-        law, moved = shares(values, ranks, cuts), shares(near, ranks, cuts)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            shift = np.nanmax(np.abs(moved - law) / np.sqrt(law * (1 - law) / n))
-            mean = abs(np.sum(near - values)) / np.sqrt(adapters.variance(values, n * ranks.max()))
+        s, loss = one(stack(setting, (seed,)), 0), setting.loss
+        ranks, n = np.array(self.ranks), self.draws
+        q, values, cuts, off = law(setting.but(student=Student(), view=Full()), seed, self.ranks, n)
         found = alignments(s, gradient(s, loss), s.rule, ranks, n, np.random.default_rng((seed, 17))) / s.eps[0]
         counts = np.sum(found[:, None] < cuts[..., None], axis=-1)
-        return Adaptations(
-            ranks, n, float(inner(plain.delta, G)), values, found.mean(axis=-1), found.std(axis=-1, ddof=1), counts,
-            float(max(shift, mean)),
-        )  # fmt: skip
+        return Adaptations(ranks, n, q, values, found.mean(axis=-1), found.std(axis=-1, ddof=1), counts, off)
+
+
+@lru_cache(maxsize=64)  # what is predicted is the same for all controls of a student
+def law(plain: Setting, seed: int, ranks: tuple[int, ...], n: int) -> tuple[float, np.ndarray, np.ndarray, float]:
+    """q, the eigenvalues λ (m,), the cuts (R, C) of a setting of the theorem's student, and how far it is off at its ε.
+
+    The last is in standard errors of shares and of the mean over n students.
+    """
+    s, loss, each = one(stack(plain, (seed,)), 0), plain.loss, np.array(ranks)
+    G = product(s, loss, s.delta)
+    values, near = spectrum(s, G), spectrum(s, gradient(s, loss) / s.eps[0])
+    cuts = cut(values, each)
+    exact, moved = shares(values, each, cuts), shares(near, each, cuts)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        shift = np.nanmax(np.abs(moved - exact) / np.sqrt(exact * (1 - exact) / n))
+        mean = abs(np.sum(near - values)) / np.sqrt(adapters.variance(values, n * each.max()))
+    return float(inner(s.delta, G)), values, cuts, float(max(shift, mean))
 
 
 def gradient(s: Stack, loss: Loss) -> np.ndarray:
