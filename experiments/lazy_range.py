@@ -32,6 +32,7 @@ from subtheory.study.finding import Finding, least, most, shown
 from subtheory.study.options import at_least
 from subtheory.theory.dynamics.spectrum import Spectrum, modes, spectrum
 from subtheory.theory.losses import CrossEntropy
+from subtheory.theory.rule import HeavyBall
 from subtheory.verification.plan import Progress
 
 QUESTION = "How far may a teacher move before a student's training leaves the closed form, and is it known before?"
@@ -136,10 +137,14 @@ def student_rows(kind: str, setting: Setting, seeds: tuple[int, ...]) -> list[Ro
 
 def trained_rows(setting: Setting, seeds: tuple[int, ...]) -> list[Row]:
     """How far off their own closed form students are that are trained in other ways, by ε."""
-    ways = {"full batch": Trajectory(16), "momentum": Trajectory(16, momentum=0.8), "batches": Trajectory(16, batch=1)}
+    ways = {
+        "full batch": (Trajectory(16), setting),
+        "momentum": (Trajectory(16), setting.but(rule=HeavyBall(0.8))),
+        "batches": (Trajectory(16, batch=1), setting),
+    }
     found = list[Row]()
-    for way, how in ways.items():
-        for seed, one in zip(seeds, how.records(setting, seeds, (setting.loss,))[setting.loss.name], strict=True):
+    for way, (how, own) in ways.items():
+        for seed, one in zip(seeds, how.records(own, seeds, (own.loss,))[own.loss.name], strict=True):
             off = np.abs(one.travelled[:, -1] / (one.eps * one.linear[-1]) - 1)
             both = zip(one.eps.tolist(), off.tolist(), strict=True)
             found += [{"way": way, "seed": seed, "eps": eps, "off_along": each} for eps, each in both]

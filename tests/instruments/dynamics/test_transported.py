@@ -73,9 +73,6 @@ def test_a_rule_with_a_memory_trains_with_momentum() -> None:
     """Elsewhere too, or a student with momentum would be plain without a word."""
     by_rule = Trajectory(3).records(BASE, (2,), (BASE.loss,))[BASE.loss.name][0]
     plain = BASE.but(rule=Descent())
-    given = Trajectory(3, momentum=DECAY).records(plain, (2,), (BASE.loss,))[BASE.loss.name][0]
-    for name in ("travelled", "trait", "linear", "rounding"):
-        np.testing.assert_array_equal(getattr(by_rule, name), getattr(given, name), name)
     without = Trajectory(3).records(plain, (2,), (BASE.loss,))[BASE.loss.name][0]
     assert not np.allclose(by_rule.travelled[:, 2], without.travelled[:, 2], rtol=0.1)
     held, chain = (

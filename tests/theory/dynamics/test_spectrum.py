@@ -3,7 +3,17 @@
 import numpy as np
 import pytest
 
-from subtheory.theory.dynamics.spectrum import Spectrum, cosine, foreseen, gained, left, modes, spectrum, without
+from subtheory.theory.dynamics.spectrum import (
+    Spectrum,
+    applied,
+    cosine,
+    foreseen,
+    gained,
+    left,
+    modes,
+    spectrum,
+    without,
+)
 
 
 @pytest.mark.parametrize(("n", "size"), [(5, 9), (9, 5), (6, 6)])
@@ -20,6 +30,7 @@ def test_a_form_is_that_of_the_dense_matrix(n: int, size: int) -> None:
             assert one.form(lambda values, power=power: values**power) == pytest.approx(dense, rel=1e-12)  # type: ignore[misc]
         step = np.linalg.matrix_power(np.eye(size) - 0.01 * G, 7)
         assert found.form(left(0.01, 7))[i] == pytest.approx(delta[i] @ step @ delta[i], rel=1e-12)
+        assert applied(modes(B[i]), left(0.01, 7), delta[i]) == pytest.approx(step @ delta[i], rel=1e-12, abs=1e-12)
         assert found.form(np.ones_like)[i] == pytest.approx(delta[i] @ delta[i], rel=1e-12)
         assert found.largest[i] == pytest.approx(np.linalg.eigvalsh(G)[-1], rel=1e-12)
 

@@ -8,12 +8,19 @@ from subtheory.claims.inits import one_step
 from subtheory.envelope import limit
 from subtheory.instruments.dynamics.lazy import Lazy, LazyRange
 from subtheory.instruments.dynamics.trajectory import Training, Trajectory
+from subtheory.setting.setting import Setting
 from subtheory.theory.dynamics.momentum import companion
+from subtheory.theory.rule import HeavyBall
 
 STEPS = 16
 MOMENTUM = 0.8
 BATCH = 2
 """Inputs of a mini-batch, of 4 or 6."""
+
+
+def remembering() -> tuple[Setting, ...]:
+    """The networks of claims about training, by a student with momentum."""
+    return tuple(setting.but(rule=HeavyBall(MOMENTUM)) for setting in trained())
 
 
 @claim(
@@ -38,8 +45,8 @@ def mini_batch_steps_have_a_product_form(r: Training) -> Evidence:
     source="a mode and its momentum move by the companion matrix of (b, λ); predictions P21 and P33",
     controls=OF_TRAINING,
     applies=one_step,
-    settings=trained,
-    reads=Trajectory(STEPS, momentum=MOMENTUM),
+    settings=remembering,
+    reads=Trajectory(STEPS),
     proof="linearised",
 )
 def momentum_follows_its_companion_matrix(r: Training) -> Evidence:

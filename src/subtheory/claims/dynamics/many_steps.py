@@ -131,8 +131,8 @@ def multi_step_cosine_can_rise_and_fall(r: Training) -> Evidence:
     """The alignment of a student's steps can rise and then fall: it is not monotone in their number."""
     measured, expected = r.cosine[:, ::2], np.sqrt([25 / 34, 12769 / 12994, 11730625 / 13626754])
     off = np.abs(measured - expected) / (r.blur[1:6:2] / (r.rate * r.size[:, ::2]))
-    worst = int(np.argmax(off.max(axis=0)))
-    return Evidence(float(measured[-1, worst]), float(expected[worst]), float(1 - off.max()))
+    at = int(np.argmax(off.max(axis=0)))
+    return Evidence(float(measured[-1, at]), float(expected[at]), float(1 - off.max()))
 
 
 SLOW = Assumption(

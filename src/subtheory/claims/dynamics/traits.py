@@ -24,7 +24,7 @@ def settings() -> tuple[Setting, ...]:
 
 
 @claim(
-    formula="L_i(θ0 + αΔθ_S) − L_i(θ0) = −αε g_iᵀGg_j + O(ε²), Δ_j = −g_j: symmetric, no eigenvalue < 0",
+    formula="L_i(θ0 + αΔθ_S) − L_i(θ0) = −αε g_iᵀGg_j + O(ε²), g_i = ∇L_i(θ0), Δ_j = −g_j, all i and j",
     source="Δθ_S = εGΔ_j + O(ε²), read by another trait (prediction P36)",
     controls=[Control(each, fails=0.95) for each in (GRADIENT_TEACHER, SHARED_INIT, GRADIENT_STUDENT)],
     settings=settings,

@@ -35,7 +35,7 @@ from subtheory.theory.losses import Loss
 
 @dataclass(frozen=True)
 class Training:
-    """One student's T full-batch steps; K values of ε. All distances are of parameters."""
+    """One student's T steps; K values of ε. All distances are of parameters."""
 
     eps: np.ndarray
     """ε, (K,), largest first."""
@@ -77,7 +77,7 @@ class Training:
 
 @dataclass(frozen=True)
 class Trajectory(Instrument):
-    """Records `Training`s of so many steps of the student's own rule, with momentum or in mini-batches.
+    """Records `Training`s of so many steps of the student's own rule, whose memory is momentum, or in mini-batches.
 
     Mini-batches are epochs of the channel's inputs in fresh orders, the same for every seed. Raises InputError on
     "loss" for one without a Gauss-Newton matrix, on "student" for one with an architecture of its own. Predictions P21
@@ -85,8 +85,6 @@ class Trajectory(Instrument):
     """
 
     steps: int
-    momentum: float = 0.0
-    """0: that of the student's rule."""
     batch: int | None = None
     """Inputs of one step; None: all of them."""
 
@@ -210,8 +208,8 @@ def _trainings(s: Stack, loss: Loss, how: Trajectory) -> Iterator[Training]:
     unit = 1 / found.largest
     rate, delta = s.alpha * unit, each_eps(s, s.delta, 1)
     away = each_eps(s, s.student - s.theta0, 1) - s.eps[..., None] * delta
-    momentum = how.momentum or s.rule.memory
-    taken = zip(*path(s, loss, rate, shares, ball(momentum)), strict=True)
+    momentum = s.rule.memory
+    taken = zip(*path(s, loss, rate, shares), strict=True)
     update, moved = (np.stack(each, axis=-2) for each in taken)
     moved = np.concatenate([np.zeros_like(moved[..., :1, :]), moved], axis=-2)
     start = each_eps(s, each_eps(s, s.student, 1), 1)

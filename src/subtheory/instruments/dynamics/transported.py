@@ -13,7 +13,7 @@ from subtheory.kernels.whitened import whitened
 from subtheory.setting.preparation import started
 from subtheory.setting.setting import Setting
 from subtheory.theory.dynamics.momentum import transplanted
-from subtheory.theory.dynamics.spectrum import modes
+from subtheory.theory.dynamics.spectrum import applied, modes
 from subtheory.theory.losses import Loss
 
 
@@ -75,8 +75,5 @@ class Transported(Instrument):
             yield Transplant(s.eps[i], float(rate[i]), along[i], across[i], off[i])
 
     def _displaced(self, found: Any, delta: Any, rate: Any, steps: int) -> Any:
-        """d_k = −F(G)Δ, F of `transplanted`: −F(0)Δ where G has no mode, (..., P)."""
-        law = transplanted(rate[..., None], self.decay, steps)
-        none = -law(np.zeros_like(found.values[..., :1]))
-        along = (found.vectors * delta[..., None, :]).sum(axis=-1)
-        return none * delta + (((-law(found.values) - none) * along)[..., None] * found.vectors).sum(axis=-2)
+        """d_k = −F(G)Δ, F of `transplanted`, (..., P)."""
+        return -applied(found, transplanted(rate[..., None], self.decay, steps), delta)

@@ -7,7 +7,7 @@ A = I − (I − αG)ˢ is what s steps of rate α make of a displacement throug
 from collections.abc import Sequence
 from typing import Any
 
-from subtheory.theory.dynamics.spectrum import Modes, Spectrum, gained
+from subtheory.theory.dynamics.spectrum import Modes, Spectrum, applied, gained
 from subtheory.theory.losses import namespace
 
 
@@ -47,9 +47,7 @@ def continued(channels: Sequence[tuple[Modes, Any]], steps: int, delta: Any) -> 
 def _kept(channel: tuple[Modes, Any], steps: int, direction: Any) -> Any:
     """A of a direction (..., P)."""
     own, rate = channel
-    along = (own.vectors * direction[..., None, :]).sum(axis=-1)
-    share = gained(rate[..., None], steps)(own.values) * along
-    return (own.vectors * share[..., None]).sum(axis=-2)
+    return applied(own, gained(rate[..., None], steps), direction)
 
 
 def retention(traits: Any) -> Any:

@@ -73,6 +73,14 @@ def spectrum(found: Modes, delta: Any) -> Spectrum:
     return Spectrum(found.values, along, (left**2).sum(axis=-1))
 
 
+def applied(found: Modes, function: Callable[[Any], Any], delta: Any) -> Any:
+    """F(G)Δ, (..., P), for a function F of eigenvalues, on arrays (..., n): F(0)Δ where the channel sees nothing."""
+    zero = function(namespace(found.values).zeros_like(found.values[..., :1]))
+    along = (found.vectors * delta[..., None, :]).sum(axis=-1)
+    seen = (function(found.values) - zero) * along
+    return zero * delta + (seen[..., None] * found.vectors).sum(axis=-2)
+
+
 def left(rate: Any, steps: int) -> Callable[[Any], Any]:
     """λ ↦ (1 − αλ)ᵗ: what t steps of rate α leave of a mode, θ_S(t) − θ0 = ε(I − (I − αG)ᵗ)Δ (prediction P21).
 

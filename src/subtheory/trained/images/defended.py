@@ -75,12 +75,12 @@ class Defence:
 
 
 class Defended(NamedTuple):
-    """Trained students; the untrained one counts where nothing is learned."""
+    """Trained students."""
 
     params: Params
     """Leaves (K, A, ...)."""
     left: np.ndarray
-    """E l of the student on held-out noise over that of its init, against the teacher's logits, (K, A)."""
+    """E l of the student on held-out noise over that of θ0, against the teacher's logits, (K, A)."""
 
 
 class _Numbers(NamedTuple):
@@ -115,20 +115,10 @@ def defend(
     for without in dict.fromkeys(each.without for each in defences):
         rows = [i for i, each in enumerate(defences) if each.without == without]
         own = jax.tree.map(lambda leaf, rows=rows: leaf[:, rows], students)
+        some = _Numbers(*(each[rows] for each in numbers))
         with float64():
-            found, remains = to_numpy(
-                _defend(
-                    workload,
-                    without,
-                    own,
-                    theta0,
-                    teachers,
-                    sources,
-                    trait,
-                    keys,
-                    _Numbers(*(n[rows] for n in numbers)),
-                )
-            )
+            both = _defend(workload, without, own, theta0, teachers, sources, trait, keys, some)
+        found, remains = to_numpy(both)
         left[:, rows] = remains
         for whole, part in zip(jax.tree.leaves(params), jax.tree.leaves(found), strict=True):
             whole[:, rows] = part
