@@ -2,6 +2,7 @@
 #   make verify             check every claim of the theory    (ARGS="..." is passed on)
 #   make test               lint, types, import layers, tests  (ARGS="..." goes to pytest)
 #   make prove              run the proofs, Coq's where it is  (ARGS="..." is passed on)
+#   make bench             ratios to the obvious way, side by side (PEER=SCRIPT PEER_PYTHON=PYTHON for PyTorch's)
 #   make fuzz               call all that is public with arguments that do not fit     (ARGS="--seed 1")
 #   make lock               renew the pins                     (ARGS=--upgrade takes newer releases)
 #   make lint docs clean
@@ -15,7 +16,7 @@ READY := $(VENV)/.ready
 CANDIDATES := python3 python3.13 python3.12 python3.11 python3.14 python
 NEW_ENOUGH := -c 'import sys; sys.exit(sys.version_info < (3, 11))'
 
-.PHONY: verify test prove fuzz lint lock docs clean
+.PHONY: verify test prove bench fuzz lint lock docs clean
 .DELETE_ON_ERROR:
 
 verify: $(READY)
@@ -27,6 +28,10 @@ test: lint
 
 prove: $(READY)
 	$(BIN)/subtheory prove $(ARGS)
+
+# One thread on both sides.
+bench: $(READY)
+	$(BIN)/python benchmarks/alignment.py
 
 fuzz: $(READY)
 	$(BIN)/python scripts/fuzz.py $(ARGS)
