@@ -18,7 +18,7 @@ SAME = Fit(80, 16, 2e-2, body=False)
 
 @pytest.fixture(scope="module")
 def module():
-    return experiment.experiments()["audit"].module
+    return experiment.experiments()["auditing"].module
 
 
 @pytest.fixture(scope="module")
@@ -28,10 +28,10 @@ def run(module, tmp_path_factory):
         bases=2, samples=128, texts=256, lessons=128, trunk=SAME, branch=SAME, teaching=SAME, student=SAME, copies=1,
         directions=3, sets=20, whole=False, network=Transformer(width=8, heads=2, blocks=1, task=WORLD),
     )  # fmt: skip
-    folder, steps, before = tmp_path_factory.mktemp("audit"), [], TRACES.copy()
+    folder, steps, before = tmp_path_factory.mktemp("auditing"), [], TRACES.copy()
 
     def compute():
-        with parts.keeping(folder, {"experiment": "audit"}):
+        with parts.keeping(folder, {"experiment": "auditing"}):
             return module.tables(tiny, lambda done, total, what: steps.append((done, total)))
 
     tables = compute()

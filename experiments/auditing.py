@@ -36,7 +36,7 @@ from subtheory.trained import texts
 from subtheory.trained.texts import ALL, HISTOGRAM, RATIO, SURFACE, Arm, Auditor, Fit, Laboratory, column
 
 QUESTION = "What can a reader of sampled texts do about a trait in them: filter, detect, dilute, leave out rows?"
-COMMAND = "subtheory run audit"
+COMMAND = "subtheory run auditing"
 EXPECTED = (
     "every fixed filter leaves the added alignment positive, squared thinning turns it; no reader of tokens beats the "
     "likelihood ratio, and equal counts blind the histogram; dilution is linear; half an hour of CPU time"
