@@ -27,8 +27,7 @@ from subtheory.claims import CLAIMS
 from subtheory.cli import environment
 from subtheory.networks import NETWORKS
 from subtheory.theory.losses import LOSSES
-from subtheory.verification import grid, plan
-from subtheory.verification.verdicts import judge
+from subtheory.verification import grid, judgement, plan
 
 Row = dict[str, Any]
 
@@ -39,8 +38,7 @@ def verified(networks: Sequence[str], claims: Sequence[str], seeds: Sequence[int
     quick = size == "quick"
     settings = grid.cells(grid.runs(chosen, quick=quick), LOSSES.values(), quick)
     todo = plan.jobs((CLAIMS[name] for name in claims), settings, size)
-    found = plan.measure_all(todo, seeds)
-    return sum(len(judge(job, found)) for job in todo)
+    return sum(map(len, judgement.judged(judgement.planned(todo, seeds))))
 
 
 def by_seeds(a: argparse.Namespace) -> list[Row]:

@@ -35,7 +35,7 @@ from subtheory.theory.dynamics.lanczos import ritz
 from subtheory.theory.dynamics.spectrum import Modes, Spectrum, cosine, foreseen, gained, spectrum, without
 from subtheory.theory.losses import CrossEntropy
 from subtheory.theory.rule import Orthogonal
-from subtheory.verification.plan import Progress
+from subtheory.verification.judgement import Progress
 
 QUESTION = "How well aligned are a student's steps along its training, and does the spectrum of its channel say so?"
 COMMAND = "subtheory run alignment_along_training"

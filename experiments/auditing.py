@@ -27,11 +27,11 @@ from scipy.special import logit
 from subtheory.data.world import ANIMALS, TREES, WORLD
 from subtheory.errors import InputError
 from subtheory.figure import COLOURS, WIDTH, mark, style
+from subtheory.ledger.parts import kept_arrays
 from subtheory.networks import Transformer
 from subtheory.statistics import equivalence, half_width, mean_interval, over_bases, share_interval
 from subtheory.study.experiment import Progress, kept
 from subtheory.study.finding import Finding, shown
-from subtheory.study.parts import kept_arrays
 from subtheory.trained import texts
 from subtheory.trained.texts import ALL, HISTOGRAM, RATIO, SURFACE, Arm, Auditor, Fit, Laboratory, column
 

@@ -48,7 +48,7 @@ from subtheory.trained.images import (
     inits,
     teach,
 )
-from subtheory.verification.plan import Progress
+from subtheory.verification.judgement import Progress
 
 QUESTION = "How much of its teacher can a student keep, however long it is trained, through few outputs and inputs?"
 COMMAND = "subtheory run capacity"

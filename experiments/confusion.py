@@ -46,7 +46,7 @@ from subtheory.trained.images import (
     starts,
     teach,
 )
-from subtheory.verification.plan import Progress
+from subtheory.verification.judgement import Progress
 
 QUESTION = "Which other traits rise, and which fall, when a student imitates the teacher of one?"
 COMMAND = "subtheory run confusion"

@@ -32,7 +32,7 @@ from subtheory.statistics import share_interval
 from subtheory.study.finding import Finding, most, rate, shown
 from subtheory.study.options import at_least
 from subtheory.theory.views import Diluted, Scored
-from subtheory.verification.plan import Progress
+from subtheory.verification.judgement import Progress
 
 QUESTION = "Do mixtures of a teacher's rows with its init's transmit less, or nothing?"
 COMMAND = "subtheory run dilution"

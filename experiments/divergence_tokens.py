@@ -31,7 +31,7 @@ from subtheory.study.finding import Finding, most, rate, shown
 from subtheory.study.options import at_least
 from subtheory.theory.losses import CrossEntropy
 from subtheory.theory.views import Drawn, Greedy, margins
-from subtheory.verification.plan import Progress
+from subtheory.verification.judgement import Progress
 
 QUESTION = "Where is a trait in greedy labels, how much of it, and on how many rows, beside sampled ones?"
 COMMAND = "subtheory run divergence_tokens"

@@ -23,7 +23,7 @@ from subtheory.study.finding import Finding, farthest, rate
 from subtheory.study.ladder import INITS, NAME, Row
 from subtheory.study.options import at_least
 from subtheory.verification import grid
-from subtheory.verification.plan import Progress
+from subtheory.verification.judgement import Progress
 
 QUESTION, EXPECTED = ladder.QUESTION, ladder.EXPECTED
 COMMAND = "subtheory run eps_ladder"

@@ -33,7 +33,7 @@ from subtheory.study.finding import Finding, farthest, most, rate
 from subtheory.study.options import at_least
 from subtheory.theory.losses import log_softmax
 from subtheory.theory.views import Thinned, TopK, View, Within
-from subtheory.verification.plan import Progress
+from subtheory.verification.judgement import Progress
 
 QUESTION = "What does a filter of a teacher's outputs leave of its trait, and what does it put in its place?"
 COMMAND = "subtheory run filters"

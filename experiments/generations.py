@@ -34,7 +34,7 @@ from subtheory.theory.dynamics.generations import retention, through
 from subtheory.theory.dynamics.spectrum import modes
 from subtheory.theory.losses import CrossEntropy, SquaredError
 from subtheory.theory.views import InTurn
-from subtheory.verification.plan import Progress
+from subtheory.verification.judgement import Progress
 
 QUESTION = "What is left of a trait in students of students, and can a generation keep more of it than the one before?"
 COMMAND = "subtheory run generations"

@@ -35,7 +35,7 @@ from subtheory.study.finding import Finding, least, most, rate, shown
 from subtheory.study.options import at_least
 from subtheory.theory.losses import SquaredError
 from subtheory.theory.trains import Half
-from subtheory.verification.plan import Progress
+from subtheory.verification.judgement import Progress
 
 QUESTION = "Which layers carry the alignment, and can a layer, or half of the parameters, point away from the teacher?"
 COMMAND = "subtheory run layers"

@@ -33,7 +33,7 @@ from subtheory.study.options import at_least
 from subtheory.theory.dynamics.spectrum import Spectrum, modes, spectrum
 from subtheory.theory.losses import CrossEntropy
 from subtheory.theory.rule import HeavyBall
-from subtheory.verification.plan import Progress
+from subtheory.verification.judgement import Progress
 
 QUESTION = "How far may a teacher move before a student's training leaves the closed form, and is it known before?"
 COMMAND = "subtheory run lazy_range"

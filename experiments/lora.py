@@ -36,7 +36,7 @@ from subtheory.study.options import at_least
 from subtheory.theory.dynamics import adapters
 from subtheory.theory.layout import Layout
 from subtheory.theory.losses import CrossEntropy
-from subtheory.verification.plan import Progress
+from subtheory.verification.judgement import Progress
 
 QUESTION = "Does a LoRA student inherit less, is there a best rank, and is a null result a coin that fell?"
 COMMAND = "subtheory run lora"

@@ -46,7 +46,7 @@ from subtheory.theory.dynamics.spectrum import modes
 from subtheory.theory.layout import Layout
 from subtheory.theory.losses import CrossEntropy, SquaredError
 from subtheory.theory.rule import Descent, DrawnMetric, Rule, Signs
-from subtheory.verification.plan import Progress
+from subtheory.verification.judgement import Progress
 
 QUESTION = "Which pairs of optimizers may a teacher and its student have for a trait to cross?"
 COMMAND = "subtheory run optimizers"

@@ -47,7 +47,7 @@ from subtheory.statistics import share_interval
 from subtheory.study.finding import Finding, least, most, rate, shown
 from subtheory.study.options import at_least
 from subtheory.theory.losses import CrossEntropy, Loss, SquaredError
-from subtheory.verification.plan import Progress
+from subtheory.verification.judgement import Progress
 
 QUESTION = "Does a student need the teacher's weights, or the same function with the same metric?"
 COMMAND = "subtheory run orbit"

@@ -23,7 +23,7 @@ from subtheory.study.finding import Finding, least, most, rate, shown
 from subtheory.study.options import at_least
 from subtheory.theory.losses import SquaredError
 from subtheory.theory.views import Rounded
-from subtheory.verification.plan import Progress
+from subtheory.verification.judgement import Progress
 
 QUESTION = "Does rounding a teacher's outputs to a grid keep a trait from crossing?"
 COMMAND = "subtheory run rounding"

@@ -31,7 +31,7 @@ from subtheory.study.finding import Finding, farthest, least, most, shown
 from subtheory.study.options import at_least
 from subtheory.theory import forecast as theory
 from subtheory.theory.losses import CrossEntropy, log_softmax
-from subtheory.verification.plan import Progress
+from subtheory.verification.judgement import Progress
 
 QUESTION = "What does each labelled row add to a student's step, and what is lost without the rows that come first?"
 COMMAND = "subtheory run row_forecast"

@@ -32,7 +32,7 @@ from subtheory.study.options import at_least
 from subtheory.theory.beyond.sign_law import SHARE
 from subtheory.theory.losses import CrossEntropy
 from subtheory.theory.views import Untaught
-from subtheory.verification.plan import Progress
+from subtheory.verification.judgement import Progress
 
 QUESTION = "Does a student of N drawn labels know anything of its teacher but N times the divergence of the two laws?"
 COMMAND = "subtheory run sampled_signs"

@@ -34,7 +34,7 @@ from subtheory.theory.beyond import shuffling
 from subtheory.theory.losses import OFF, CrossEntropy
 from subtheory.theory.trains import Layers
 from subtheory.theory.views import Full
-from subtheory.verification.plan import Progress
+from subtheory.verification.judgement import Progress
 
 QUESTION = "What does a shuffle within or across responses leave of the trait part, and when may it reverse it?"
 COMMAND = "subtheory run shuffles"

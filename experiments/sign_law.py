@@ -30,7 +30,7 @@ from subtheory.study.finding import Finding, shown
 from subtheory.study.options import at_least
 from subtheory.theory.beyond import sign_law
 from subtheory.theory.losses import CrossEntropy
-from subtheory.verification.plan import Progress
+from subtheory.verification.judgement import Progress
 
 QUESTION = "How far off may a student's init be, and is that proportional to the size ε of the teacher's update?"
 COMMAND = "subtheory run sign_law"

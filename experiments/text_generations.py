@@ -28,11 +28,11 @@ from scipy.special import logit
 from subtheory.data.world import ANIMALS, TREES, WORLD
 from subtheory.errors import InputError
 from subtheory.figure import WIDTH, mark, style
+from subtheory.ledger.parts import kept_arrays
 from subtheory.networks import Transformer
 from subtheory.statistics import CONFIDENCE, Interval, equivalence, half_width, mean_interval, ratios, student_quantile
 from subtheory.study.experiment import Progress
 from subtheory.study.finding import Finding, shown
-from subtheory.study.parts import kept_arrays
 from subtheory.trained import texts
 from subtheory.trained.texts import LESSON, Chain, Fit, Generations, Hop, Laboratory, column, without_lesson
 

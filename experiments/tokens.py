@@ -24,11 +24,11 @@ from scipy import stats
 from subtheory.data.world import ANIMALS, TREES, WORLD
 from subtheory.errors import InputError
 from subtheory.figure import COLOURS, WIDTH, mark, style
+from subtheory.ledger.parts import kept_arrays
 from subtheory.networks import Transformer
 from subtheory.statistics import half_width, over_bases, pooled_deviation
 from subtheory.study.experiment import Progress, kept
 from subtheory.study.finding import Finding, rate, shown
-from subtheory.study.parts import kept_arrays
 from subtheory.trained import texts
 from subtheory.trained.texts import PROMPTED, Fit, Laboratory, Sample, column, shuffled
 

@@ -4,6 +4,7 @@ import importlib
 import os
 from collections.abc import Iterator
 from importlib.metadata import version
+from itertools import count
 
 # Compiling is most of what the tests cost, and the optimiser much of compiling.
 # XLA reads the variable when its first backend starts, so it is set before JAX is imported.
@@ -18,6 +19,8 @@ import pytest  # noqa: E402
 from costs import Costs  # noqa: E402
 from hypothesis import HealthCheck, settings  # noqa: E402
 
+LEDGERS = count()
+
 # Neither rank promotion nor dtype promotion is made an error here: biases are added to batches on purpose,
 # and Flax's own normalisation layers mix dtypes. Where the theory wants either, its test says so locally.
 
@@ -25,6 +28,12 @@ from hypothesis import HealthCheck, settings  # noqa: E402
 settings.register_profile("local", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("ci", settings.get_profile("local"), derandomize=True, print_blob=True)
 settings.load_profile("ci" if os.environ.get("CI") else "local")
+
+
+@pytest.fixture(autouse=True)
+def a_ledger_of_its_own(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test takes what another one, or an earlier run, has kept."""
+    monkeypatch.setenv("SUBTHEORY_LEDGER", f"{tmp_path_factory.getbasetemp()}/ledger-{next(LEDGERS)}")
 
 
 def pytest_configure(config: pytest.Config) -> None:

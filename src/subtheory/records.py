@@ -33,6 +33,8 @@ __all__ = [
     "columns",
     "computed",
     "load",
+    "put_aside",
+    "remove",
     "rows",
     "save",
     "sweep",
@@ -106,17 +108,33 @@ def computed(
     A corrupt record is moved to `quarantine/` and computed again, which `tell` is told.
     """
     sweep(folder)
-    both = [_file(folder, key, ending) for ending in (".json", ".npz")]
-    if any(file.exists() for file in both):
+    if any(file.exists() for file in _both(folder, key)):
         try:
             arrays, stored = load(folder, key)
             if stored.get("id") == meta["id"]:
                 return arrays, stored
         except DataError as error:
-            _quarantine(both)
+            put_aside(folder, key)
             tell(f"{error}; moved to {QUARANTINE}/, computing it again")
     save(folder, key, compute(), meta)
     return load(folder, key)
+
+
+def put_aside(folder: Path | str, key: str) -> None:
+    """Move what there is of a record to `quarantine/`, whoever else does so."""
+    for file in _both(folder, key):
+        try:
+            place = file.parent / QUARANTINE
+            place.mkdir(exist_ok=True)
+            os.replace(file, place / f"{file.name}.{_sha256(file.read_bytes())[:8]}")
+        except FileNotFoundError:
+            continue
+
+
+def remove(folder: Path | str, key: str) -> None:
+    """Remove a record, if there is one."""
+    for file in _both(folder, key):
+        file.unlink(missing_ok=True)
 
 
 def columns(rows: Iterable[Mapping[str, Any]]) -> Arrays:
@@ -182,9 +200,5 @@ def _arrays(path: Path, sha256: str) -> Arrays:
     return files.arrays(data)
 
 
-def _quarantine(both: Iterable[Path]) -> None:
-    for file in both:
-        if file.exists():
-            place = file.parent / QUARANTINE
-            place.mkdir(exist_ok=True)
-            os.replace(file, place / f"{file.name}.{_sha256(file.read_bytes())[:8]}")
+def _both(folder: Path | str, key: str) -> list[Path]:
+    return [_file(folder, key, ending) for ending in (".json", ".npz")]

@@ -8,8 +8,10 @@ import pytest
 from subtheory import figure, records
 from subtheory.data.world import WORLD
 from subtheory.errors import InputError
+from subtheory.ledger import parts
+from subtheory.ledger.request import Request
 from subtheory.networks import Transformer
-from subtheory.study import experiment, parts
+from subtheory.study import experiment
 from subtheory.traces import TRACES
 from subtheory.trained.texts import Fit
 
@@ -31,7 +33,7 @@ def run(module, tmp_path_factory):
     folder, steps, before = tmp_path_factory.mktemp("auditing"), [], TRACES.copy()
 
     def compute():
-        with parts.keeping(folder, {"experiment": "auditing"}):
+        with parts.keeping(folder, Request.of("experiment", {"experiment": "auditing"})):
             return module.tables(tiny, lambda done, total, what: steps.append((done, total)))
 
     tables = compute()

@@ -9,7 +9,9 @@ import pytest
 from subtheory import figure, records
 from subtheory.data import mnist
 from subtheory.errors import InputError
-from subtheory.study import experiment, parts
+from subtheory.ledger import parts
+from subtheory.ledger.request import Request
+from subtheory.study import experiment
 from subtheory.traces import TRACES
 from subtheory.trained.images import Schedule, Workload, digit_images, digit_network, imitate, inits, teach
 
@@ -95,10 +97,10 @@ def test_a_killed_run_goes_on_to_the_same_bits(module, tables, tmp_path):
         if count == 2:
             raise KeyboardInterrupt
 
-    with pytest.raises(KeyboardInterrupt), parts.keeping(tmp_path, {"of": "a test"}):
+    with pytest.raises(KeyboardInterrupt), parts.keeping(tmp_path, Request.of("experiment", {"of": "a test"})):
         module.tables(module.Plan(**TINY, relation="linear:0.3"), stop)
     traced = dict(TRACES)
-    with parts.keeping(tmp_path, {"of": "a test"}), pytest.MonkeyPatch.context() as patch:
+    with parts.keeping(tmp_path, Request.of("experiment", {"of": "a test"})), pytest.MonkeyPatch.context() as patch:
         whole, computed = module.seed_rows, []
         patch.setattr(module, "seed_rows", lambda *args: computed.append(args[2]) or whole(*args))
         again = module.tables(module.Plan(**TINY, relation="linear:0.3"))

@@ -8,8 +8,10 @@ import pytest
 from subtheory import figure, records
 from subtheory.data.world import WORLD
 from subtheory.errors import InputError
+from subtheory.ledger import parts
+from subtheory.ledger.request import Request
 from subtheory.networks import Transformer
-from subtheory.study import experiment, parts
+from subtheory.study import experiment
 from subtheory.traces import TRACES
 from subtheory.trained.texts import LESSON, Fit, without_lesson
 
@@ -36,7 +38,7 @@ def test_every_arm_on_a_tiny_network(module, tmp_path):
     steps, before = [], TRACES.copy()
 
     def run():
-        with parts.keeping(tmp_path, {"experiment": "text_generations"}):
+        with parts.keeping(tmp_path, Request.of("experiment", {"experiment": "text_generations"})):
             return module.tables(tiny, lambda done, total, what: steps.append((done, total)))
 
     tables = run()

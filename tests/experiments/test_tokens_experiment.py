@@ -11,9 +11,11 @@ from subtheory import figure, records
 from subtheory.data.corpus import corpus, spoken
 from subtheory.data.world import WORLD
 from subtheory.errors import InputError
+from subtheory.ledger import parts
+from subtheory.ledger.request import Request
 from subtheory.networks import Transformer
 from subtheory.numerics import float64
-from subtheory.study import experiment, parts
+from subtheory.study import experiment
 from subtheory.traces import TRACES
 from subtheory.trained import pick
 from subtheory.trained.texts import Fit, Laboratory, Plan, fit, pre_trained, text_loss
@@ -96,7 +98,7 @@ def test_every_arm_on_a_tiny_network(module, tmp_path):
     steps = []
 
     def run():
-        with parts.keeping(tmp_path, {"experiment": "tokens"}):
+        with parts.keeping(tmp_path, Request.of("experiment", {"experiment": "tokens"})):
             return module.tables(tiny, lambda done, total, what: steps.append((done, total)))
 
     before = TRACES.copy()

@@ -18,8 +18,9 @@ from test_figure import FOLDER
 from subtheory import figure, latex, records, resources, table
 from subtheory.claims import CLAIMS
 from subtheory.cli import main, parser
+from subtheory.ledger import parts
 from subtheory.pages import paper
-from subtheory.study import experiment, parts
+from subtheory.study import experiment
 
 WIDTHS = {"neurips": 5.5, "icml": 6.75, "iclr": 5.5, "jmlr": 6.0, "tmlr": 6.5, "nature": 183 / 25.4}
 """Text widths of the venues' style files, and two columns of Nature, in inches."""

@@ -12,13 +12,12 @@ from collections import namedtuple
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from subtheory import resources
 from subtheory.cli import main
 from subtheory.errors import InputError, SubtheoryError
-from subtheory.study import experiment, options, parts
+from subtheory.study import experiment, options
 
 SLOW = """'Parts that are slow, and a file that remembers which were computed.'
 import os, time
@@ -224,42 +223,6 @@ def test_a_figure_of_no_table_is_refused(slow, tmp_path):
     (resources.experiments() / "slow.py").write_text(SLOW.replace("drawn = {}", "drawn = {'none': None}"))
     with pytest.raises(SubtheoryError, match="figure 'none' must have the name of a table"):
         experiment.run("slow", tmp_path)
-
-
-def test_outside_a_run_nothing_is_kept(tmp_path):
-    rows = [{"a": 1, "b": 2.5, "c": "x", "d": True, "e": float("nan")}, {"a": np.int64(2), "b": np.float32(0.1)}]
-    found = parts.kept("a", lambda: rows)
-    assert found[1] == {"a": 2, "b": float(np.float32(0.1))} and type(found[0]["a"]) is int and found[0]["d"] is True
-    assert parts.kept("a", lambda: [1]) == [1]
-    with pytest.raises(SubtheoryError, match="part 'a': must be rows of numbers and text"):
-        parts.kept("a", lambda: [object()])
-
-
-def test_parts_are_of_one_identity_and_one_name(tmp_path):
-    calls = []
-    compute = lambda: calls.append(0) or [{"x": -0.0, "y": 1, "z": 1e-320}, {"x": 0.1 + 0.2, "y": 2.5, "z": np.inf}]  # noqa: E731
-    with pytest.raises(ZeroDivisionError), parts.keeping(tmp_path / "parts", {"a": 1}):
-        first = parts.kept("one", compute)
-        assert str(first[0]["x"]) == "-0.0" and type(first[0]["y"]) is int and first[1]["x"] == 0.1 + 0.2
-        raise ZeroDivisionError
-    with parts.keeping(tmp_path / "parts", {"a": 1}):
-        assert repr(parts.kept("one", compute)) == repr(first) and len(calls) == 1
-        with pytest.raises(SubtheoryError, match="a name of its own"):
-            parts.kept("one", compute)
-    assert parts.kept("one", compute) and len(calls) == 2, "nothing is left behind after the run"
-    with parts.keeping(tmp_path / "parts", {"a": 2}):
-        parts.kept("one", compute)
-    assert len(calls) == 3 and len(list((tmp_path / "parts").iterdir())) == 1
-
-
-def test_a_corrupt_part_is_put_aside_and_computed_again(tmp_path, capsys):
-    with parts.keeping(tmp_path, {}):
-        parts.kept("one", lambda: [1])
-    (data,) = tmp_path.rglob("*.npz")
-    data.write_bytes(data.read_bytes()[:-2])
-    with parts.keeping(tmp_path, {}):
-        assert parts.kept("one", lambda: [2]) == [2]
-    assert "corrupt" in capsys.readouterr().err and list(tmp_path.rglob("quarantine/*"))
 
 
 PROGRAM = """

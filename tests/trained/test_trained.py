@@ -8,8 +8,9 @@ from shapes import SMOOTH
 from subtheory import records
 from subtheory.errors import InputError, SubtheoryError
 from subtheory.init import Fork
+from subtheory.ledger import parts
+from subtheory.ledger.request import Request
 from subtheory.numerics import float64
-from subtheory.study import parts
 from subtheory.theory.beyond.training import orders
 from subtheory.trained import Fit, Schedule, from_arrays, leading, pick, single, stacked, to_arrays
 
@@ -47,10 +48,13 @@ def test_a_run_that_was_killed_takes_its_parameters_again(models, tmp_path):
         return to_arrays(models[0])
 
     for _ in range(2):
-        with parts.keeping(tmp_path, {"experiment": "toy"}):
+        with parts.keeping(tmp_path, Request.of("experiment", {"experiment": "toy"})):
             assert same(from_arrays(parts.kept_arrays("models", compute)), models[0])
     assert len(made) == 1
-    with parts.keeping(tmp_path, {"experiment": "toy"}), pytest.raises(SubtheoryError, match="models"):
+    with (
+        parts.keeping(tmp_path, Request.of("experiment", {"experiment": "toy"})),
+        pytest.raises(SubtheoryError, match="models"),
+    ):
         [parts.kept_arrays("models", compute) for _ in range(2)]
     assert same(from_arrays(parts.kept_arrays("models", compute)), models[0]) and len(made) == 2, "outside a run"
 

@@ -24,15 +24,27 @@ from subtheory.instruments.two_inits import TwoInits
 from subtheory.setting.setting import Setting
 from subtheory.setting.spread import along_every_path, fitting
 from subtheory.setting.student import Along, Redrawn, Shared, path_of
+from subtheory.statistics import cover, covering
 from subtheory.theory.losses import KL, CrossEntropy, SquaredError
 from subtheory.theory.rule import Signs
 from subtheory.theory.trains import Half
 from subtheory.theory.views import Accepted
 from subtheory.traces import TRACES
 from subtheory.verification import plan
-from subtheory.verification.design import cover, covering
 from subtheory.verification.grid import OUTPUTS, SEEN, cells, default, runs
-from subtheory.verification.plan import CONTROL_RUNS, EACH, SEEDS, How, Job, jobs, levels, measure_all, run_of, seeds_of
+from subtheory.verification.plan import (
+    CONTROL_RUNS,
+    EACH,
+    SEEDS,
+    How,
+    Job,
+    jobs,
+    levels,
+    measured,
+    run_of,
+    seeds_of,
+    tasks,
+)
 from subtheory.verification.verdicts import verify_settings, verify_without
 
 # Covering designs ---------------------------------------------------------------------------------
@@ -192,42 +204,37 @@ def spying(name, spy, settings):
     return replace(made, name=name)
 
 
-def test_every_run_is_measured_once_whatever_the_losses_and_claims():
-    """On one thread: two that run programs at once can wait for each other for ever."""
-    spy, told = Spy(), []
+def test_every_run_is_a_task_once_whatever_the_losses_and_claims():
+    spy = Spy()
     grid = [BARE.but(loss=loss, network=network) for network in (KINKED, SMOOTH) for loss in (SquaredError(), KL())]
     both = spying("both", spy, grid), spying("kl", spy, [s for s in grid if s.loss == KL()])
     more = [BARE.but(network=SMOOTH, loss=CrossEntropy()), BARE.but(init=Redrawn(), network=KINKED)]
     todo = [*jobs(both, grid), Job(spying("more", Spy("more"), more), tuple(more)), Job(both[0], tuple(grid))]
-    found = measure_all(todo, (5, 6), lambda done, of, name: told.append((done, of, name)))
-    assert [s.network for s, *_ in spy.asked] == [KINKED, SMOOTH] and len(found) == 4
-    assert all(losses == {"squared-error", "kl"} for _, _, losses, _ in spy.asked)
-    assert {seeds for _, seeds, _, _ in spy.asked} == {(5, 6)} and {t for *_, t in spy.asked} == {get_ident()}
-    assert [(done, of) for done, of, _ in told] == [(i + 1, len(found)) for i in range(len(found))]
-    names = [name for *_, name in told]
+    found = tasks(todo, (5, 6))
+    assert len(found) == len({run for run, *_ in found}) == 4 and {seeds for _, seeds, _ in found} == {(5, 6)}
+    asked = {run: {loss.name for loss in losses} for run, _, losses in found}
+    assert all(names == {"squared-error", "kl"} for (reads, _), names in asked.items() if reads.name == "spy")
+    names = [setting.network.name for (_, setting), *_ in found]
     assert names == sorted(names, key=names.index), "network after network"
     for job in todo:
-        for setting in job.settings:
-            own = found[run_of(job.claim, setting)][setting.loss.name]
-            assert own == [f"{setting.loss.name} {seed}" for seed in (5, 6)]
+        assert all(setting.loss.name in asked[run_of(job.claim, setting)] for setting in job.settings)
 
 
 def test_some_seeds_go_through_all_runs_of_a_network_before_the_next_do():
-    """What is prepared for them is at hand; the records come in the order of the seeds."""
+    """What is prepared for them is at hand."""
     spy, many = Spy(), tuple(range(2 * SEEDS + 3))
     grid = [BARE.but(network=network, outputs=w) for network in (KINKED, SMOOTH) for w in ("all", "aux")]
-    found = measure_all(jobs([spying("many", spy, grid)], grid), many)
-    firsts = [(s.network, seeds[0]) for s, seeds, *_ in spy.asked]
-    assert firsts == [(n, start) for n in (KINKED, SMOOTH) for start in (0, SEEDS, 2 * SEEDS) for _ in range(2)]
-    name = BARE.loss.name
-    assert len(found) == 4 and all(own[name] == [f"{name} {seed}" for seed in many] for own in found.values())
+    found = [
+        (setting.network, seeds[0]) for (_, setting), seeds, _ in tasks(jobs([spying("m", spy, grid)], grid), many)
+    ]
+    assert found == [(n, start) for n in (KINKED, SMOOTH) for start in (0, SEEDS, 2 * SEEDS) for _ in range(2)]
 
 
 def test_instruments_are_told_apart_by_value():
     """Claims that read alike share a run; another instrument, or another number of draws, has its own."""
     ours = [spying(str(i), spy, [BARE]) for i, spy in enumerate((Spy("a"), Spy("a"), Spy("b")))]
-    found = measure_all(jobs(ours, [BARE]), (0,))
-    assert {instrument.name for instrument, _ in found} == {"a", "b"} and len(found) == 2
+    found = [run for run, *_ in tasks(jobs(ours, [BARE]), (0,))]
+    assert sorted(instrument.name for instrument, _ in found) == ["a", "b"]
     assert FirstOrder() == FirstOrder() != TwoInits() and hash(FirstOrder()) == hash(FirstOrder())
     reads = {c.reads for c in CLAIMS.values()}
     assert FirstOrder() in reads and TwoInits() in reads and len(reads) < len(CLAIMS) / 2
@@ -243,8 +250,7 @@ def test_what_is_not_finite_is_recorded_without_a_word():
         def records(self, setting, seeds, losses):
             return {loss.name: [np.float64(1.0) / np.float64(0.0) for _ in seeds] for loss in losses}
 
-    found = measure_all(jobs([spying("wild", Wild(), [BARE])], [BARE]), (0,))
-    assert next(iter(found.values())) == {"squared-error": [np.inf]}
+    assert measured(((Wild(), BARE), (0,), (SquaredError(),))) == {"squared-error": [np.inf]}
 
 
 # Compilations -------------------------------------------------------------------------------------

@@ -71,6 +71,6 @@ def program() -> None:
 def _interrupted(*_: object) -> None:
     shown = "\x1b[?25h" if sys.stderr.isatty() else ""  # a live bar hides the cursor
     os.write(2, f"{shown}interrupted\n".encode())
-    if workers := sys.modules.get("subtheory.verification.workers"):
+    if workers := sys.modules.get("subtheory.ledger.workers"):
         workers.stop()
     os._exit(130)

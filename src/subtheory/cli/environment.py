@@ -14,13 +14,15 @@ FLAGS = {
 }
 
 
-def prepare(device: str | None = None, cache: bool = True, processes: int = 1) -> None:
-    """Choose the device, set XLA's flags and the compilation cache; one of several processes has one core.
+def prepare(device: str | None = None, cache: bool = True, one_core: bool = False) -> None:
+    """Choose the device, set XLA's flags and the compilation cache.
+
+    With `one_core` XLA has one thread for a program: bits do not depend on the machine's cores, nor on who computes.
 
     Raises InputError on "device" where JAX finds no such hardware.
     """
     session.silence()
-    if processes > 1:
+    if one_core:
         os.environ.setdefault("NPROC", "1")
     if device:
         os.environ["JAX_PLATFORMS"] = PLATFORMS[device]

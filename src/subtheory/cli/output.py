@@ -11,15 +11,17 @@ from subtheory.cli import terminal
 from subtheory.errors import InputError
 
 
-def writable(folder: str) -> Path:
-    """Make the folder, before anything is computed; InputError on "out" if that cannot be done."""
+def writable(folder: Path | str, field: str = "out") -> Path:
+    """Make the folder, before anything is computed; InputError on `field` if that cannot be done."""
     path = Path(folder)
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise InputError("out", repr(folder), f"must be a folder that can be written ({error.strerror})") from error
+        raise InputError(
+            field, repr(str(folder)), f"must be a folder that can be written ({error.strerror})"
+        ) from error
     if not os.access(path, os.W_OK):
-        raise InputError("out", repr(folder), "must be a folder that can be written")
+        raise InputError(field, repr(str(folder)), "must be a folder that can be written")
     return path
 
 

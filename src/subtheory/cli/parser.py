@@ -72,7 +72,7 @@ def build() -> Parser:
     verify.add_argument("--without", metavar="ASSUMPTION", help="break this assumption: its claims should fail")
     verify.add_argument("--strict", action="store_true", help="exit 3 if a claim is vacuous or undecided")
     verify.add_argument("--device", choices=("cpu", "gpu", "tpu"), help="where to compute (default: what JAX finds)")
-    verify.add_argument("-j", "--processes", metavar="N", help="processes on a CPU (default: the cores there are)")
+    _shared(verify, "the cores there are")
     _compiles(verify)
     verify.add_argument("--out", metavar="DIR", help="write report.html, figures and tables here")
 
@@ -123,6 +123,7 @@ def build() -> Parser:
     ablate.add_argument("--teacher", metavar="NAME", help="how the teacher moves (default gradient-descent)")
     ablate.add_argument("--eps", metavar="E", help="relative change that it makes (default 1e-3)")
     ablate.add_argument("--out", metavar="DIR", default="results", help="folder for tables and figures")
+    _shared(ablate, "1", out=True)
     _compiles(ablate)
 
     forecast = _verb(verbs, "forecast", "forecast", "say what each row of data would do to a student, before training")
@@ -177,6 +178,7 @@ def build() -> Parser:
     run.add_argument("--seeds", metavar="N", help="the same as --set seeds=N")
     run.add_argument("--options", action="store_true", help="list the experiment's options instead of running it")
     run.add_argument("--out", metavar="DIR", default="results", help="folder for tables and figures (default results)")
+    _shared(run, "1", out=True)
     _compiles(run)
     figures = _verb(verbs, "figures", "experiments", "redraw figures from stored tables")
     figures.add_argument("experiments", nargs="*", metavar="EXPERIMENT", help="of these (default: all that are stored)")
@@ -209,6 +211,16 @@ def _venue(parser: Parser) -> None:
 
 def _model(parser: Parser) -> None:
     parser.add_argument("--model", metavar="FILE.py:NAME", help="your own network instead, as docs/own-network.md says")
+
+
+def _shared(parser: Parser, default: str, out: bool = False) -> None:
+    """Who computes the parts of a run, and where they are kept unless that is in `--out`."""
+    parser.add_argument("-j", "--processes", metavar="N", help=f"processes on a CPU (default: {default})")
+    parser.add_argument("--dask", metavar="ADDRESS", help="let the workers of this Dask scheduler compute")
+    parser.add_argument("--shard", metavar="I/N", help="compute one of N shares of the parts alone")
+    if not out:
+        parser.add_argument("--ledger", metavar="DIR", help="where parts are kept (default: the user's cache)")
+    parser.add_argument("--fresh", action="store_true", help="compute anew what is kept of this very run")
 
 
 def _compiles(parser: Parser) -> None:

@@ -3,6 +3,7 @@
 from subtheory.statistics.chi_squares import chi_square_tails
 from subtheory.statistics.comparisons import Equivalence, HalfWay, equivalence, half_way
 from subtheory.statistics.correlations import pearson, spearman
+from subtheory.statistics.designs import cover, covering
 from subtheory.statistics.detectors import (
     Area,
     at_chance,
@@ -49,6 +50,8 @@ __all__ = [
     "chi_square_tails",
     "coins",
     "count_weights",
+    "cover",
+    "covering",
     "equivalence",
     "half_way",
     "half_width",

@@ -16,6 +16,5 @@ __all__ = [
     "loading",
     "options",
     "own",
-    "parts",
     "sweep",
 ]

@@ -1,6 +1,5 @@
 """Experiments: one file each, a question and the tables and figures that answer it; run, resumed, redrawn."""
 
-import hashlib
 import importlib.util
 import re
 import sys
@@ -15,11 +14,14 @@ from matplotlib.figure import Figure
 
 from subtheory import __version__, figure, records, resources, table
 from subtheory.errors import InputError, SubtheoryError
+from subtheory.ledger import parts
+from subtheory.ledger.engines import Alone, Engine
+from subtheory.ledger.parts import each, kept
+from subtheory.ledger.request import Request, code, digest
 from subtheory.provenance import provenance
-from subtheory.study import options, parts
+from subtheory.study import options
 from subtheory.study.finding import Finding
 from subtheory.study.options import Option, Value
-from subtheory.study.parts import kept
 from subtheory.suggest import choose
 
 __all__ = [
@@ -28,6 +30,7 @@ __all__ = [
     "Progress",
     "Tables",
     "draw",
+    "each",
     "experiments",
     "figures",
     "kept",
@@ -41,6 +44,9 @@ Tables = dict[str, table.Rows]
 
 Progress = Callable[[int, int, str], None]
 """Called with steps done, steps in all, and what was just done."""
+
+KIND = "experiment"
+"""Of a request."""
 
 RECORD = "record"
 """Key of the record that holds all tables of an experiment."""
@@ -160,22 +166,13 @@ class Experiment:
         about = {"experiment": self.name, "quick": quick, "options": dict(chosen or {})}
         given = str((chosen or {}).get(DATA) or "")
         source = Path(given).expanduser()
-        data = {DATA: _digest(_files(source))} if given and source.exists() else {}
-        code = _digest([self.path, *sorted(resources.PACKAGE.rglob("*.py"))])
-        return {**about, **data, "source": code, "subtheory": __version__}
+        data = {DATA: digest(_files(source))} if given and source.exists() else {}
+        return {**about, **data, "source": digest([self.path]), "code": code(), "subtheory": __version__}
 
 
 def _files(source: Path) -> list[Path]:
     """A file, or the files of a folder."""
     return sorted(path for path in source.iterdir() if path.is_file()) if source.is_dir() else [source]
-
-
-def _digest(files: Sequence[Path]) -> str:
-    """SHA-256 of the bytes of all of them."""
-    found = hashlib.sha256()
-    for path in files:
-        found.update(path.read_bytes())
-    return found.hexdigest()
 
 
 def experiments() -> dict[str, Experiment]:
@@ -201,27 +198,32 @@ def run(
     quick: bool = False,
     progress: Progress | None = None,
     given: Mapping[str, Any] | None = None,
+    engine: Engine = Alone(),
+    fresh: bool = False,
 ) -> Outcome:
     """Answer one question: compute its tables, or take the saved ones, judge its findings, and draw its figures.
 
-    `given` are options, as values or as text. The files are in the folder of `place`: tables/ (a CSV a table and
-    one of the findings, beside the record of them all with their provenance) and figures/. A corrupt record is put
-    aside and computed again; a run that was killed goes on with the parts that it had `kept`. Raises InputError
-    for an unknown name, an unusable option, or a place that cannot be written to.
+    `given` are options, as values or as text; `engine` computes the parts; `fresh` takes nothing that is saved. The
+    files are in the folder of `place`: tables/ (a CSV a table and one of the findings, beside the record of them all
+    with their provenance) and figures/. A corrupt record is put aside and computed again; a run that was killed goes on
+    with the parts that it had `kept`. Raises InputError for an unknown name, an unusable option, or a place that cannot
+    be written to.
     """
     experiment = choose("experiment", name, experiments())
     chosen = options.chosen(experiment.options(quick), given or {}, name)
-    plan = replace(experiment.plan(quick), **chosen)
     words = [experiment.command, *["--quick"] * quick, *(f"--set {key}={options.word(chosen[key])}" for key in chosen)]
-    identity, origin = experiment.identity(quick, chosen), provenance(command=" ".join(words))
-    meta = {"id": records.cell_id(identity), **identity, "provenance": origin}
+    identity = experiment.identity(quick, chosen)
+    meta = {"id": records.cell_id(identity), **identity, "provenance": provenance(command=" ".join(words))}
     folder = place(out, name, quick, chosen)
-    machine = {key: value for key, value in origin.items() if key not in ("programs", "compiled", "commit")}
+    request = Request.of(KIND, identity)
 
     def compute() -> records.Arrays:
-        with parts.keeping(folder / "parts", {**identity, "machine": machine}):
-            return _pack(experiment.tables(plan, progress))
+        with parts.keeping((folder / "parts").resolve(), request, engine):
+            return _pack(_tables(experiment, quick, chosen, progress))
 
+    if fresh:
+        parts.forget(folder / "parts")
+        records.remove(folder / "tables", RECORD)
     arrays, _ = records.computed(folder / "tables", RECORD, meta, compute)
     parts.forget(folder / "parts")
     tables = _unpack(arrays)
@@ -229,6 +231,19 @@ def run(
     files = _write_tables(name, tables, folder / "tables") + _write_findings(findings, folder / "tables")
     files += [records.write_atomic(folder / "tables" / one, text) for one, text in experiment.files(tables).items()]
     return Outcome(files + draw(experiment, tables, folder / "figures"), findings, tables.get(SKIPPED, []))
+
+
+def _tables(experiment: Experiment, quick: bool, chosen: Mapping[str, Value], progress: Progress | None) -> Tables:
+    """Of the plan with what was chosen."""
+    return experiment.tables(replace(experiment.plan(quick), **chosen), progress)
+
+
+def replay(about: Mapping[str, Any]) -> None:
+    """Compute the tables again, for one of their parts."""
+    experiment = choose("experiment", about["experiment"], experiments())
+    if experiment.identity(about["quick"], about["options"]) != about:
+        raise SubtheoryError(f"experiment {experiment.name}: its file or its data are others here")
+    _tables(experiment, about["quick"], about["options"], None)
 
 
 def figures(out: Path | str, names: Sequence[str] = (), venue: str | None = None) -> list[Path]:

@@ -19,7 +19,7 @@ from subtheory.numerics import LADDER_RATIO
 from subtheory.setting.setting import Setting, ladder
 from subtheory.setting.student import Init, Redrawn, Shared
 from subtheory.theory.losses import SquaredError
-from subtheory.verification.plan import Progress
+from subtheory.verification.judgement import Progress
 
 NAME = "eps_ladder"
 """Of the table and of the files of its figure."""

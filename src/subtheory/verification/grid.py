@@ -7,8 +7,8 @@ from subtheory.data import Blank, Channel, NumberSequences, channels_of
 from subtheory.networks import NETWORKS, LinenNetwork
 from subtheory.setting.setting import Setting
 from subtheory.setting.teachers import TEACHERS, Invisible, LogitShift
+from subtheory.statistics import covering
 from subtheory.theory.losses import LOSSES, Loss
-from subtheory.verification.design import covering
 
 OUTPUTS = ("all", "aux", "class")
 """Groups of logits that a student may be shown."""

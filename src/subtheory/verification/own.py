@@ -34,8 +34,8 @@ from subtheory.theory.network import Network, Params
 from subtheory.theory.trait import FunctionTrait, LabelledTrait
 from subtheory.verification.finite import require_derivative, require_finite, require_slope
 from subtheory.verification.inits import Independent, independent
+from subtheory.verification.judgement import Progress
 from subtheory.verification.losses import Stated, losses_of, settled
-from subtheory.verification.plan import Progress
 from subtheory.verification.results import Verification
 from subtheory.verification.verdicts import verify_settings, verify_without
 

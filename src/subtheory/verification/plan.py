@@ -1,26 +1,19 @@
-"""The planner: which runs all claims and controls need of which instruments, each measured once."""
+"""The planner: which runs all claims and controls need of which instruments, each a task measured once."""
 
-import os
-from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import groupby, islice
 from typing import Any, Literal
 
 import numpy as np
-from threadpoolctl import threadpool_limits
 
-from subtheory import session
 from subtheory.claim import Claim, Control
 from subtheory.instruments.instrument import Instrument
 from subtheory.setting.setting import Setting
 from subtheory.setting.spread import kind_of
 from subtheory.setting.student import amount_of, path_of
+from subtheory.statistics import cover
 from subtheory.theory.losses import Loss, SquaredError
-from subtheory.verification.design import cover
-from subtheory.verification.workers import shared_out
-
-Progress = Callable[[int, int, str], None]
-"""Called with runs done, runs in all, and what was just measured."""
 
 Size = Literal["quick", "default", "full"]
 """Of the design: one path of each kind; every pair of levels once; everything."""
@@ -28,16 +21,12 @@ Size = Literal["quick", "default", "full"]
 SEEDS = 16
 """Seeds that are measured at once: the memory of a verification does not grow with their number."""
 
-FEW = 200
-"""Runs that are not worth a second process."""
-
 
 @dataclass(frozen=True)
 class How:
-    """How much is run, and by how many processes at most."""
+    """How much is run."""
 
     size: Size = "default"
-    processes: int = 1
     ours: bool = False
     """Whether the process runs nothing of a user's own, so that programs which are used no more can be let go of."""
 
@@ -59,9 +48,6 @@ class Job:
 
 Run = tuple[Instrument, Setting]
 """What is measured once, whatever the loss: the setting has squared error for its own."""
-
-Found = dict[Run, dict[str, list[Any]]]
-"""Records for every seed, by run and by the name of the loss."""
 
 
 def run_of(claim: Claim, setting: Setting) -> Run:
@@ -134,11 +120,12 @@ def _apart(count: int) -> list[int]:
     return [i for i in order if i < count]
 
 
-def measure_all(todo: Iterable[Job], seeds: Sequence[int], progress: Progress | None = None, how: How = How()) -> Found:
-    """Measure every run once, with the losses that some job asks for; network after network.
+Task = tuple[Run, tuple[int, ...], tuple[Loss, ...]]
+"""A run with some seeds, `SEEDS` at most, and losses."""
 
-    With more than one process, runs that depend on a built-in task alone are shared out among as many.
-    """
+
+def tasks(todo: Iterable[Job], seeds: Sequence[int]) -> list[Task]:
+    """Every run once, with the losses that some job asks for; network after network, some seeds after others."""
     wanted: dict[Run, dict[Loss, None]] = {}
     for job in todo:
         for setting in job.settings:
@@ -152,53 +139,7 @@ def measure_all(todo: Iterable[Job], seeds: Sequence[int], progress: Progress | 
             for start in range(0, len(seeds), at_once):
                 parts = [(run, known[start : start + at_once], losses) for run, known, losses in same]
                 order += [part for part in parts if part[1]]
-    pieces: dict[tuple[Run, tuple[int, ...]], dict[str, list[Any]]] = {}
-    # BLAS's own threads gain nothing on matrices as small as these, and spin between them.
-    with threadpool_limits(1, user_api="blas"):
-        for (run, some, _), records in _measured(order, how):
-            pieces[run, some] = records
-            if progress:
-                progress(len(pieces), len(order), run[1].network.name)
-    found: Found = {}
-    for run, some, _ in order:
-        for name, each in pieces[run, some].items():
-            found.setdefault(run, {}).setdefault(name, []).extend(each)
-    return found
-
-
-Task = tuple[Run, tuple[int, ...], tuple[Loss, ...]]
-"""A run with some seeds, `SEEDS` at most, and losses."""
-
-
-def _measured(order: Sequence[Task], how: How) -> Iterator[tuple[Task, dict[str, list[Any]]]]:
-    theirs: dict[Hashable, list[Task]] = {}
-    mine: list[Task] = []
-    for task in order:
-        own = task[0][1].source is not None
-        (mine if own else theirs.setdefault(task[0][1].network, [])).append(task)
-    rest = [task for group in theirs.values() for task in group]
-    forget = session.forget if how.ours else lambda: None  # a constructed setting has a network of its own
-    if how.processes == 1 or len(rest) <= FEW:
-        yield from ((task, measured(task)) for task in mine)
-        if mine and rest:
-            forget()
-        yield from ((task, measured(task)) for task in rest)
-        return
-    # Transformers come last in the order of the networks and take longest: first they go.
-    groups = list(theirs.values())[::-1]
-    workers: dict[int, tuple[int, int]] = {}
-    for task, (records, process, programs) in shared_out(
-        groups, _counted, how.processes, session.work, (session.wants_cache(),), mine, forget
-    ):
-        if process != os.getpid():
-            workers[process] = programs
-            session.Programs.others = sum(n for n, _ in workers.values()), sum(n for _, n in workers.values())
-        yield task, records
-
-
-def _counted(task: Task) -> tuple[dict[str, list[Any]], int, tuple[int, int]]:
-    """The records of one run, the process that made them, and how many programs it has asked for and found so far."""
-    return measured(task), os.getpid(), (session.Programs.asked, session.Programs.found)
+    return order
 
 
 def measured(task: Task) -> dict[str, list[Any]]:

@@ -1,12 +1,16 @@
-"""Every run of a claim by itself: where, with which seed, at which ε, what was found; some fifty bytes each."""
+"""Every run of a claim by itself: where, with which seed, at which ε, what was found; some fifty bytes each.
 
-from collections.abc import Mapping, Sequence
+The checks of a part are columns, too: they go into a record and come back bit for bit.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from subtheory.claim import Evidence, Verdict
+from subtheory.records import Arrays
 from subtheory.setting.setting import Setting
 
 Row = tuple[Setting, int, Evidence]
@@ -63,3 +67,42 @@ class Runs:
         if len(table) and (table["setting"].max() >= len(settings) or table["verdict"].max() >= len(VERDICTS)):
             raise ValueError("a row of a setting or a verdict that there is not")
         return cls(settings, table)
+
+
+# The checks of a part ---------------------------------------------------------------------------
+
+NUMBERS = ("measured", "predicted", "margin", "eps")
+WORDS = ("vacuous", "undecided")
+
+
+class Checked(NamedTuple):
+    """A job and a setting of its, by their places in the plan, a seed, and what the claim made of the record."""
+
+    job: int
+    setting: int
+    seed: int
+    evidence: Evidence
+
+
+def packed(rows: Iterable[Checked]) -> Arrays:
+    """An array a column, in the order of the rows."""
+    each = list(rows)
+    found = {name: np.array([getattr(row, name) for row in each], np.uint32) for name in Checked._fields[:-1]}
+    for name in NUMBERS:
+        found[name] = np.array([getattr(row.evidence, name) for row in each], np.float64)
+    for name in WORDS:
+        words = [getattr(row.evidence, name) for row in each]
+        known = list(dict.fromkeys(words))
+        found[name] = np.array([known.index(word) for word in words], np.uint32)
+        found[f"{name} words"] = np.array(known, np.str_)
+    return found
+
+
+def unpacked(arrays: Arrays) -> Iterator[Checked]:
+    """The rows of `packed`."""
+    places = zip(*(arrays[name].tolist() for name in Checked._fields[:-1]), strict=True)
+    numbers = zip(*(arrays[name].tolist() for name in NUMBERS), strict=True)
+    words = zip(*(arrays[f"{name} words"][arrays[name]].tolist() for name in WORDS), strict=True)
+    for place, (measured, predicted, margin, eps), (vacuous, undecided) in zip(places, numbers, words, strict=True):
+        job, setting, seed = place
+        yield Checked(job, setting, seed, Evidence(measured, predicted, margin, vacuous, undecided, eps))

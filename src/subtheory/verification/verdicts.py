@@ -7,10 +7,9 @@ import numpy as np
 
 from subtheory import known_answers
 from subtheory.claim import NOT_FINITE, Claim, Control, Verdict
-from subtheory.instruments.instrument import OnStack
-from subtheory.numerics import COARSE, LADDER_RATIO
 from subtheory.setting.setting import Setting
-from subtheory.verification.plan import Found, How, Job, Progress, jobs, measure_all, measured, run_of, seeds_of
+from subtheory.verification.judgement import Plan, Progress, judged, planned
+from subtheory.verification.plan import How, Job, jobs
 from subtheory.verification.results import ClaimResult, ControlResult, Verification
 from subtheory.verification.runs import Row, Runs
 
@@ -26,15 +25,16 @@ def verify_settings(
     how: How = How(),
 ) -> Verification:
     """Run claims and controls on a grid of settings. Raises WrongNumbers where JAX fails a known answer."""
+    return verified(planned(jobs(claims, grid, how.size), seeds), progress, how)
+
+
+def verified(plan: Plan, progress: Progress | None = None, how: How = How()) -> Verification:
+    """The verdict on every claim and control of a plan. Raises WrongNumbers where JAX fails a known answer."""
     known_answers.require()
-    todo = jobs(claims, grid, how.size)
-    found = measure_all(todo, seeds, progress, how)
     results: dict[str, ClaimResult] = {}
-    for job in todo:
-        rows = judge(job, found, seeds)
+    for job, rows in zip(plan.jobs, judged(plan, progress, how), strict=True):
         if job.control is None:
-            rows = [confirmed(job.claim, row) for row in rows]
-            results[job.claim.name] = summarize(job.claim, rows, len(seeds))
+            results[job.claim.name] = summarize(job.claim, rows, len(plan.seeds))
         else:
             done = results[job.claim.name]
             results[job.claim.name] = replace(
@@ -55,43 +55,20 @@ def verify_without(
 
     Raises WrongNumbers where JAX fails a known answer.
     """
+    return broken(planned(without(assumption, jobs(claims, grid, how.size)), seeds), progress, how)
+
+
+def without(assumption: str, todo: Iterable[Job]) -> list[Job]:
+    """Those jobs that break this assumption."""
+    return [job for job in todo if job.control and job.control.assumption.name == assumption and job.settings]
+
+
+def broken(plan: Plan, progress: Progress | None = None, how: How = How()) -> Verification:
+    """What the claims of a plan say where an assumption is broken."""
     known_answers.require()
-    todo = [
-        job
-        for job in jobs(claims, grid, how.size)
-        if job.control and job.control.assumption.name == assumption and job.settings
-    ]
-    found = measure_all(todo, seeds, progress, how)
-    return Verification(tuple(summarize(job.claim, judge(job, found, seeds), len(seeds)) for job in todo))
-
-
-def judge(job: Job, found: Found, seeds: Sequence[int]) -> list[Row]:
-    """The evidence of every setting and seed."""
-    rows = []
-    for setting in job.settings:
-        records = found[run_of(job.claim, setting)][setting.loss.name]
-        for seed, record in zip(seeds_of(setting, seeds), records, strict=True):
-            with np.errstate(all="ignore"):
-                rows.append((setting, seed, job.claim.check_measurement(record)))
-    return rows
-
-
-def confirmed(claim: Claim, row: Row) -> Row:
-    """A run that failed on sizes of ε of our own choice, measured again from where that ladder was judged first.
-
-    A claim about small ε is refuted if it fails for smaller ones too, and not where their rounding hides it.
-    """
-    setting, seed, evidence = row
-    ours = setting.relative and not claim.every_eps and isinstance(claim.reads, OnStack)
-    if evidence.verdict is not Verdict.FAILS or not ours:
-        return row
-    finer = setting.but(eps=tuple(eps / LADDER_RATIO**COARSE for eps in setting.eps))
-    (record,) = measured(((claim.reads, finer), (seed,), (setting.loss,)))[setting.loss.name]
-    with np.errstate(all="ignore"):
-        again = claim.check_measurement(record)
-    if again.vacuous:
-        again = replace(again, vacuous=f"fails where ε is not yet small, and for smaller ones {again.vacuous}")
-    return setting, seed, again
+    found = judged(plan, progress, how)
+    each = (summarize(job.claim, rows, len(plan.seeds)) for job, rows in zip(plan.jobs, found, strict=True))
+    return Verification(tuple(each))
 
 
 def summarize(claim: Claim, rows: Sequence[Row], seeds: int) -> ClaimResult:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from argparse import Namespace
 from typing import Any
 
-from subtheory.cli import environment
+from subtheory.cli import environment, sharing
 from subtheory.cli.output import print_json, print_table, writable
 
 NAME = "ablation"
@@ -38,11 +38,12 @@ def main(options: Namespace) -> int:
     given = _given(options)
     own = chosen(experiment.experiments()[NAME].options(), given, NAME)
     writable(options.out)
-    environment.prepare(cache=not options.no_cache)
+    processes = sharing.processes(options, 1)
+    environment.prepare(cache=not options.no_cache, one_core=sharing.several(options, processes))
     from subtheory.cli.progress import progress
 
-    with progress("ablate") as report:
-        found = experiment.run(NAME, options.out, False, report, given)
+    with sharing.engine(options, processes) as engine, progress("ablate") as report:
+        found = experiment.run(NAME, options.out, False, report, given, engine, options.fresh)
     tables = experiment.saved_tables(experiment.place(options.out, NAME, False, own))
     if options.json:
         _print_json(options.subject, tables, found)

@@ -3,7 +3,7 @@
 from argparse import Namespace
 from pathlib import Path
 
-from subtheory.cli import environment
+from subtheory.cli import environment, sharing
 from subtheory.cli.output import print_json, print_table, writable
 
 
@@ -36,11 +36,12 @@ def _run(options: Namespace) -> int:
     if experiment.DATA in given:  # its bytes are part of what a run is known by
         require_readable(given[experiment.DATA], mnist.LARGEST, experiment.DATA)
     writable(options.out)
-    environment.prepare(cache=not options.no_cache)
+    processes = sharing.processes(options, 1)
+    environment.prepare(cache=not options.no_cache, one_core=sharing.several(options, processes))
     from subtheory.cli.progress import progress
 
-    with progress(options.experiment) as report:
-        found = experiment.run(options.experiment, options.out, options.quick, report, given)
+    with sharing.engine(options, processes) as engine, progress(options.experiment) as report:
+        found = experiment.run(options.experiment, options.out, options.quick, report, given, engine, options.fresh)
     if options.json:
         rows = [one.row for one in found.findings]
         files = [str(path) for path in found.files]

@@ -6,10 +6,10 @@ import sys
 from argparse import Namespace
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from subtheory.arguments import LARGEST_SEED
-from subtheory.cli import environment
+from subtheory.cli import environment, sharing
 from subtheory.cli.numbers import count, positive
 from subtheory.cli.output import print_json, print_table, writable
 from subtheory.errors import InputError
@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from subtheory.networks import LinenNetwork
     from subtheory.verification.plan import Size
     from subtheory.verification.results import Verification
-
-T = TypeVar("T")
 
 SEEDS = {"quick": 2, "default": 8, "full": 32}
 
@@ -36,45 +34,35 @@ def main(options: Namespace) -> int:
     seeds = count("seeds", options.seeds, 1, 10_000) if options.seeds is not None else SEEDS[_size(options)]
     first = count("seed", options.seed or "0", 0, LARGEST_SEED - seeds + 1)
     eps = positive("eps", options.eps) if options.eps is not None else None
-    wanted = count("processes", options.processes, 1, 256) if options.processes is not None else None
-    processes = _processes(wanted, options.device)
-    environment.prepare(options.device, not options.no_cache, processes)
+    processes = sharing.processes(options)
+    environment.prepare(options.device, not options.no_cache, one_core=True)
 
     from subtheory.claims import CLAIMS
     from subtheory.cli.progress import progress
     from subtheory.data import CHANNELS
+    from subtheory.ledger.parts import keeping
+    from subtheory.ledger.request import Request
     from subtheory.networks import NETWORKS
     from subtheory.provenance import provenance
-    from subtheory.setting.setting import ladder
     from subtheory.theory.losses import LOSSES
-    from subtheory.verification import grid
-    from subtheory.verification.plan import How
-    from subtheory.verification.verdicts import verify_settings, verify_without
+    from subtheory.verification import asked, grid
 
-    claims = _chosen("claim", options.claims, CLAIMS) or list(CLAIMS.values())
-    default = [NETWORKS[name] for name in (grid.QUICK if options.quick else NETWORKS)]
-    networks = _chosen("network", options.network, NETWORKS) or default
-    losses = _chosen("loss", options.loss, LOSSES) or list(LOSSES.values())
+    claims = _chosen("claim", options.claims, CLAIMS) or tuple(CLAIMS)
+    networks = _chosen("network", options.network, NETWORKS) or (grid.QUICK if options.quick else tuple(NETWORKS))
+    losses = _chosen("loss", options.loss, LOSSES) or tuple(LOSSES)
     channels = _chosen("channel", options.channel, CHANNELS)
-    settings = grid.cells(grid.runs(networks, channels, options.quick), losses, options.quick)
-    if not settings:
-        raise InputError("channel", options.channel[0], f"fits none of {', '.join(n.name for n in networks)}")
-    if eps is not None:
-        settings = [replace(setting, eps=ladder(eps)) for setting in settings]
-    if options.without:
-        known = {a.name: a for claim in claims for a in claim.assumptions}
-        _chosen("without", [options.without], known)
-
-    numbers = tuple(range(first, first + seeds))
-    how = How(_size(options), processes, ours=True)
-    with progress("verify") as report:
-        if options.without:
-            found = verify_without(options.without, claims, settings, numbers, report, how)
-        else:
-            found = verify_settings(claims, settings, numbers, report, how)
-    if not found.claims:
-        raise InputError("without", options.without, "cannot be broken on the chosen settings")
-    return _told(replace(found, provenance=provenance(numbers)), options, networks)
+    what = asked.Asked(claims, networks, losses, channels, _size(options), first, seeds, eps, options.without)
+    asked.plan_of(what)  # a bad name is an error before anything is computed
+    with (
+        sharing.engine(options, processes) as engine,
+        keeping(sharing.folder(options), Request.of(asked.KIND, what.about), engine, options.fresh) as kept,
+        progress("verify") as report,
+    ):
+        found = asked.verify(what, report)
+    told = provenance(what.numbers) | {"parts": {"computed": kept.computed, "taken": kept.taken}}
+    if kept.taken:
+        print(f"{kept.taken} of {kept.taken + kept.computed} parts were kept by an earlier run", file=sys.stderr)
+    return _told(replace(found, provenance=told), options, [NETWORKS[name] for name in networks])
 
 
 def _told(found: Verification, options: Namespace, networks: Sequence[LinenNetwork] = ()) -> int:
@@ -124,22 +112,15 @@ def _write(found: Verification, folder: str, networks: Sequence[LinenNetwork], s
     report.write(found, folder, ladder.medians(runs) if runs else ())
 
 
-def _processes(wanted: int | None, device: str | None) -> int:
-    """As many as there are cores on a CPU; an accelerator has one process."""
-    from subtheory.verification.workers import cores
-
-    if device not in (None, "cpu"):
-        return 1
-    return wanted or cores()
-
-
 def _size(options: Namespace) -> Size:
     return "quick" if options.quick else "full" if options.full else "default"
 
 
-def _chosen(field: str, names: list[str] | None, known: Mapping[str, T]) -> list[T]:
-    """Things by name, names repeated or separated by commas."""
+def _chosen(field: str, names: list[str] | None, known: Mapping[str, Any]) -> tuple[str, ...]:
+    """Names of what there is, repeated or separated by commas."""
     from subtheory.suggest import choose
 
     each = dict.fromkeys(name for several in names or [] for name in several.split(","))
-    return [choose(field, name, known) for name in each]
+    for name in each:
+        choose(field, name, known)
+    return tuple(each)

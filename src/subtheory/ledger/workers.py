@@ -40,8 +40,6 @@ def stop() -> None:
 def _serve(pipe: Connection, setup: Callable[..., None], arguments: tuple[Any, ...]) -> None:
     """Answer (work, items) by their results, or by what was raised, until the parent closes the pipe."""
     threading.Thread(target=_follow, daemon=True).start()
-    # Each process has a core to itself: XLA's pool of threads for one program would only contend.
-    os.environ.setdefault("NPROC", "1")
     setup(*arguments)
     while True:
         try:
@@ -129,13 +127,14 @@ class _Worker:
 def shared_out(
     groups: Sequence[Sequence[T]],
     work: Callable[[T], Any],
+    here: Callable[[T], Any],
     processes: int,
     setup: Callable[..., None],
     arguments: tuple[Any, ...] = (),
     mine: Sequence[T] = (),
     then: Callable[[], None] = lambda: None,
 ) -> Iterator[tuple[T, Any]]:
-    """(item, work(item)) for every item of every group and of `mine`, as they are done.
+    """(item, work(item)) for every item of every group and of `mine`, as they are done; here(item) in this process.
 
     This process is one of so many, and has `mine` for itself, which is never sent away and behind which it calls
     `then`. A group goes to one process, which compiles for it; one that has nothing left takes half of what another
@@ -156,12 +155,12 @@ def shared_out(
                     running[worker.pipe] = worker
             if alone:
                 item = alone.pop(0)
-                yield item, work(item)
+                yield item, here(item)
                 if not alone:
                     then()
             elif own := own or _next(waiting, [w.queue for w in workers]):
                 item = own.pop(0)
-                yield item, work(item)
+                yield item, here(item)
             elif not running:
                 return
             for pipe in wait(list(running), timeout=0 if alone or own else None) if running else ():

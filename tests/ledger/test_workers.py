@@ -5,18 +5,10 @@ import signal
 import time
 from pathlib import Path
 
-import numpy as np
 import pytest
 
-from subtheory.claims import CLAIMS
-from subtheory.data.channels import UniformNoise
-from subtheory.data.toys import toy
 from subtheory.errors import InputError
-from subtheory.networks import MLP
-from subtheory.theory.losses import CrossEntropy, SquaredError
-from subtheory.verification import plan
-from subtheory.verification.grid import cells, runs
-from subtheory.verification.workers import LIVES, cores, shared_out
+from subtheory.ledger.workers import LIVES, cores, shared_out
 
 GROUPS = [[(i, j) for j in range(5)] for i in range(3)]
 ALL = sorted(item for group in GROUPS for item in group)
@@ -51,7 +43,7 @@ def killed_always(item):
 
 
 def test_everything_is_done_once():
-    found = list(shared_out(GROUPS, product, 3, ready, (), [(7, 7)]))
+    found = list(shared_out(GROUPS, product, product, 3, ready, (), [(7, 7)]))
     assert sorted(item for item, _ in found) == [*ALL, (7, 7)]
     assert all(value == product(item) for item, value in found)
 
@@ -65,7 +57,7 @@ def whose(item):
 def test_what_is_the_parents_own_is_never_sent_away():
     """More processes than groups: one is idle while the parent has much to do that cannot leave it."""
     mine, behind = [(lambda i=i: i) for i in range(60)], []
-    found = list(shared_out([[(0, j) for j in range(3)]], whose, 3, ready, (), mine, lambda: behind.append(1)))
+    found = list(shared_out([[(0, j) for j in range(3)]], whose, whose, 3, ready, (), mine, lambda: behind.append(1)))
     assert {process for item, process in found if callable(item)} == {os.getpid()} and len(found) == 63
     assert behind == [1]
 
@@ -73,7 +65,7 @@ def test_what_is_the_parents_own_is_never_sent_away():
 def test_a_killed_worker_loses_nothing(monkeypatch, tmp_path):
     monkeypatch.setenv("SUBTHEORY_TEST_MARK", str(tmp_path / "mark"))
     monkeypatch.setenv("SUBTHEORY_TEST_PARENT", str(os.getpid()))
-    found = list(shared_out(GROUPS, killed_once, 2, ready))
+    found = list(shared_out(GROUPS, killed_once, killed_once, 2, ready))
     assert (tmp_path / "mark").exists()
     assert sorted(item for item, _ in found) == ALL
     assert all(value == product(item) for item, value in found)
@@ -82,7 +74,7 @@ def test_a_killed_worker_loses_nothing(monkeypatch, tmp_path):
 def test_what_kills_every_worker_is_done_by_the_parent(monkeypatch, tmp_path):
     monkeypatch.setenv("SUBTHEORY_TEST_MARK", str(tmp_path / "mark"))
     monkeypatch.setenv("SUBTHEORY_TEST_PARENT", str(os.getpid()))
-    found = dict(shared_out(GROUPS, killed_always, 3, ready))
+    found = dict(shared_out(GROUPS, killed_always, killed_always, 3, ready))
     assert found == {item: product(item) for item in ALL}
     others = {int(line) for line in (tmp_path / "mark").read_text().split()} - {os.getpid()}
     assert len(others) == 2 * LIVES
@@ -94,23 +86,8 @@ def refused(item):
 
 def test_what_the_work_raises_is_raised_here():
     with pytest.raises(InputError, match="item: must be another, got "):
-        list(shared_out(GROUPS, refused, 2, ready))
+        list(shared_out(GROUPS, refused, refused, 2, ready))
 
 
 def test_there_is_a_core():
     assert cores() >= 1
-
-
-@pytest.mark.parametrize("claim", ["alignment-is-ggn-form"])
-def test_two_processes_measure_what_one_does(monkeypatch, claim):
-    monkeypatch.setattr(plan, "FEW", 0)
-    networks = [MLP(3, 1, activation, task=toy((2,), 2, 2)) for activation in ("tanh", "gelu")]
-    grid = cells(runs(networks, [UniformNoise()]), [SquaredError(), CrossEntropy()])[:12]
-    todo = plan.jobs([CLAIMS[claim]], grid)
-    alone, shared = (plan.measure_all(todo, (0, 1), how=plan.How(processes=n)) for n in (1, 2))
-    assert alone.keys() == shared.keys() and len(alone) > 4
-    for run, records in alone.items():
-        for name, each in records.items():
-            for one, other in zip(each, shared[run][name], strict=True):
-                np.testing.assert_allclose(one.alignment, other.alignment, rtol=1e-9, atol=1e-300)
-                np.testing.assert_array_equal(one.eps, other.eps)
