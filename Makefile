@@ -5,6 +5,9 @@
 #   make bench             ratios to the obvious way, side by side (PEER=SCRIPT PEER_PYTHON=PYTHON for PyTorch's)
 #   make fuzz               call all that is public with arguments that do not fit     (ARGS="--seed 1")
 #   make lock               renew the pins                     (ARGS=--upgrade takes newer releases)
+#   make newest             the quick tests on the newest releases that are allowed, in build/newest
+#   make sbom               what the lock holds, as CycloneDX: build/sbom.json
+#   make audit-dependencies known vulnerabilities of what is pinned
 #   make lint docs clean
 # PYTHON=/path/to/python chooses the interpreter that .venv is made from.
 
@@ -16,7 +19,11 @@ READY := $(VENV)/.ready
 CANDIDATES := python3 python3.13 python3.12 python3.11 python3.14 python
 NEW_ENOUGH := -c 'import sys; sys.exit(sys.version_info < (3, 11))'
 
-.PHONY: verify test prove bench fuzz lint lock docs clean
+# Tests that ask most of JAX, NumPy, SciPy and Flax for the time that they take.
+QUICK := tests/theory tests/networks tests/kernels tests/statistics tests/test_numerics.py tests/test_known_answers.py
+NEWEST := build/newest
+
+.PHONY: verify test prove bench fuzz lint lock newest sbom audit-dependencies docs clean
 .DELETE_ON_ERROR:
 
 verify: $(READY)
@@ -45,6 +52,21 @@ lint: $(READY)
 # The lock is renewed with the uv that the lock itself pins.
 lock: $(READY)
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python scripts/lock.py $(ARGS)
+
+newest: $(READY)
+	$(BIN)/uv venv --quiet --clear --python $(or $(PYTHON),$(BIN)/python) $(NEWEST)
+	$(BIN)/uv pip install --quiet --python $(NEWEST)/bin/python -e '.[dev]'
+	$(BIN)/uv pip freeze --python $(NEWEST)/bin/python
+	$(NEWEST)/bin/python -m pytest -q $(QUICK) $(ARGS)
+
+# No index is named: what is pinned is told from its hashes, wherever it comes from.
+sbom: $(READY)
+	@mkdir -p build
+	$(BIN)/uvx --quiet --from 'cyclonedx-bom>=7' cyclonedx-py requirements --pyproject pyproject.toml --index-url '' \
+	  --short-PURLs --output-reproducible --output-file build/sbom.json requirements.lock
+
+audit-dependencies: $(READY)
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python scripts/audit_dependencies.py
 
 docs: $(READY)
 	@if [ ! -f docs/conf.py ]; then echo "docs: skipped, there is no docs/conf.py"; \
