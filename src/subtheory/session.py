@@ -1,6 +1,6 @@
-"""What a session in Python has in common with the command line: compiled programs on disk, and a line of progress.
+"""What a session in Python has in common with the command line: compiled programs on disk, a line of progress, devices.
 
-`configure` turns either off.
+`configure` turns either of the first off, and says how many of the last.
 """
 
 import os
@@ -8,38 +8,49 @@ import sys
 import warnings
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from subtheory.errors import InputError
 
 QUIET = "TF_CPP_MIN_LOG_LEVEL"
 """XLA's own log: by default every program read from disk prints two lines of CPU features on some machines."""
 
-_chosen = {"cache": True, "progress": True}
+Devices = int | Literal["all"] | None
+
+_chosen: dict[str, Any] = {"cache": True, "progress": True, "devices": None}
 
 
-def configure(*, cache: bool = True, progress: bool = True) -> None:
+def configure(*, cache: bool = True, progress: bool = True, devices: Devices = None) -> None:
     """Whether programs that this session compiles are kept on disk, and whether long work shows a line of progress.
 
     Both are on unless turned off here: `st.configure(cache=False, progress=False)`. A folder that was given to JAX by
-    `jax_compilation_cache_dir` is left as it is. Raises InputError on what is neither True nor False.
+    `jax_compilation_cache_dir` is left as it is. `devices` is how many of those that JAX shows share the rows of a
+    call, or "all"; None: all on a GPU or TPU, and one on a CPU. Raises InputError on what is neither True nor False,
+    and on devices that are no whole number of at least 1.
     """
-    from subtheory.arguments import shown  # which loads NumPy
+    from subtheory.arguments import shown, whole  # which loads NumPy
 
     for name, value in (("cache", cache), ("progress", progress)):
         if not isinstance(value, bool):
             raise InputError(name, shown(value), "must be True or False")
-    _chosen.update(cache=cache, progress=progress)
+    named = devices is None or (isinstance(devices, str) and devices == "all")
+    _chosen.update(cache=cache, progress=progress, devices=devices if named else whole("devices", devices))
+
+
+def wanted_devices() -> Devices:
+    """How many devices share the rows of a call, as far as the session has said."""
+    found: Devices = _chosen["devices"]
+    return found
 
 
 def shows_progress() -> bool:
     """Whether long work in Python shows a line of progress."""
-    return _chosen["progress"]
+    return bool(_chosen["progress"])
 
 
 def wants_cache() -> bool:
     """Whether compiled programs are kept on disk."""
-    return _chosen["cache"]
+    return bool(_chosen["cache"])
 
 
 def work(cache: bool) -> None:

@@ -1,5 +1,6 @@
 """Every program of a built-in network lowers for CPU, CUDA and TPU, in float64, without such a machine."""
 
+import re
 from functools import partial
 
 import jax
@@ -29,10 +30,13 @@ ROWS = 2
 
 
 def lowered(function, *args):
-    """Export for all platforms, which lowers but compiles nothing; True if it computes in double precision."""
+    """Export for all platforms, which lowers but compiles nothing: double precision, and products without TF32."""
     out = export.export(jax.jit(function), platforms=PLATFORMS)(*args)
     assert out.platforms == PLATFORMS
-    assert "f64" in out.mlir_module() and "f32" not in out.mlir_module()
+    module = out.mlir_module()
+    assert "f64" in module and "f32" not in module
+    products = [line for line in module.splitlines() if re.search(r"stablehlo\.(dot_general|convolution)", line)]
+    assert all(line.count("HIGHEST") == 2 for line in products)
 
 
 def plain(program, **static):

@@ -16,7 +16,7 @@ from subtheory.cli import terminal
 from subtheory.cli.parser import build
 from subtheory.errors import SubtheoryError
 
-__all__ = ["environment", "main", "program"]
+__all__ = ["doctor", "environment", "main", "program"]
 
 FAULT = 70
 """Exit code of a traceback: Python's own, 1, says that a claim fails."""

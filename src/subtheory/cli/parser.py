@@ -72,6 +72,10 @@ def build() -> Parser:
     verify.add_argument("--without", metavar="ASSUMPTION", help="break this assumption: its claims should fail")
     verify.add_argument("--strict", action="store_true", help="exit 3 if a claim is vacuous or undecided")
     verify.add_argument("--device", choices=("cpu", "gpu", "tpu"), help="where to compute (default: what JAX finds)")
+    verify.add_argument(
+        "--devices", metavar="N", help="devices that share the seeds, or all (default: all of a GPU or TPU, one CPU)"
+    )
+    verify.add_argument("--multihost", action="store_true", help="with the other hosts of the cluster (experimental)")
     _shared(verify, "the cores there are")
     _compiles(verify)
     verify.add_argument("--out", metavar="DIR", help="write report.html, figures and tables here")
@@ -166,7 +170,7 @@ def build() -> Parser:
     _verb(verbs, "claims", "theory", "list the claims")
     explain = _verb(verbs, "explain", "theory", "a claim, its assumptions, and how it could fail")
     explain.add_argument("claim", metavar="CLAIM")
-    doctor = _verb(verbs, "doctor", "about", "versions, devices and settings that change numbers")
+    doctor = _verb(verbs, "doctor", "about", "what is wrong with the environment, and what to do")
     _compiles(doctor)
     cite = _verb(verbs, "cite", "about", "how to cite the tool and the theory")
     cite.add_argument("--bibtex", action="store_true", help="as BibTeX (the default)")

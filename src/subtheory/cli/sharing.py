@@ -22,8 +22,16 @@ MOST = 256
 
 
 def processes(options: Namespace, default: int | None = None) -> int:
-    """As many as were asked for, else the default, else the cores there are; an accelerator has one."""
+    """As many as were asked for, else the default, else the cores there are; an accelerator has one.
+
+    So have several devices, or hosts, that share rows: InputError where others are to compute beside them.
+    """
     wanted = count("processes", options.processes, 1, MOST) if options.processes is not None else None
+    if getattr(options, "multihost", False) or getattr(options, "devices", None) not in (None, "1"):
+        if several(options, wanted or 1):
+            alone = "must stand without --dask, --shard and more processes"
+            raise InputError("devices", options.devices or "--multihost", alone)
+        return 1
     if getattr(options, "device", None) not in (None, "cpu"):
         return 1
     return wanted or default or cores()

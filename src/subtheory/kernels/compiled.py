@@ -16,7 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from subtheory.kernels import functions
+from subtheory.kernels import devices, functions
 from subtheory.kernels.functions import Terms, has_kinks, output_shape
 from subtheory.numerics import float64
 from subtheory.theory.layout import Layout
@@ -102,7 +102,12 @@ def _loss(count: Array, w: Array, *points: Array, loss: Loss) -> Terms:
 
 
 def loop(row: Any, count: Array, arrays: tuple[Array, ...]) -> Any:
-    """row(*one of each array) for the first `count`: the length is no part of the program."""
+    """row(*one of each array) for the first `count`: the length is no part of the program.
+
+    A count of each device, (D,), has the rows laid over so many.
+    """
+    if count.ndim:
+        return devices.each(lambda own, *rows: loop(row, own, rows), len(count))(count, *arrays)
     row = jax.jit(row, inline=True)  # traced once for its shapes and the loop
     shapes = jax.eval_shape(row, *(jax.eval_shape(lambda a: a[0], a) for a in arrays))
     empty = jax.tree.map(lambda s: jnp.zeros((arrays[0].shape[0], *s.shape), s.dtype), shapes)
@@ -266,15 +271,29 @@ def _in_calls(call: Any, rows: list[Rows], most: int, part: slice = slice(None))
     found: list[Any] = []
     lead = np.broadcast_shapes(*(each.lead for each in rows))
     arrays = [np.broadcast_to(each.array, (*lead, *each.array.shape[len(each.lead) :])) for each in rows]
-    total = int(np.prod(lead))
+    total, several = int(np.prod(lead)), devices.count()
+    one_call = partial(_over_devices, several) if several > 1 else _on_one
     with float64():
-        for start in range(0, total, most):
+        for start in range(0, total, most * several):
             # Taken when they are needed: an array that serves many rows is never laid out for all of them.
-            index = np.unravel_index(np.arange(start, min(start + most, total)), lead)
-            full = [_filled(a[index], most) for a in arrays]
-            count = len(index[0])
-            found.append([np.asarray(each)[:count] for each in jax.tree.leaves(call(np.int32(count), *full))[part]])
+            index = np.unravel_index(np.arange(start, min(start + most * several, total)), lead)
+            some = [a[index] for a in arrays]
+            found.append(one_call(call, some, most, part))
     return found[0] if len(found) == 1 else [np.concatenate(parts) for parts in zip(*found, strict=True)]
+
+
+def _on_one(call: Any, rows: list[np.ndarray], most: int, part: slice) -> list[np.ndarray]:
+    """Some results of a program on at most `most` rows."""
+    count = len(rows[0])
+    leaves = jax.tree.leaves(call(np.int32(count), *(_filled(a, most) for a in rows)))
+    return [np.asarray(each)[:count] for each in leaves[part]]
+
+
+def _over_devices(several: int, call: Any, rows: list[np.ndarray], most: int, part: slice) -> list[np.ndarray]:
+    """The same on at most `most` rows of every device."""
+    spread = devices.Spread(len(rows[0]), most, several)
+    leaves = jax.tree.leaves(call(spread.placed(spread.counts), *map(spread.laid, rows)))
+    return [spread.collected(each) for each in leaves[part]]
 
 
 def _filled(rows: np.ndarray, most: int, fill: float | None = None) -> np.ndarray:

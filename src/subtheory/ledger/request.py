@@ -11,7 +11,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from subtheory import resources
+from subtheory import resources, session
 from subtheory.records import canonical, cell_id
 
 KINDS = {
@@ -24,7 +24,7 @@ KINDS = {
 
 VERSIONS = ("jax", "jaxlib", "flax", "optax", "numpy", "scipy")
 
-VARIABLES = ("JAX_PLATFORMS", "NPROC", "XLA_FLAGS")
+VARIABLES = ("CUDA_VISIBLE_DEVICES", "JAX_PLATFORMS", "NPROC", "XLA_FLAGS")
 """Of the environment: what changes numbers, if only their last bits."""
 
 
@@ -50,7 +50,10 @@ def environment() -> dict[str, str]:
 def machine() -> dict[str, Any]:
     """Python, the libraries' versions, the kind of processor and the environment; JAX is not imported."""
     versions = {name: version(name) for name in VERSIONS}
-    return {"python": platform.python_version(), "processor": platform.machine(), **versions, **environment()}
+    devices = {} if (wanted := session.wanted_devices()) in (None, 1) else {"devices": str(wanted)}
+    return {
+        "python": platform.python_version(), "processor": platform.machine(), **versions, **devices, **environment(),
+    }  # fmt: skip
 
 
 @dataclass(frozen=True)

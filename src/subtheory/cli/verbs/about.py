@@ -3,7 +3,6 @@
 from argparse import Namespace
 from typing import Any
 
-from subtheory import session
 from subtheory.cli import environment
 from subtheory.cli.output import print_json, print_table
 
@@ -45,17 +44,7 @@ def main(options: Namespace) -> int:
         else:
             print("\n\n".join(bibtex(key, entry) for key, entry in REFERENCES.items()))
         return 0
-    found = examine(options)
-    from subtheory import known_answers
-
-    if options.json:
-        print_json(found)
-    else:
-        rows = [{"item": key, "value": _text(value)} for key, value in found.items() if key != "warnings"]
-        print_table("doctor", rows)
-        print("\n".join(f"warning: {text}" for text in found["warnings"]) or "no warnings")
-    known_answers.require()
-    return 0
+    return _examined(options)
 
 
 def bibtex(key: str, entry: dict[str, str]) -> str:
@@ -64,34 +53,34 @@ def bibtex(key: str, entry: dict[str, str]) -> str:
     return "\n".join([f"@{entry['type']}{{{key},", *fields, "}"])
 
 
-def examine(options: Namespace) -> dict[str, Any]:
-    """Versions, devices and settings that change numbers or speed, and what to beware of."""
+def _examined(options: Namespace) -> int:
+    """Print what there is and what is wrong with it; 4 if a known answer is wrong, or cannot be computed."""
+    if fault := environment.fault():
+        variable, said = fault
+        _tell(
+            {},
+            [{"item": variable, "wrong": f"JAX does not start: {said}", "advice": f"unset {variable}, or correct it"}],
+            options,
+        )
+        return 4
     environment.prepare(cache=not options.no_cache)
-    import jax
+    from subtheory import known_answers
+    from subtheory.cli import doctor
 
-    from subtheory.numerics import float64
-    from subtheory.provenance import provenance
-
-    with float64():
-        inside = jax.numpy.ones(()).dtype
-    found = provenance() | {
-        "x64 outside checks": jax.numpy.ones(()).dtype == jax.numpy.float64,
-        "float inside checks": str(inside),
-        "compilation cache": "off" if options.no_cache else str(session.cache_folder()),
-        "cache hits": f"{session.Programs.found} of the {session.Programs.asked} programs of this command",
-    }
-    return found | {"warnings": _warnings(found)}
+    _tell(doctor.items(), [found._asdict() for found in doctor.findings()], options)
+    known_answers.require()
+    return 0
 
 
-def _warnings(found: dict[str, Any]) -> list[str]:
-    said = []
-    if found["platform"] == "tpu":
-        said.append("float64 is emulated on TPU: expect the same verdicts, slowly")
-    if "NPROC" not in found["environment"]:
-        said.append("bits may differ between machines with other core counts; set NPROC=1 for bit-for-bit runs")
-    if found["float inside checks"] != "float64":
-        said.append("float64 is not available: no verdict can be trusted")
-    return said
+def _tell(items: dict[str, Any], findings: list[dict[str, str]], options: Namespace) -> None:
+    if options.json:
+        print_json(items | {"findings": findings})
+        return
+    print_table("doctor", [{"item": key, "value": _text(value)} for key, value in items.items()])
+    for found in findings:
+        print(f"{found['item']}: {found['wrong']} → {found['advice']}")
+    if not findings:
+        print("nothing is wrong")
 
 
 def _text(value: Any) -> str:

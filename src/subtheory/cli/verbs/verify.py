@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from argparse import Namespace
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,7 @@ from subtheory.errors import InputError
 
 if TYPE_CHECKING:
     from subtheory.networks import LinenNetwork
+    from subtheory.session import Devices
     from subtheory.verification.plan import Size
     from subtheory.verification.results import Verification
 
@@ -27,7 +29,7 @@ def main(options: Namespace) -> int:
     if options.out:
         writable(options.out)
     if options.model:
-        environment.prepare(options.device, not options.no_cache)
+        environment.prepare(options.device, not options.no_cache, False, _devices(options.devices), options.multihost)
         from subtheory.cli.verbs import model
 
         return _told(model.verified(options), options)
@@ -35,7 +37,8 @@ def main(options: Namespace) -> int:
     first = count("seed", options.seed or "0", 0, LARGEST_SEED - seeds + 1)
     eps = positive("eps", options.eps) if options.eps is not None else None
     processes = sharing.processes(options)
-    environment.prepare(options.device, not options.no_cache, one_core=True)
+    devices = _devices(options.devices)
+    environment.prepare(options.device, not options.no_cache, True, devices, options.multihost)
 
     from subtheory.claims import CLAIMS
     from subtheory.cli.progress import progress
@@ -54,14 +57,19 @@ def main(options: Namespace) -> int:
     what = asked.Asked(claims, networks, losses, channels, _size(options), first, seeds, eps, options.without)
     asked.plan_of(what)  # a bad name is an error before anything is computed
     with (
-        sharing.engine(options, processes) as engine,
-        keeping(sharing.folder(options), Request.of(asked.KIND, what.about), engine, options.fresh) as kept,
+        sharing.engine(options, processes if environment.divides() else 1) as engine,
+        # Hosts go through the same parts together: none may find one kept that another is to compute with it.
+        nullcontext()
+        if options.multihost
+        else keeping(sharing.folder(options), Request.of(asked.KIND, what.about), engine, options.fresh) as kept,
         progress("verify") as report,
     ):
         found = asked.verify(what, report)
-    told = provenance(what.numbers) | {"parts": {"computed": kept.computed, "taken": kept.taken}}
-    if kept.taken:
-        print(f"{kept.taken} of {kept.taken + kept.computed} parts were kept by an earlier run", file=sys.stderr)
+    told = provenance(what.numbers)
+    if kept is not None:
+        told |= {"parts": {"computed": kept.computed, "taken": kept.taken}}
+        if kept.taken:
+            print(f"{kept.taken} of {kept.taken + kept.computed} parts were kept by an earlier run", file=sys.stderr)
     return _told(replace(found, provenance=told), options, [NETWORKS[name] for name in networks])
 
 
@@ -69,11 +77,11 @@ def _told(found: Verification, options: Namespace, networks: Sequence[LinenNetwo
     """Print it, write it if asked to, and the exit code."""
     command = " ".join(["subtheory", *sys.argv[1:]]) if sys.argv else ""
     found = replace(found, provenance=found.provenance | {"command": command})
-    if options.json:
-        print_json(found.to_dict())
-    else:
-        _print(found)
     code = 1 if not found.ok else 3 if options.strict and not found.decided else 0
+    if environment.speaks() and options.json:
+        print_json(found.to_dict())
+    elif environment.speaks():
+        _print(found)
     # The verdict stands before a file is written: a full disk does not take it away, nor the code of a failing claim.
     if options.out:
         sys.stdout.flush()
@@ -84,7 +92,7 @@ def _told(found: Verification, options: Namespace, networks: Sequence[LinenNetwo
                 raise
             print(f"error: {error}", file=sys.stderr)
             return code
-        if not options.json:
+        if environment.speaks() and not options.json:
             print(f"report: {options.out}/report.html")
     return code
 
@@ -102,14 +110,20 @@ def _print(found: Verification) -> None:
 
 
 def _write(found: Verification, folder: str, networks: Sequence[LinenNetwork], seeds: Sequence[int]) -> None:
-    """The report, with the ladder of the built-in networks that were verified."""
+    """The report, with the ladder of the built-in networks that were verified, which all hosts measure together."""
     from subtheory.cli.progress import progress
     from subtheory.pages import report
     from subtheory.study import ladder
 
     with progress("figure") as say:
         runs = ladder.measured(networks, seeds, say) if networks else []
-    report.write(found, folder, ladder.medians(runs) if runs else ())
+    if environment.speaks():
+        report.write(found, folder, ladder.medians(runs) if runs else ())
+
+
+def _devices(text: str | None) -> Devices:
+    """How many devices share the rows: a number, or all."""
+    return None if text is None else "all" if text == "all" else count("devices", text, 1, 65_536)
 
 
 def _size(options: Namespace) -> Size:
