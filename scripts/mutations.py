@@ -32,6 +32,8 @@ COMMUTING = ("maximum", "minimum", "max", "min", "vdot", "inner", "logaddexp", "
 def changes(node: ast.AST, kind: str) -> Iterator[tuple[str, ast.AST]]:
     """Operators and what they make of a node; `kind` says whether a number is an index or an axis."""
     match node:
+        case ast.BinOp(ast.List() | ast.Tuple()):
+            pass  # repeats or extends a list: any change raises
         case ast.BinOp(left, op, right) | ast.AugAssign(left, op, right) if type(op) in ARITHMETIC:
             operator, other = ARITHMETIC[type(op)]
             yield operator, _with(node, op=other())
