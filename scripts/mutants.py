@@ -23,7 +23,7 @@ import sys
 import tomllib
 from collections import Counter, defaultdict
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -34,7 +34,7 @@ from mutations import MUTATED, PACKAGE, ROOT, Mutant, sample, text
 
 COPIED = ("src", "tests", "proofs", "experiments", "docs", "scripts", "pyproject.toml", "README.md")
 
-FIRST, REST = 15.0, 60.0
+FIRST, REST = 15.0, 30.0
 """Seconds of tests that are tried on a mutant, as they took when lines were recorded: that run its line, and others."""
 
 LIMIT = 120
@@ -59,28 +59,26 @@ class Recorder:
             self.seconds[item.nodeid] = sum(os.times()[:2]) - began
 
 
-def record(file: Path) -> int:
-    """Run the tests of what is mutated, and write which of them runs which line; in a process of its own."""
-    file.parent.mkdir(parents=True, exist_ok=True)
+def record(file: Path, paths: list[str]) -> int:
+    """Run tests, and write which of them runs which line, beside what is known of others; in a process of its own."""
     measured = coverage.Coverage(
         str(file.with_name(".coverage")), branch=True, source=[f"subtheory.{name}" for name in MUTATED]
     )
     measured.start()
     recorder = Recorder(measured)
-    failed = pytest.main(["-q", "-p", "no:cacheprovider", *(f"tests/{name}" for name in MUTATED)], plugins=[recorder])
+    failed = pytest.main(["-q", "-p", "no:cacheprovider", *paths], plugins=[recorder])
     measured.stop()
     measured.save()
-    data = measured.get_data()
-    lines: dict[str, Any] = {}
-    for path in data.measured_files():
-        contexts = data.contexts_by_lineno(path)
-        lines[str(Path(path).relative_to(Path.cwd()))] = {
-            line: [test for test in tests if test] for line, tests in contexts.items()
-        }
     from subtheory.claims import CLAIMS
 
     claims = {name: [type(each.reads).__module__, each.check_measurement.__module__] for name, each in CLAIMS.items()}
-    file.write_text(json.dumps({"seconds": recorder.seconds, "lines": lines, "claims": claims}), "utf-8")
+    known = Known.read(file).without(paths) if file.exists() else Known({}, {}, {})
+    data = measured.get_data()
+    for path in data.measured_files():
+        lines = known.lines.setdefault(str(Path(path).relative_to(Path.cwd())), {})
+        for line, tests in data.contexts_by_lineno(path).items():
+            lines.setdefault(str(line), []).extend(filter(None, tests))
+    file.write_text(json.dumps(asdict(Known(known.seconds | recorder.seconds, known.lines, claims))), "utf-8")
     return int(failed)
 
 
@@ -91,6 +89,19 @@ class Known:
     seconds: dict[str, float]
     lines: dict[str, dict[str, list[str]]]
     claims: dict[str, list[str]]
+
+    @classmethod
+    def read(cls, file: Path) -> "Known":
+        return cls(**json.loads(file.read_text("utf-8")))
+
+    def without(self, paths: list[str]) -> "Known":
+        """What is known of the tests of other files."""
+        kept = {test: seconds for test, seconds in self.seconds.items() if _file(test) not in paths}
+        lines = {
+            path: {line: [test for test in tests if test in kept] for line, tests in each.items()}
+            for path, each in self.lines.items()
+        }
+        return Known(kept, lines, self.claims)
 
     def tests(self, mutant: Mutant) -> tuple[list[str], list[str]]:
         """Those that run the line of a mutant, and others: of the same files, then all that run its module."""
@@ -218,10 +229,11 @@ def _why(output: str) -> str:
 # What was found -------------------------------------------------------------------------------------
 
 
-def latest(file: Path) -> dict[tuple[str, int], dict[str, Any]]:
-    """The last finding about each mutant, by file and number."""
+def latest(file: Path) -> dict[Mutant, dict[str, Any]]:
+    """The last finding about each mutant."""
     lines = file.read_text("utf-8").splitlines() if file.exists() else []
-    return {(found["path"], found["number"]): found for found in map(json.loads, lines)}
+    names = [each.name for each in fields(Mutant)]
+    return {Mutant(**{name: found[name] for name in names}): found for found in map(json.loads, lines)}
 
 
 def equivalent() -> dict[str, str]:
@@ -271,23 +283,23 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, default=ROOT / "results" / "mutants")
     parser.add_argument("--again", action="store_true", help="try once more those that survived")
-    parser.add_argument("--record", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--renew", nargs="+", default=[], metavar="FILE", help="record lines of these test files anew")
+    parser.add_argument("--record", nargs="+", help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.record:
-        return record(args.record)
+        return record(Path(args.record[0]), args.record[1:])
     args.out.mkdir(parents=True, exist_ok=True)
-    tree = Tree.copied(args.out.resolve() / "tree")
-    lines = args.out.resolve() / "lines.json"
-    if not lines.exists():
-        code, output, _ = tree.python("scripts/mutants.py", "--record", str(lines), limit=None)
+    tree, lines = Tree.copied(args.out.resolve() / "tree"), args.out.resolve() / "lines.json"
+    if unknown := args.renew if lines.exists() else [f"tests/{name}" for name in MUTATED]:
+        code, output, _ = tree.python("scripts/mutants.py", "--record", str(lines), *unknown, limit=None)
         if code:
             print(output, file=sys.stderr)
             return 2
-    known, reasons = Known(**json.loads(lines.read_text("utf-8"))), equivalent()
+    known, reasons = Known.read(lines), equivalent()
     file = args.out / f"{args.count}-{args.seed}.jsonl"
     found, drawn = latest(file), sample(args.count, args.seed)
     for i, mutant in enumerate(drawn):
-        before = found.get((mutant.path, mutant.number))
+        before = found.get(mutant)
         if before and not (args.again and before["outcome"] == "survived" and mutant.name not in reasons):
             continue
         one = tree.judged(mutant, known)
@@ -295,7 +307,7 @@ def main() -> int:
             written.write(json.dumps(one, ensure_ascii=False) + "\n")
         print(i, one["outcome"], one["seconds"], one["operator"], mutant.name, one["by"], sep="  ", file=sys.stderr)
     found = latest(file)
-    mine = [found[mutant.path, mutant.number] | {"name": mutant.name} for mutant in drawn]
+    mine = [found[mutant] | {"name": mutant.name} for mutant in drawn]
     print(told([one | {"outcome": "equivalent"} if one["name"] in reasons else one for one in mine], reasons))
     return 0
 

@@ -84,7 +84,7 @@ def test_a_mutant_is_another_program_and_the_sample_is_the_same_again(scripts, m
 
 def test_tests_that_run_the_line_come_first_and_those_of_the_module_itself_before_others(scripts):
     mutants, mutations = scripts
-    seconds = {"t/test_a.py::slow": 9.0, "t/test_a.py::fast": 1.0, "t/test_b.py::b": 0.1, "t/test_c.py::c": 50.0}
+    seconds = {"t/test_a.py::slow": 9.0, "t/test_a.py::fast": 1.0, "t/test_b.py::b": 0.1, "t/test_c.py::c": 20.0}
     lines = {"src/subtheory/theory/a.py": {"2": ["t/test_b.py::b", "t/test_a.py::slow"], "9": ["t/test_c.py::c"]}}
     known = mutants.Known(seconds, lines, {})
     mutant = mutations.Mutant("src/subtheory/theory/a.py", 0, 3, "f", "sign", "a → b")
