@@ -37,6 +37,9 @@ COPIED = ("src", "tests", "proofs", "experiments", "docs", "scripts", "pyproject
 FIRST, REST = 15.0, 30.0
 """Seconds of tests that are tried on a mutant, as they took when lines were recorded: that run its line, and others."""
 
+CLAIMS = 4
+"""Most claims that are verified on a mutant which all tests let pass."""
+
 LIMIT = 120
 """CPU seconds after which a process has gone astray."""
 
@@ -69,16 +72,16 @@ def record(file: Path, paths: list[str]) -> int:
     failed = pytest.main(["-q", "-p", "no:cacheprovider", *paths], plugins=[recorder])
     measured.stop()
     measured.save()
-    from subtheory.claims import CLAIMS
+    from subtheory import claims
 
-    claims = {name: [type(each.reads).__module__, each.check_measurement.__module__] for name, each in CLAIMS.items()}
+    read = {n: [type(each.reads).__module__, each.check_measurement.__module__] for n, each in claims.CLAIMS.items()}
     known = Known.read(file).without(paths) if file.exists() else Known({}, {}, {})
     data = measured.get_data()
     for path in data.measured_files():
         lines = known.lines.setdefault(str(Path(path).relative_to(Path.cwd())), {})
         for line, tests in data.contexts_by_lineno(path).items():
             lines.setdefault(str(line), []).extend(filter(None, tests))
-    file.write_text(json.dumps(asdict(Known(known.seconds | recorder.seconds, known.lines, claims))), "utf-8")
+    file.write_text(json.dumps(asdict(Known(known.seconds | recorder.seconds, known.lines, read))), "utf-8")
     return int(failed)
 
 
@@ -126,9 +129,11 @@ class Known:
         return found
 
     def beside(self, mutant: Mutant) -> list[str]:
-        """Claims whose instrument or own module is the mutated one, or imports from it."""
+        """A few claims: those whose instrument or own module is the mutated one, before those that import from it."""
         name = _dotted(mutant.path)
-        return [claim for claim, own in self.claims.items() if any(name == m or name in imports(m) for m in own)]
+        near = [claim for claim, own in self.claims.items() if name in own]
+        others = [claim for claim, own in self.claims.items() if any(name in imports(module) for module in own)]
+        return list(dict.fromkeys([*near, *others]))[:CLAIMS]
 
 
 def _file(test: str) -> str:
