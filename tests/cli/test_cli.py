@@ -8,8 +8,8 @@ import time
 from pathlib import Path
 
 import pytest
-from plants import PLANTS, forget
 
+from subtheory.audit import PLANTS, planted
 from subtheory.cli import main
 from subtheory.cli.parser import build
 
@@ -148,15 +148,9 @@ PLANTED += ["-j", "1"]  # a plant is made in this process
 
 # All plants are tried on the claims themselves, in test_controls; here it is the command that has to say so.
 @pytest.mark.parametrize("name", ["wrong-sign", "permuted-logits"])
-def test_a_planted_error_is_named(
-    name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    forget()
-    try:
-        PLANTS[name](monkeypatch)
+def test_a_planted_error_is_named(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with planted(PLANTS[name]):
         code = main(PLANTED)
-    finally:
-        forget()
     found = json.loads(capsys.readouterr().out)
     assert code == 1
     assert found["ok"] is False

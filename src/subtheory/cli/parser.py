@@ -109,6 +109,11 @@ def build() -> Parser:
     prove.add_argument("--only", choices=("sympy", "coq"), help="sympy's or Coq's alone")
     prove.add_argument("--mutate", action="store_true", help="change signs, numbers and assumptions: steps must notice")
 
+    audit = _verb(verbs, "audit", "audit", "plant errors, look for false alarms: can the verdicts be trusted?")
+    audit.add_argument("--quick", action="store_true", help="fewer seeds and draws of everything")
+    _compiles(audit)
+    audit.add_argument("--out", metavar="DIR", help="write audit.json and audit.csv here")
+
     ablate = _verb(verbs, "ablate", "ablate", "change what a theorem assumes bit by bit: how alike must the inits be?")
     ablate.add_argument("subject", choices=("init",), metavar="init", help="what is ablated: the likeness of the inits")
     ablate.add_argument(
