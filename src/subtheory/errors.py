@@ -29,6 +29,12 @@ class UnknownName(InputError, KeyError):
     __str__ = Exception.__str__  # a KeyError would quote it
 
 
+class NoRoom(InputError):
+    """A place to write to that is right and full: nothing is wrong with what was asked for."""
+
+    exit_code = 4
+
+
 class DataError(SubtheoryError):
     """A stored record is corrupt or incomplete."""
 

@@ -1,5 +1,6 @@
 """Files as they are found in the wild: read up to a size, unpacked up to a size, written whole where they are meant."""
 
+import errno
 import gzip
 import io
 import json
@@ -16,19 +17,34 @@ import numpy as np
 from numpy.lib import format as npy
 
 from subtheory.arguments import shown
-from subtheory.errors import InputError
+from subtheory.errors import InputError, NoRoom
 
 LARGEST = 256 * 2**20
 """Bytes that a file may have, and that what is packed in it may take up."""
 
-TEXT = 64 * 2**20
-"""Bytes of a file of JSON."""
+TEXT = 8 * 2**20
+"""Bytes of a file of JSON, of which Python makes up to twenty times as many."""
+
+PARTS = 10**6
+"""Lists and objects in it."""
+
+ROOM, RATIO = 64 * 2**20, 16
+"""What is packed may take up ROOM bytes, and RATIO times its own beyond: numbers that were measured pack no better."""
+
+ENTRIES, ENTRY = 10_000, b"PK\x01\x02"
+"""Arrays in an archive, and what its list of them says before each."""
+
+NUMPYS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+"""How NumPy packs: both can be unpacked up to a size."""
+
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+"""What a system says of a place that is right and has no room."""
 
 DEEPEST = 64
 """Lists and objects that stand in each other in a file of JSON."""
 
-BROKEN = (ValueError, KeyError, TypeError, OSError, EOFError, RecursionError, MemoryError, OverflowError,
-          zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError)  # fmt: skip
+BROKEN = (ValueError, LookupError, TypeError, AttributeError, OSError, EOFError, RecursionError, MemoryError,
+          ArithmeticError, zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError)  # fmt: skip
 """What reading a damaged file raises, here or in a library."""
 
 KINDS = (
@@ -78,9 +94,12 @@ def require_readable(path: Path | str, most: int = LARGEST, field: str = "file")
 
 
 def read_json(path: Path | str, most: int = TEXT) -> Any:
-    """What a file of JSON says. Raises ValueError for one that is damaged, too large or too deep."""
+    """What a file of JSON says. Raises ValueError for one that is damaged, too large, too deep or of too many parts."""
+    data = read(path, most)
+    if data.count(b"[") + data.count(b"{") > PARTS:
+        raise ValueError(f"more than {PARTS} lists and objects")
     try:
-        found = json.loads(read(path, most))
+        found = json.loads(data)
     except RecursionError:
         raise ValueError(f"nested more than {DEEPEST} deep") from None
     level = [found]
@@ -98,7 +117,8 @@ def _within(value: Any) -> list[Any]:
 
 
 def gunzip(data: bytes, most: int = LARGEST) -> bytes:
-    """What is packed in the bytes of a .gz file. Raises ValueError for more than `most` bytes."""
+    """What is packed in the bytes of a .gz file. Raises ValueError for more than `room` for it."""
+    most = room(data, most)
     with gzip.GzipFile(fileobj=io.BytesIO(data)) as file:
         found = file.read(most + 1)
     if len(found) > most:
@@ -106,14 +126,30 @@ def gunzip(data: bytes, most: int = LARGEST) -> bytes:
     return found
 
 
+def room(packed: bytes, most: int) -> int:
+    """Bytes that these may unpack to."""
+    return min(most, ROOM + RATIO * len(packed))
+
+
 def arrays(data: bytes, most: int = LARGEST) -> dict[str, np.ndarray]:
     """The arrays of the bytes of an .npz file; no objects. Raises one of `BROKEN` if they are damaged or too large."""
+    if data.count(ENTRY) > ENTRIES:  # a list of names can fill the memory, too
+        raise ValueError(f"more than {ENTRIES} arrays")
+    most = room(data, most)
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
         entries = archive.infolist()
         # Sizes are judged before anything is unpacked.
         if sum(entry.file_size for entry in entries) > most:
             raise ValueError(f"unpacks to more than {most} bytes")
-        return {entry.filename.removesuffix(".npy"): _array(archive.read(entry)) for entry in entries}
+        return {entry.filename.removesuffix(".npy"): _array(_unpacked(archive, entry)) for entry in entries}
+
+
+def _unpacked(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> bytes:
+    """The bytes of an entry, of which no more are unpacked than it states."""
+    if entry.compress_type not in NUMPYS:
+        raise ValueError("packed in another way than NumPy's")
+    with archive.open(entry) as file:
+        return file.read(entry.file_size + 1)
 
 
 def _array(data: bytes) -> np.ndarray:
@@ -121,10 +157,13 @@ def _array(data: bytes) -> np.ndarray:
     file = io.BytesIO(data)
     read_header = npy.read_array_header_1_0 if npy.read_magic(file) == (1, 0) else npy.read_array_header_2_0
     shape, fortran, dtype = read_header(file)
-    body = data[file.tell() :]
-    if dtype.hasobject or math.prod(shape) * dtype.itemsize != len(body):
+    start = file.tell()
+    # Nothing times 10^13 is no bytes, and yet 10^13 rows.
+    rows = math.prod(max(n, 1) for n in shape)
+    fits = math.prod(shape) * dtype.itemsize == len(data) - start and rows <= LARGEST
+    if dtype.hasobject or not dtype.itemsize or not fits:
         raise ValueError("an array that does not fit its header")
-    return np.ndarray(shape, dtype, body, order="F" if fortran else "C").copy()
+    return np.ndarray(shape, dtype, data, start, order="F" if fortran else "C").copy()
 
 
 def reason(error: BaseException) -> str:
@@ -172,7 +211,7 @@ def write_atomic(path: Path | str, data: bytes | str) -> Path:
     """Write a file whole or not at all: a temporary file in the same folder, flushed, then renamed.
 
     Makes the folder; writes through a link, and keeps the mode of a file that was there. Raises InputError if the place
-    cannot be written to, or is no plain file.
+    cannot be written to, or is no plain file, NoRoom if there is none.
     """
     place = destination(path)
     path = Path(path)
@@ -191,5 +230,11 @@ def write_atomic(path: Path | str, data: bytes | str) -> Path:
             unfinished.unlink(missing_ok=True)
             raise
     except OSError as error:
-        raise InputError("output", path, f"cannot be written ({error.strerror})") from error
+        raise unwritten(path, error) from error
     return path
+
+
+def unwritten(path: Path | str, error: OSError) -> InputError:
+    """What to raise on "output" for a file that could not be written: NoRoom where that is the reason."""
+    kind = NoRoom if error.errno in FULL else InputError
+    return kind("output", path, f"cannot be written ({error.strerror or error})")

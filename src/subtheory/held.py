@@ -17,6 +17,9 @@ T = TypeVar("T")
 
 FORMAT = "subtheory-result-1"
 
+MOST = 64 * 2**20
+"""Bytes of a file of a result, which somebody has saved on purpose."""
+
 
 def plain(value: Any) -> Any:
     """Dicts, lists, text and numbers alone."""
@@ -37,21 +40,19 @@ def text_of(kind: str, content: Mapping[str, Any]) -> str:
 def write(path: Path | str, kind: str, content: Mapping[str, Any]) -> Path:
     """Write a result whole or not at all.
 
-    Raises InputError on "output" for a place that cannot be written, or for more than `files.TEXT` bytes.
+    Raises InputError on "output" for a place that cannot be written, or for more than `MOST` bytes.
     """
     body = {"format": FORMAT, "kind": kind, "content": plain(content)}
     data = (json.dumps({"sha256": cell_id(body), **body}, ensure_ascii=False, allow_nan=False) + "\n").encode()
-    if len(data) > files.TEXT:
-        raise InputError(
-            "output", path, f"cannot be written: {len(data)} bytes, more than the {files.TEXT} of a result"
-        )
+    if len(data) > MOST:
+        raise InputError("output", path, f"cannot be written: {len(data)} bytes, more than the {MOST} of a result")
     return write_atomic(path, data)
 
 
 def read(path: Path | str, kinds: Mapping[str, Callable[[Any], T]]) -> T:
     """A result of one of the kinds, made of its content. Raises DataError of one line for anything else."""
     try:
-        found = files.read_json(path)
+        found = files.read_json(path, MOST)
         if not isinstance(found, dict) or found.get("format") != FORMAT:
             raise ValueError(f"it is no {FORMAT}")
         if cell_id({key: value for key, value in found.items() if key != "sha256"}) != found["sha256"]:

@@ -10,6 +10,7 @@ import io
 import json
 import os
 import re
+import secrets
 import sys
 import time
 import zipfile
@@ -70,10 +71,18 @@ def _sha256(data: bytes) -> str:
 
 def sweep(folder: Path | str, older_than: float = STALE) -> list[Path]:
     """Remove temporary files that a killed process left behind; younger ones may still be in use."""
-    orphans = [p for p in sorted(Path(folder).glob(".*.tmp")) if time.time() - p.stat().st_mtime > older_than]
+    orphans = [path for path in sorted(Path(folder).glob(".*.tmp")) if _age(path) > older_than]
     for orphan in orphans:
         orphan.unlink(missing_ok=True)
     return orphans
+
+
+def _age(path: Path) -> float:
+    """Seconds; none of what its writer has renamed since it was listed."""
+    try:
+        return time.time() - path.lstat().st_mtime
+    except FileNotFoundError:
+        return 0.0
 
 
 def save(folder: Path | str, key: str, arrays: Mapping[str, Any], meta: Meta) -> Path:
@@ -126,7 +135,7 @@ def put_aside(folder: Path | str, key: str) -> None:
         try:
             place = file.parent / QUARANTINE
             place.mkdir(exist_ok=True)
-            os.replace(file, place / f"{file.name}.{_sha256(file.read_bytes())[:8]}")
+            os.replace(file, place / f"{file.name}.{secrets.token_hex(4)}")  # it may be no file that ends
         except FileNotFoundError:
             continue
 

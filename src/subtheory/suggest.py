@@ -12,6 +12,9 @@ T = TypeVar("T")
 MOST = 30
 """Names that an error lists."""
 
+LONGEST = 200
+"""Letters of a name that are compared and shown: a file may give any number."""
+
 
 def choose(field: str, name: str, known: Mapping[str, T]) -> T:
     """known[name]; UnknownName, an InputError on `field`, with the closest name, or some or all, if there is none."""
@@ -19,9 +22,9 @@ def choose(field: str, name: str, known: Mapping[str, T]) -> T:
         raise UnknownName(field, shown(name), f"must be a name, one of {_listed(known)}")
     if name in known:
         return known[name]
-    close = get_close_matches(name, known, n=1)
+    close = get_close_matches(name[:LONGEST], known, n=1)
     wanted = f"unknown, did you mean {close[0]!r}?" if close else f"must be one of {_listed(known)}"
-    raise UnknownName(field, repr(name), wanted)
+    raise UnknownName(field, shown(name, LONGEST), wanted)
 
 
 def _listed(known: Mapping[str, T]) -> str:

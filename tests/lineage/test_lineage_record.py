@@ -10,7 +10,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import subtheory
-from subtheory import files
 from subtheory.errors import InputError
 from subtheory.lineage import Lineage, record
 
@@ -179,7 +178,7 @@ def test_places_that_are_no_files_and_files_too_large_are_refused(place, tmp_pat
         with pytest.raises(InputError, match=r"^file: "):
             Lineage.open(strange)
     place.unlink(missing_ok=True)
-    monkeypatch.setattr(files, "TEXT", len(LINES[0]) + 50)
+    monkeypatch.setattr(record, "MOST", len(LINES[0]) + 50)
     lineage = fill(place, 1)
     with pytest.raises(InputError, match="file: must have at most"):
         lineage.add_model("more", sha("more"))

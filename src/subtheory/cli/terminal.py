@@ -80,6 +80,11 @@ def fitting(value: Any) -> Any:
     return value if not isinstance(value, str) or takes(value) else spelled(value)
 
 
+def line(text: object) -> str:
+    """One line that moves no cursor: what cannot be printed is written as Python writes it."""
+    return "".join(each if each.isprintable() else repr(each)[1:-1] for each in " ".join(str(text).split()))
+
+
 def abandon() -> None:
     """Let nothing more be written to standard output, which is full or whose reader has gone."""
     try:

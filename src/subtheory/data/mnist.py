@@ -19,9 +19,6 @@ SIDE, CLASSES = 28, 10
 TRAIN = 60_000
 """Images of the training set, which come first where both sets are one."""
 
-LARGEST = 2**30
-"""Bytes of a file, and of what is packed in it."""
-
 FETCH = "fetch"
 """The place that stands for a download by scikit-learn."""
 
@@ -93,7 +90,7 @@ def digest(arrays: Mnist) -> str:
 
 
 def _archive(path: Path) -> Mnist:
-    found = files.arrays(files.read(path, LARGEST), LARGEST)
+    found = files.arrays(files.read(path))
     return Mnist(*(found[name] for name in Mnist._fields))
 
 
@@ -109,8 +106,8 @@ def _folder(path: Path) -> Mnist:
 
 def _idx(path: Path) -> np.ndarray:
     """An IDX file: a big-endian magic number, the length of every axis, then bytes."""
-    raw = files.read(path, LARGEST)
-    data = files.gunzip(raw, LARGEST) if path.suffix == ".gz" else raw
+    raw = files.read(path)
+    data = files.gunzip(raw) if path.suffix == ".gz" else raw
     axes = int.from_bytes(data[:4], "big") - GREY_VALUES
     if not 1 <= axes <= 3 or len(data) < 4 * (1 + axes):
         raise ValueError(f"{path.name} is no IDX file of bytes")

@@ -35,10 +35,11 @@ def code() -> str:
 
 
 def digest(files: Iterable[Path]) -> str:
-    """SHA-256 of the bytes of all of them, one after the other."""
+    """SHA-256 of those of the bytes of each."""
     found = hashlib.sha256()
     for path in files:
-        found.update(path.read_bytes())
+        with path.open("rb") as file:  # a piece at a time
+            found.update(hashlib.file_digest(file, "sha256").digest())
     return found.hexdigest()
 
 

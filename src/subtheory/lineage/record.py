@@ -7,6 +7,7 @@ nothing in the file: the s of the last line, kept elsewhere, tells that.
 """
 
 import hashlib
+import io
 import json
 import os
 from collections.abc import Iterator, Mapping
@@ -28,6 +29,9 @@ FORMAT = "subtheory-lineage-1"
 
 OPENS, CLOSES = b'{"sha256":"', b'",'
 """What stands around the SHA-256 at the beginning of a line."""
+
+MOST, LONGEST = 64 * 2**20, 2**20
+"""Bytes of a file, and of a line."""
 
 DIGITS = 64
 """Of a SHA-256 in hexadecimal."""
@@ -115,15 +119,21 @@ class Lines:
         A line counts as read when the next one is asked for.
 
         Raises InputError that names the line if one is altered, does not follow the one before, or has no end, and on
-        "file" for a file that was cut, or has more than `files.TEXT` bytes.
+        "file" for a file that was cut, or has more than `MOST` bytes.
         """
         there = 0 if number is None else os.fstat(number).st_size
         if there < self.size:
             raise InputError("file", self.path, f"must only grow (of {self.size} bytes there are {there})")
         self._require_room(there)
-        *lines, tail = self._bytes(number, self.size, there).split(b"\n")
-        for line in lines:
+        tail = b""
+        for whole in io.BytesIO(self._bytes(number, self.size, there)):  # one line at a time: there may be millions
+            line = whole.removesuffix(b"\n")
+            if line == whole:
+                tail = line
+                break
             try:
+                if len(line) > LONGEST:
+                    raise ValueError(f"must have at most {LONGEST} bytes")
                 entry, head = unsealed(line, self.head)
             except files.BROKEN as error:
                 raise self.fault(str(error), line) from error
@@ -143,7 +153,7 @@ class Lines:
         except BaseException as error:
             os.ftruncate(number, self.size)
             if isinstance(error, OSError):
-                raise InputError("output", self.path, f"cannot be written ({error.strerror})") from error
+                raise files.unwritten(self.path, error) from error
             raise
         self.count, self.size, self.head = self.count + 1, self.size + len(line), head
 
@@ -153,7 +163,7 @@ class Lines:
         self._require_room(there)
         tail = self._bytes(number, 0, there).rpartition(b"\n")[2]
         if tail:
-            with Path(f"{self.path}.unfinished").open("ab") as file:
+            with files.destination(f"{self.path}.unfinished").open("ab") as file:
                 file.write(tail + b"\n")
             os.ftruncate(number, there - len(tail))
 
@@ -163,8 +173,8 @@ class Lines:
         return InputError(f"{place}, {field}" if field else place, shown(line), wanted)
 
     def _require_room(self, size: int) -> None:
-        if size > files.TEXT:
-            raise InputError("file", self.path, f"must have at most {files.TEXT} bytes (they would be {size})")
+        if size > MOST:
+            raise InputError("file", self.path, f"must have at most {MOST} bytes (they would be {size})")
 
     @staticmethod
     def _bytes(number: int | None, start: int, end: int) -> bytes:

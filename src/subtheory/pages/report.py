@@ -47,7 +47,7 @@ def write(verification: Verification, folder: Path | str, rungs: Sequence[ladder
     with _kept(failed):
         write_atomic(place, page(verification, shown))
     if failed:
-        raise InputError("output", ", ".join(str(one.value) for one in failed), failed[0].wanted)
+        raise type(failed[0])("output", ", ".join(str(one.value) for one in failed), failed[0].wanted)
     return place
 
 

@@ -4,6 +4,7 @@ import importlib.util
 import re
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -13,7 +14,8 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from subtheory import __version__, figure, records, resources, table
-from subtheory.errors import InputError, SubtheoryError
+from subtheory.errors import DataError, InputError, SubtheoryError
+from subtheory.files import BROKEN, reason
 from subtheory.ledger import parts
 from subtheory.ledger.engines import Alone, Engine
 from subtheory.ledger.parts import each, kept
@@ -262,8 +264,18 @@ def figures(out: Path | str, names: Sequence[str] = (), venue: str | None = None
     for name, folder in saved:
         if not names or name in names:
             one = choose("experiment", name, known)
-            paths += draw(one, saved_tables(folder), folder / "figures" / (venue or ""), venue)
+            with _of(folder):
+                paths += draw(one, saved_tables(folder), folder / "figures" / (venue or ""), venue)
     return paths
+
+
+@contextmanager
+def _of(folder: Path) -> Iterator[None]:
+    """What goes wrong with tables of this folder is that they are not those of the experiment, as it is now."""
+    try:
+        yield
+    except BROKEN as error:
+        raise DataError(f"{folder}: not the tables of this experiment ({reason(error)})") from error
 
 
 def stored(out: Path | str) -> Iterator[tuple[str, Path]]:
@@ -303,7 +315,8 @@ def _write_findings(findings: Sequence[Finding], folder: Path) -> list[Path]:
 
 def saved_tables(folder: Path | str) -> Tables:
     """The tables that a run saved under `folder`. Raises DataError if they are missing or corrupt."""
-    return _unpack(records.load(Path(folder) / "tables", RECORD)[0])
+    with _of(Path(folder)):
+        return _unpack(records.load(Path(folder) / "tables", RECORD)[0])
 
 
 def _pack(tables: Tables) -> records.Arrays:
@@ -316,6 +329,6 @@ def _pack(tables: Tables) -> records.Arrays:
 def _unpack(arrays: records.Arrays) -> Tables:
     tables: dict[str, records.Arrays] = {}
     for path, column in arrays.items():
-        title, name = path.split("/", 1)
+        title, _, name = path.partition("/")
         tables.setdefault(title, {})[name] = column
     return {title: records.rows(columns) for title, columns in tables.items()}

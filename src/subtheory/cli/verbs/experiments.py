@@ -25,7 +25,6 @@ def main(options: Namespace) -> int:
 
 def _run(options: Namespace) -> int:
     """What did not come out comes first; exit code 1 then."""
-    from subtheory.data import mnist
     from subtheory.files import require_readable
     from subtheory.study import experiment, finding
     from subtheory.study.options import pairs
@@ -34,7 +33,7 @@ def _run(options: Namespace) -> int:
     choose("experiment", options.experiment, experiment.experiments())
     given = dict(pairs(options.set, options.seeds))
     if experiment.DATA in given:  # its bytes are part of what a run is known by
-        require_readable(given[experiment.DATA], mnist.LARGEST, experiment.DATA)
+        require_readable(given[experiment.DATA], field=experiment.DATA)
     writable(options.out)
     processes = sharing.processes(options, 1)
     environment.prepare(cache=not options.no_cache, one_core=sharing.several(options, processes))

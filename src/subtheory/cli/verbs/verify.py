@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from subtheory.arguments import LARGEST_SEED
-from subtheory.cli import environment, sharing
+from subtheory.cli import environment, sharing, terminal
 from subtheory.cli.numbers import count, positive
 from subtheory.cli.output import print_json, print_table, writable
 from subtheory.errors import InputError
@@ -90,7 +90,7 @@ def _told(found: Verification, options: Namespace, networks: Sequence[LinenNetwo
         except InputError as error:
             if not code:
                 raise
-            print(f"error: {error}", file=sys.stderr)
+            print(f"error: {terminal.line(error)}", file=sys.stderr)
             return code
         if environment.speaks() and not options.json:
             print(f"report: {options.out}/report.html")

@@ -1,0 +1,1 @@
+"""What `scripts/reliability.py` measures: one function a row of docs/trust.md, `r4` and the like."""
