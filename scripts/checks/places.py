@@ -1,8 +1,8 @@
 """R5: a full disk, a read-only folder, no permission, a file for a folder: one line, and what was there stays.
 
 Where this process may mount, a small disk of its own is filled and made read-only. Everywhere the size of files is
-limited, and folders lose their permission to be written to: an administrator, whom no permission stops, gives its own up
-for the length of a command.
+limited, and folders lose their permission to be written to: an administrator, whom no permission stops, gives its own
+up for the length of a command.
 """
 
 import hashlib

@@ -205,8 +205,8 @@ def _arrays(path: Path, sha256: str) -> Arrays:
     data = files.read(path, LARGEST + 2**20)
     if _sha256(data) != sha256:
         raise ValueError("its contents do not have the SHA-256 that the record states")
-    # A hash tells accidents, not intentions: sizes are judged before anything is unpacked.
-    return files.arrays(data)
+    # A hash tells accidents, not intentions: records are not packed, so that nothing in one is larger than it.
+    return files.arrays(data, len(data))
 
 
 def _both(folder: Path | str, key: str) -> list[Path]:
