@@ -19,7 +19,7 @@ from subtheory.study.curves import figure
 from subtheory.study.experiment import Progress, Tables
 from subtheory.study.judgement import findings
 from subtheory.study.options import at_least
-from subtheory.study.sweep import swept
+from subtheory.study.walks import swept
 from subtheory.suggest import choose
 from subtheory.theory.losses import LOSSES
 from subtheory.verification.grid import OUTPUTS, SEEN

@@ -1,5 +1,6 @@
 """Records survive kills and accidents, or say that they did not."""
 
+import fcntl
 import io
 import json
 import os
@@ -11,7 +12,7 @@ import zipfile
 import numpy as np
 import pytest
 
-from subtheory import records
+from subtheory import files, records
 from subtheory.errors import DataError, InputError
 
 ARRAYS = {
@@ -184,19 +185,43 @@ def test_failed_write_leaves_the_old_file(tmp_path, monkeypatch):
     assert path.read_text() == "old" and list(tmp_path.iterdir()) == [path]
 
 
-def test_orphans_are_removed_and_fresh_ones_left(tmp_path):
+def test_what_a_killed_writer_left_goes_and_what_is_being_written_stays(tmp_path):
+    """However young the one, and old the other: who writes holds a lock, and the dead hold none."""
+    left, used = tmp_path / ".a.0.tmp", tmp_path / ".a.1.tmp"
+    left.write_text("half")
+    with used.open("xb") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        records.computed(tmp_path, "cell", {"id": "1"}, lambda: ARRAYS, silent)
+        assert not left.exists() and used.exists()
+
+
+def test_without_locks_age_decides(tmp_path, monkeypatch):
     old, fresh = tmp_path / ".a.0.tmp", tmp_path / ".a.1.tmp"
     for path in (old, fresh):
         path.write_text("half")
     os.utime(old, (time.time() - 2 * records.STALE,) * 2)
+    monkeypatch.setattr(files, "fcntl", None)
     records.computed(tmp_path, "cell", {"id": "1"}, lambda: ARRAYS, silent)
     assert not old.exists() and fresh.exists()
+
+
+def test_a_file_that_is_taken_away_before_its_lock_is_written_again(tmp_path, monkeypatch):
+    real, taken = os.replace, []
+
+    def replace(unfinished, place):
+        if not taken:
+            taken.append(os.unlink(unfinished))
+        real(unfinished, place)
+
+    monkeypatch.setattr(os, "replace", replace)
+    assert records.write_atomic(tmp_path / "a.txt", "all").read_text() == "all" and taken
+    assert [path.name for path in tmp_path.iterdir()] == ["a.txt"]
 
 
 KILLED = """
 import sys
 import numpy as np
-from subtheory import records
+from subtheory import files, records
 for i in range(10**6):
     records.save(sys.argv[1], "cell", {"x": np.full(20000, float(i))}, {"id": str(i)})
     if i == 3:

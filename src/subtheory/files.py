@@ -10,14 +10,21 @@ import secrets
 import stat
 import zipfile
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 from numpy.lib import format as npy
 
 from subtheory.arguments import shown
 from subtheory.errors import InputError, NoRoom
+
+try:
+    import fcntl
+except ImportError:  # on Windows
+    fcntl = None  # type: ignore[assignment]
 
 LARGEST = 256 * 2**20
 """Bytes that a file may have, and that what is packed in it may take up."""
@@ -207,34 +214,79 @@ def writable(path: Path | str, field: str = "out") -> Path:
     return Path(path)
 
 
-def write_atomic(path: Path | str, data: bytes | str) -> Path:
-    """Write a file whole or not at all: a temporary file in the same folder, flushed, then renamed.
+def write_atomic(path: Path | str, data: bytes | str, durable: bool = True) -> Path:
+    """Write a file whole or not at all, as `whole` does. Raises as it does, but for FileNotFoundError."""
+    found = data.encode() if isinstance(data, str) else data
+    for left in reversed(range(TRIES)):
+        try:
+            with whole(path, durable) as file:
+                file.write(found)
+            break
+        except FileNotFoundError:  # taken away as `abandoned`, between its making and its lock
+            if not left:
+                raise InputError("output", path, "cannot be written (its temporary file was taken away)") from None
+    return Path(path)
 
-    Makes the folder; writes through a link, and keeps the mode of a file that was there. Raises InputError if the place
-    cannot be written to, or is no plain file, NoRoom if there is none.
+
+TRIES = 3
+"""How often a file is written whose temporary one was taken away."""
+
+
+@contextmanager
+def whole(path: Path | str, durable: bool = True) -> Iterator[IO[bytes]]:
+    """A file to write into, which takes its place at the end: a temporary one in the same folder, renamed.
+
+    Makes the folder; writes through a link, and keeps the mode of a file that was there. What is not `durable` is not
+    waited for until it is on the disk: a machine that dies, unlike a process, may leave an empty file.
+
+    Raises InputError if the place cannot be written to or is no plain file, NoRoom if there is none, and
+    FileNotFoundError where the temporary file was taken away.
     """
     place = destination(path)
-    path = Path(path)
     unfinished = place.with_name(f".{place.name}.{secrets.token_hex(6)}.tmp")
     try:
         place.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            with unfinished.open("xb") as file:
-                file.write(data.encode() if isinstance(data, str) else data)
+        with unfinished.open("xb") as file:
+            try:
+                _lock(file)
+                yield file
                 file.flush()
-                os.fsync(file.fileno())
-            if place.exists():
-                os.chmod(unfinished, stat.S_IMODE(place.stat().st_mode))
-            os.replace(unfinished, place)
-        except BaseException:
-            unfinished.unlink(missing_ok=True)
-            raise
+                if durable:
+                    os.fsync(file.fileno())
+                if place.exists():
+                    os.chmod(unfinished, stat.S_IMODE(place.stat().st_mode))
+                if fcntl is None:
+                    file.close()  # Windows renames no open file
+                os.replace(unfinished, place)
+            except BaseException:
+                unfinished.unlink(missing_ok=True)
+                raise
+    except FileNotFoundError:
+        raise
     except OSError as error:
         raise unwritten(path, error) from error
-    return path
 
 
 def unwritten(path: Path | str, error: OSError) -> InputError:
     """What to raise on "output" for a file that could not be written: NoRoom where that is the reason."""
     kind = NoRoom if error.errno in FULL else InputError
     return kind("output", path, f"cannot be written ({error.strerror or error})")
+
+
+def _lock(file: IO[bytes]) -> None:
+    """Say that the file is in use: the lock ends with the process, however that ends."""
+    if fcntl is not None:
+        with suppress(OSError):  # of a file system without locks
+            fcntl.flock(file, fcntl.LOCK_EX)
+
+
+def abandoned(unfinished: Path) -> bool:
+    """Whether the writer of a temporary file is gone; False where locks do not tell, as on Windows."""
+    if fcntl is None:
+        return False
+    try:
+        with unfinished.open("r+b") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return True
+    except OSError:
+        return False

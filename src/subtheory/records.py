@@ -33,6 +33,7 @@ __all__ = [
     "cell_id",
     "columns",
     "computed",
+    "intact",
     "load",
     "put_aside",
     "remove",
@@ -46,7 +47,7 @@ Arrays = dict[str, np.ndarray]
 Meta = dict[str, Any]
 
 STALE = 3600.0
-"""Seconds after which a temporary file belongs to no process that still runs."""
+"""Seconds after which a temporary file belongs to no process that still runs, where locks do not tell."""
 
 QUARANTINE = "quarantine"
 """Folder beside the records that takes the corrupt ones."""
@@ -70,8 +71,8 @@ def _sha256(data: bytes) -> str:
 
 
 def sweep(folder: Path | str, older_than: float = STALE) -> list[Path]:
-    """Remove temporary files that a killed process left behind; younger ones may still be in use."""
-    orphans = [path for path in sorted(Path(folder).glob(".*.tmp")) if _age(path) > older_than]
+    """Remove temporary files that a killed process left behind, and no other: those in use are locked."""
+    orphans = [path for path in sorted(Path(folder).glob(".*.tmp")) if files.abandoned(path) or _age(path) > older_than]
     for orphan in orphans:
         orphan.unlink(missing_ok=True)
     return orphans
@@ -85,24 +86,36 @@ def _age(path: Path) -> float:
         return 0.0
 
 
-def save(folder: Path | str, key: str, arrays: Mapping[str, Any], meta: Meta) -> Path:
+def save(folder: Path | str, key: str, arrays: Mapping[str, Any], meta: Meta, durable: bool = True) -> Path:
     """Store a record and return the path of its JSON; equal records are equal bytes.
 
-    Raises InputError for a key that is no file name, arrays of objects, more than `LARGEST` bytes,
-    or metadata that JSON cannot hold.
+    One that can be made again need not be `durable`: a machine that dies may damage it, which its hash tells. Raises
+    InputError for a key that is no file name, arrays of objects, more than `LARGEST` bytes, or metadata that JSON
+    cannot hold.
     """
     packed = _pack({name: np.asarray(array) for name, array in arrays.items()})
     head = {"meta": meta, "arrays": _sha256(packed)}
     text = json.dumps({"sha256": cell_id(head), **head}, indent=1, ensure_ascii=False, allow_nan=False)
-    write_atomic(_file(folder, key, ".npz"), packed)
-    return write_atomic(_file(folder, key, ".json"), text + "\n")
+    write_atomic(_file(folder, key, ".npz"), packed, durable)
+    return write_atomic(_file(folder, key, ".json"), text + "\n", durable)
 
 
 def load(folder: Path | str, key: str) -> tuple[Arrays, Meta]:
     """The arrays and the metadata of a record. Raises DataError, naming the file, if anything is off."""
+    meta, packed = _intact(folder, key)
+    # A hash tells accidents, not intentions: records are not packed, so that nothing in one is larger than it.
+    return _checked(_file(folder, key, ".npz"), lambda: files.arrays(packed, len(packed))), meta
+
+
+def intact(folder: Path | str, key: str) -> Meta:
+    """The metadata of a record whose bytes are as they were written; its arrays are not unpacked. Raises as `load`."""
+    return _intact(folder, key)[0]
+
+
+def _intact(folder: Path | str, key: str) -> tuple[Meta, bytes]:
     about, data = _file(folder, key, ".json"), _file(folder, key, ".npz")
     head = _checked(about, lambda: _head(about))
-    return _checked(data, lambda: _arrays(data, head["arrays"])), head["meta"]
+    return head["meta"], _checked(data, lambda: _bytes(data, head["arrays"]))
 
 
 def computed(
@@ -201,12 +214,11 @@ def _head(path: Path) -> Meta:
     return found
 
 
-def _arrays(path: Path, sha256: str) -> Arrays:
+def _bytes(path: Path, sha256: str) -> bytes:
     data = files.read(path, LARGEST + 2**20)
     if _sha256(data) != sha256:
         raise ValueError("its contents do not have the SHA-256 that the record states")
-    # A hash tells accidents, not intentions: records are not packed, so that nothing in one is larger than it.
-    return files.arrays(data, len(data))
+    return data
 
 
 def _both(folder: Path | str, key: str) -> list[Path]:

@@ -1,4 +1,4 @@
-"""`ablate`: a sweep that was killed, its tables taken again, and bad input."""
+"""`ablate`: a run that was killed, its tables taken again, and bad input."""
 
 import json
 
@@ -8,7 +8,7 @@ from shapes import SMOOTH
 
 from subtheory.cli import main
 from subtheory.networks import NETWORKS, Linear
-from subtheory.study import experiment, judgement, sweep
+from subtheory.study import experiment, judgement, walks
 
 
 @pytest.fixture
@@ -19,14 +19,14 @@ def tiny(monkeypatch):
 
 def computed(monkeypatch):
     """The paths that any run computes from now on."""
-    calls, real = [], sweep.ablate
+    calls, real = [], walks.ablate
     monkeypatch.setattr(
-        sweep, "ablate", lambda path, *rest: (calls.append(path.name), real(path, *rest))[1]
+        walks, "ablate", lambda path, *rest: (calls.append(path.name), real(path, *rest))[1]
     )  # what a run loads anew
     return calls
 
 
-def test_a_sweep_that_was_killed_goes_on(tiny, tmp_path, monkeypatch):
+def test_a_run_that_was_killed_goes_on(tiny, tmp_path, monkeypatch):
     given = {"path": "spherical,permutation", "amounts": "0,0.7", "seeds": SEEDS}
     whole = experiment.run("ablation", tmp_path / "whole", given=given)
     assert whole.ok

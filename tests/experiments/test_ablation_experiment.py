@@ -11,7 +11,7 @@ from subtheory import figure, init, records
 from subtheory.data.channels import Blank
 from subtheory.init import PATHS
 from subtheory.networks import NETWORKS, Linear
-from subtheory.study import experiment, sweep
+from subtheory.study import experiment, walks
 from subtheory.study.ablation import CROSSED, ELSEWHERE, LIMITS, ablate
 
 SWEEP = {"path": "spherical,permutation,head-permutation,width", "network": "mlp,linear", "amounts": "0,0.7"}
@@ -58,7 +58,7 @@ def test_a_sweep_is_one_table_and_names_what_it_skips(swept):
 def test_without_misfits_there_is_no_such_table_and_all_are_those_that_fit(asked, tiny_networks):
     plan = replace(asked.plan(), network="mlp,linear", loss="kl,squared-error", outputs="all")
     settings = asked.module.settings_of(plan)
-    jobs, skipped = sweep.planned(settings, ["all"], None)
+    jobs, skipped = walks.planned(settings, ["all"], None)
     assert len(settings) == 4 and not skipped
     found = {name: {job.name for job in jobs if job.setting.network.name == name} for name in ("mlp", "linear")}
     assert found["mlp"] >= {"noise", "permutation", "width", "fork"} and "permutation" not in found["linear"]

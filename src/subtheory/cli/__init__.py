@@ -1,8 +1,8 @@
 """The command line: parse, dispatch to one verb, and turn errors into one line and an exit code.
 
-Exit codes: 0 all hold; 1 some fail; 2 wrong input, or a place that cannot be written to; 3 with --strict, none fails
-but some are vacuous or undecided; 4 corrupt or incomplete data, wrong numbers, or no room for the output; 70 a fault of
-the program; 130 interrupted. Only this module is imported for --help.
+Exit codes: 0 all hold; 1 some fail; 2 wrong input, or a place that cannot be written to; 3 parts of a run are missing,
+or with --strict, none fails but some are vacuous or undecided; 4 corrupt or incomplete data, wrong numbers, or no room
+for the output; 70 a fault of the program; 130 interrupted. Only this module is imported for --help.
 """
 
 import os
@@ -34,7 +34,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"error: {terminal.line(error)}", file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
+        print(terminal.interrupted(), file=sys.stderr)
         return 130
     except BrokenPipeError:
         # Whoever read our output has gone: there is nobody left to tell.
@@ -70,7 +70,7 @@ def program() -> None:
 
 def _interrupted(*_: object) -> None:
     shown = "\x1b[?25h" if sys.stderr.isatty() else ""  # a live bar hides the cursor
-    os.write(2, f"{shown}interrupted\n".encode())
+    os.write(2, f"{shown}{terminal.interrupted()}\n".encode())
     if workers := sys.modules.get("subtheory.ledger.workers"):
         workers.stop()
     os._exit(130)

@@ -20,6 +20,19 @@ DETERMINISTIC = "--xla_gpu_deterministic_ops=true"
 FLAGS = {None: (LEVEL, DETERMINISTIC), "cpu": (LEVEL, DETERMINISTIC), "gpu": (DETERMINISTIC,), "tpu": ()}
 
 
+def settle(device: str | None = None, one_core: bool = False) -> None:
+    """Set what JAX reads when it starts, and do not start it; the arguments are those of `prepare`."""
+    session.silence()
+    if one_core:
+        os.environ.setdefault("NPROC", "1")
+    if device:
+        os.environ["JAX_PLATFORMS"] = PLATFORMS[device]
+    for flag in FLAGS[device]:
+        current = os.environ.get("XLA_FLAGS", "")
+        if flag.split("=")[0] not in current:
+            os.environ["XLA_FLAGS"] = f"{current} {flag}".strip()
+
+
 def prepare(
     device: str | None = None,
     cache: bool = True,
@@ -34,15 +47,7 @@ def prepare(
     Raises InputError on "device" where JAX finds no such hardware, on "devices" where it finds fewer, and on
     "multihost" where it finds no cluster.
     """
-    session.silence()
-    if one_core:
-        os.environ.setdefault("NPROC", "1")
-    if device:
-        os.environ["JAX_PLATFORMS"] = PLATFORMS[device]
-    for flag in FLAGS[device]:
-        current = os.environ.get("XLA_FLAGS", "")
-        if flag.split("=")[0] not in current:
-            os.environ["XLA_FLAGS"] = f"{current} {flag}".strip()
+    settle(device, one_core)
     import jax
 
     if hosts:

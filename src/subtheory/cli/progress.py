@@ -5,7 +5,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from subtheory.verification.verdicts import Progress
+from subtheory.ledger.parts import Progress
 
 EVERY = 15.0
 """Seconds between plain progress lines."""

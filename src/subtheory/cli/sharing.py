@@ -67,7 +67,7 @@ def dask(address: str, seconds: float = 30.0) -> "Iterator[Executor]":
             "dask", address, f"must be the address of a scheduler, such as tcp://host:8786 ({said})"
         ) from None
     with client:
-        yield client.get_executor()
+        yield client.get_executor(pure=False)  # a part that is tried again is another task
 
 
 def folder(options: Namespace) -> Path:

@@ -4,6 +4,7 @@ import codecs
 import os
 import sys
 import unicodedata
+from collections.abc import Callable
 from typing import Any, TextIO
 
 PLAIN = "subtheory.plain"
@@ -19,6 +20,15 @@ _SPELLED = {
     "‘": "'", "’": "'", "“": '"', "”": '"', "…": "...", "✓": "+", "✗": "x", "○": "o", "•": "*", "∘": "o",
     "Π": "Pi", "\u0302": "-hat", "\u0304": "-bar", "₋": "_-", "₊": "_+", "⁺": "^+", "≲": "<~", "≻": ">", "χ": "chi",
 }  # fmt: skip
+
+
+KEPT: list[Callable[[], str]] = []
+"""What an interrupted command says of its work that is kept; of one that says nothing, nothing is."""
+
+
+def interrupted() -> str:
+    """The one line of an interrupt."""
+    return ": ".join(["interrupted", *(said() for said in KEPT)])
 
 
 def spelled(text: str) -> str:
@@ -47,6 +57,7 @@ def _plain(error: UnicodeError) -> tuple[str, int]:
 
 def prepare() -> None:
     """Make standard streams that can be written to: no closed one, and no character that ends a command."""
+    KEPT.clear()
     codecs.register_error(PLAIN, _plain)
     _occupy()
     for name in ("stdout", "stderr"):

@@ -1,7 +1,7 @@
 """Who computes the parts of a run: this process, processes of this machine, or whatever an executor stands for."""
 
 from collections.abc import Callable, Hashable, Iterator, Sequence
-from concurrent.futures import BrokenExecutor, CancelledError, Executor, as_completed
+from concurrent.futures import Executor, as_completed
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Protocol
@@ -19,6 +19,9 @@ Here = Callable[[str], None]
 
 TRIES = 3
 """How often a part is given to an executor whose workers die."""
+
+BATCH = 5000
+"""Parts that an executor has in its hands at a time."""
 
 
 class Engine(Protocol):
@@ -77,18 +80,20 @@ class Executed:
     def done(self, store: Store, todo: Sequence[Part], here: Here, then: Callable[[], None]) -> Iterator[str]:
         from subtheory.ledger.work import work
 
-        left, cache = [name for _, name in todo], session.wants_cache()
+        left, cache = {name: Exception() for _, name in todo}, session.wants_cache()
         for _ in range(TRIES):
-            futures = {self.executor.submit(work, store, cache, name): name for name in left}
-            left = []
-            for future in as_completed(futures):
-                try:
-                    future.result()
-                    yield futures[future]
-                except (BrokenExecutor, CancelledError, OSError):
-                    left.append(futures[future])  # its worker died: the next try may be luckier
-            if not left:
-                return
+            several, left = list(left), {}
+            for i in range(0, len(several), BATCH):
+                futures = {self.executor.submit(work, store, cache, name): name for name in several[i : i + BATCH]}
+                for future in as_completed(futures):
+                    try:
+                        future.result()
+                        yield futures[future]
+                    except Exception as error:  # what a part raises is kept, so its worker died: try again
+                        left[futures[future]] = error
+        for name, last in left.items():
+            store.failed(name, last, f"given to {TRIES} workers, none of which came back")
+            yield name
 
 
 @dataclass(frozen=True)

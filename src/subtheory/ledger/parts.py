@@ -100,21 +100,20 @@ def each_of_arrays(
     progress: Progress | None = None,
     then: Callable[[], None] = lambda: None,
     light: bool = False,
-    lenient: bool = False,
 ) -> dict[str, Arrays]:
     """What every part returns, by its name and in the order given; what is kept is taken, the rest computed and kept.
 
     Parts of one `group` share what they compile and go to one process; those of the group None stay in this one,
     which calls `then` behind them. `light` parts are not worth a second process. A part that fails ends the run
-    with its error once all others are done, or, `lenient`, is left out. Outside a run nothing is kept. Raises
+    with its error once all others are done. Outside a run nothing is kept. Raises
     SubtheoryError if a run uses a name twice, `Elsewhere` where parts of other shards are missing.
     """
     kept = _KEPT.get()
     if kept is None:
         return _computed(parts, group, progress, then)
-    kept.use(parts)
     if kept.wanted is not None:
         return _answered(kept, kept.wanted, parts)
+    kept.use(parts)
     found = {name: arrays for name in parts if (arrays := kept.store.found(name)) is not None}
     kept.taken += len(found)
     todo = [(group(name), name) for name in parts if name not in found]
@@ -133,12 +132,12 @@ def each_of_arrays(
         if arrays is not None:
             found[name] = arrays
             kept.computed += 1
-        elif not lenient and (error := kept.store.failure(name)):
+        elif error := kept.store.failure(name):
             raise error
-    missing = [name for name in parts if name not in found and not kept.store.failure(name)]
-    if missing and not lenient:
+    missing = [name for name in parts if name not in found]
+    if missing:
         raise Elsewhere(f"parts: {len(missing)} of {len(parts)} are still missing, such as {missing[0]!r}: run again")
-    return {name: found[name] for name in parts if name in found}
+    return {name: found[name] for name in parts}
 
 
 def _computed(

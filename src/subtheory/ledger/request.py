@@ -6,7 +6,7 @@ import os
 import platform
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -50,11 +50,14 @@ def environment() -> dict[str, str]:
 
 def machine() -> dict[str, Any]:
     """Python, the libraries' versions, the kind of processor and the environment; JAX is not imported."""
-    versions = {name: version(name) for name in VERSIONS}
     devices = {} if (wanted := session.wanted_devices()) in (None, 1) else {"devices": str(wanted)}
-    return {
-        "python": platform.python_version(), "processor": platform.machine(), **versions, **devices, **environment(),
-    }  # fmt: skip
+    return {**_installed(), **devices, **environment()}
+
+
+@cache
+def _installed() -> dict[str, str]:
+    versions = {name: version(name) for name in VERSIONS}
+    return {"python": platform.python_version(), "processor": platform.machine(), **versions}
 
 
 @dataclass(frozen=True)
@@ -71,7 +74,7 @@ class Request:
         """A request to this process's code, on this machine. Raises InputError for what JSON cannot say."""
         return cls(kind, canonical(about), code(), canonical(machine()))
 
-    @property
+    @cached_property
     def id(self) -> str:
         """SHA-256 of all of it: requests of equal ids find equal numbers."""
         return cell_id({"kind": self.kind, "about": self.about, "code": self.code, "machine": self.machine})

@@ -4,13 +4,16 @@ import os
 import re
 import shutil
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from subtheory import files, records
 from subtheory.errors import DataError, InputError, SubtheoryError
 from subtheory.ledger.request import Request
+
+T = TypeVar("T")
 
 Arrays = records.Arrays
 
@@ -48,13 +51,20 @@ class Store:
 
     def found(self, name: str) -> Arrays | None:
         """The arrays of a part; None if there are none, or if they are damaged, which standard error is told."""
+        return self._sound(name, records.load)
+
+    def holds(self, name: str) -> bool:
+        """Whether the part is there, and whole: as `found`, but nothing is unpacked."""
+        return self._sound(name, lambda folder, key: (True, records.intact(folder, key))) is not None
+
+    def _sound(self, name: str, read: Callable[[Path, str], tuple[T, records.Meta]]) -> T | None:
         key = self.key(name)
         if not (self.folder / f"{key}.json").exists():
             return None
         try:
-            arrays, meta = records.load(self.folder, key)
+            found, meta = read(self.folder, key)
             if meta.get("id") == self._id(name):
-                return arrays
+                return found
             raise DataError(f"{self.folder / key}.json: is the record of another part")
         except DataError as error:
             records.put_aside(self.folder, key)
@@ -62,9 +72,9 @@ class Store:
             return None
 
     def save(self, name: str, arrays: Arrays) -> None:
-        """Keep a part."""
+        """Keep a part; it is not waited for until it is on the disk, which takes longer than many a part."""
         key = self.key(name)
-        records.save(self.folder, key, arrays, {"id": self._id(name), "part": name})
+        records.save(self.folder, key, arrays, {"id": self._id(name), "part": name}, durable=False)
         (self.folder / (key + ERROR)).unlink(missing_ok=True)
 
     def failed(self, name: str, error: BaseException, trace: str) -> None:
@@ -88,7 +98,7 @@ class Store:
             return DataError(f"{path}: corrupt ({files.reason(error)})")
 
     def begin(self) -> None:
-        """Make the folder; remove what killed processes left long ago, and all but the `KEPT` latest requests."""
+        """Make the folder; remove what killed processes left, and all but the `KEPT` latest requests."""
         self.folder.mkdir(parents=True, exist_ok=True)
         os.utime(self.folder)
         records.sweep(self.folder)

@@ -28,7 +28,7 @@ def work(store: Store, cache: bool, name: str) -> Report:
     """Compute a part and keep it; what it raises is kept instead."""
     with _ONE:
         _prepare(store.request, cache)
-        if store.found(name) is None:
+        if not store.holds(name):
             try:
                 if differs := store.request.differs():
                     raise PartFailed(f"a worker cannot do part {name!r}: it has {differs}")

@@ -16,5 +16,5 @@ __all__ = [
     "loading",
     "options",
     "own",
-    "sweep",
+    "walks",
 ]

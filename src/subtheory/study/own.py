@@ -16,7 +16,7 @@ from subtheory.study.ablation import SEEDS, SIZE, Progress, Row, means, says
 from subtheory.study.experiment import Tables
 from subtheory.study.finding import Finding, summary
 from subtheory.study.judgement import combinations, findings
-from subtheory.study.sweep import swept
+from subtheory.study.walks import swept
 from subtheory.theory.losses import Loss, SquaredError
 from subtheory.theory.network import Params
 from subtheory.verification.losses import losses_of
