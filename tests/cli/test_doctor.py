@@ -67,7 +67,7 @@ def test_what_is_right_has_no_line(monkeypatch):
 
 
 def test_releases_and_devices_that_do_not_fit_have_a_line(monkeypatch):
-    monkeypatch.setattr(doctor, "version", {"jax": "0.10.2", "jaxlib": "0.10.1"}.get)
+    monkeypatch.setattr(doctor, "version", {"jax": "0.10.2", "jaxlib": "0.9.1"}.get)
     assert [each.item for each in (*doctor._answers(), *doctor._versions())] == ["known answers", "versions"]
     monkeypatch.setattr(jax, "default_backend", lambda: "tpu")
     assert "emulates float64" in next(doctor._device()).wrong
