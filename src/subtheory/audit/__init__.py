@@ -5,4 +5,16 @@ from subtheory.audit.plants import PLANTS
 from subtheory.audit.results import Audit, Check
 from subtheory.audit.running import CHECKS, audit
 
-__all__ = ["CHECKS", "PLANTS", "Audit", "Check", "audit", "planted", "plants", "suite"]
+__all__ = [
+    "CHECKS",
+    "PLANTS",
+    "Audit",
+    "Check",
+    "audit",
+    "calibration",
+    "planted",
+    "plants",
+    "results",
+    "running",
+    "suite",
+]

@@ -3,11 +3,18 @@
 from collections.abc import Callable
 
 from subtheory import known_answers
+from subtheory.audit.calibration import false_failures, false_passes, family_wise
 from subtheory.audit.results import Audit, Check, Tell
 from subtheory.audit.suite import false_alarms, planted_errors
 from subtheory.provenance import provenance
 
-CHECKS: tuple[Callable[[bool, Tell], Check], ...] = (planted_errors, false_alarms)
+CHECKS: tuple[Callable[[bool, Tell], Check], ...] = (
+    planted_errors,
+    false_alarms,
+    false_failures,
+    false_passes,
+    family_wise,
+)
 """In the order of docs/trust.md."""
 
 Progress = Callable[[int, int, str], None]

@@ -38,4 +38,4 @@ CLAIMS: dict[str, Claim] = collect(
 OVER_READINGS: dict[str, Claim] = collect([over_readings])
 """Statements that are easily read into the theory, all false: what `subtheory falsify` has to find out."""
 
-__all__ = ["CLAIMS", "OVER_READINGS", "assumptions"]
+__all__ = ["CLAIMS", "OVER_READINGS", "assumptions", "dynamics", "labels", "mean_field", "mismatch"]

@@ -1,7 +1,7 @@
 """Statistics: what a number of seeds, draws or bases says, and how sure that is."""
 
 from subtheory.statistics.chi_squares import chi_square_tails
-from subtheory.statistics.comparisons import Equivalence, HalfWay, equivalence, half_way
+from subtheory.statistics.comparisons import Equivalence, HalfWay, equivalence, half_way, holm
 from subtheory.statistics.correlations import pearson, spearman
 from subtheory.statistics.designs import cover, covering
 from subtheory.statistics.detectors import (
@@ -55,6 +55,7 @@ __all__ = [
     "equivalence",
     "half_way",
     "half_width",
+    "holm",
     "linear_weights",
     "mean_interval",
     "n_grams",

@@ -53,6 +53,20 @@ def equivalence(a: np.ndarray, b: np.ndarray, margin: float, paired: bool = True
     return Equivalence(difference, difference - half, difference + half, p, p < level)
 
 
+def holm(p: np.ndarray) -> np.ndarray:
+    """Adjusted p-values of a family (..., n): which are at most α are refused, one that is true with P ≤ α.
+
+    p̃_(i) = max_{j ≤ i} min(1, (n − j + 1) p_(j)) in rising order, whatever the dependence. Source: Holm 1979.
+    """
+    p = np.asarray(p, float)
+    order = np.argsort(p, axis=-1)
+    left = p.shape[-1] - np.arange(p.shape[-1])
+    rising = np.minimum(np.maximum.accumulate(left * np.take_along_axis(p, order, -1), axis=-1), 1.0)
+    found = np.empty_like(p)
+    np.put_along_axis(found, order, rising, -1)
+    return found
+
+
 class HalfWay(NamedTuple):
     """Where the mean curve falls to half of its reference; inf where it never does."""
 

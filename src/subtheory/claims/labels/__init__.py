@@ -29,4 +29,4 @@ MODULES = (
 )
 """In the order of the theory."""
 
-__all__ = ["MODULES", "settings"]
+__all__ = ["MODULES", "detection", "greedy", "rounding", "sampling", "settings"]

@@ -68,8 +68,14 @@ class Ties:
 
     @property
     def error(self) -> np.ndarray:
-        """Standard error of mean gain less ε · `density`, which are of the same rows, (K,)."""
-        return np.asarray(standard_error((self.gains - self.eps[:, None] * self.near).T))
+        """Standard error of mean gain less ε · `density`, which are of the same rows, (K,).
+
+        By the gains, or by those of rows as near to a tie whose v is negative, if it is larger: both have one law where
+        the density counts, but by chance few flips have a small sum and a small error of their own at once.
+        """
+        opposite = np.where(self.margin < -self.eps[:, None] * self.velocity, -self.velocity, 0.0)
+        both = [standard_error((each - self.eps[:, None] * self.near).T) for each in (self.gains, opposite)]
+        return np.asarray(np.maximum(*both))
 
     @property
     def reached(self) -> np.ndarray:
