@@ -12,6 +12,7 @@ Last, the loss of every other way to read the digits, k as k + j: does its first
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -22,13 +23,13 @@ from subtheory.figure import COLOURS, MARKERS, WIDTH, style
 from subtheory.instruments.dynamics.trajectory import missed, path
 from subtheory.kernels.stack import Stack, inner, norm
 from subtheory.kernels.whitened import product
+from subtheory.ledger import parts
 from subtheory.networks import MLP
 from subtheory.setting.preparation import stack
 from subtheory.setting.setting import Setting
 from subtheory.setting.student import Redrawn
 from subtheory.setting.teachers import Converged
 from subtheory.statistics import mean_interval
-from subtheory.study.experiment import kept
 from subtheory.study.finding import Finding, most, rate, shown
 from subtheory.study.options import at_least
 from subtheory.theory.dynamics.lanczos import ritz
@@ -97,13 +98,10 @@ def tables(plan: Plan = PLAN, progress: Progress | None = None) -> dict[str, lis
         "without Δ": (aux.but(rule=Orthogonal()), plan.steps),
         "all logits": (setting(plan, "all", plan.all_examples), plan.all_steps),
     }  # fmt: skip
-    found, others = list[Row](), list[Row]()
-    for i, (name, (one, steps)) in enumerate(arms.items()):
-        both = kept(name, lambda name=name, one=one, steps=steps: student_rows(name, one, steps, plan.seeds))
-        found += [row for row in both if "bound" not in row]
-        others += [row for row in both if "bound" in row]
-        if progress:
-            progress(i + 1, len(arms), name)
+    both = parts.rows(
+        {name: partial(student_rows, name, one, steps, plan.seeds) for name, (one, steps) in arms.items()}, progress
+    )
+    found, others = ([row for row in both if ("bound" in row) == bound] for bound in (False, True))
     return {"alignment_along_training": found, "first_step": others}
 
 

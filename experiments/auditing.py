@@ -27,6 +27,7 @@ from scipy.special import logit
 from subtheory.data.world import ANIMALS, TREES, WORLD
 from subtheory.errors import InputError
 from subtheory.figure import COLOURS, WIDTH, mark, style
+from subtheory.ledger import parts
 from subtheory.ledger.parts import kept_arrays
 from subtheory.networks import Transformer
 from subtheory.statistics import equivalence, half_width, mean_interval, over_bases, share_interval
@@ -92,11 +93,12 @@ def tables(plan: Plan = PLAN, progress: Progress | None = None) -> dict[str, lis
     work = arms(auditor, plan.whole)
     areas = kept("detectors", lambda: auditor.detected(SIZES, plan.sets, plan.whole))
     areas += auditor.stepped(SIZES, plan.sets)
-    runs: list[Row] = []
-    for i, ((table, title), make) in enumerate(work.items()):
-        runs += kept(f"{table}: {title}", lambda t=table, a=title, m=make: imitated(auditor, t, a, m()))
-        if progress:
-            progress(i + 1, len(work), title)
+
+    def students(table: str, title: str) -> list[Row]:
+        return imitated(auditor, table, title, work[table, title]())
+
+    todo = {": ".join(name): partial(students, *name) for name in work}
+    runs = parts.rows(todo, progress)
     return {
         "filters": summaries(runs, "filters", "thinned"), "edits": summaries(runs, "edits"),
         "rows": summaries(runs, "rows"),

@@ -15,6 +15,7 @@ copy.
 """
 
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -28,9 +29,10 @@ from subtheory.data.images import digits
 from subtheory.errors import InputError
 from subtheory.figure import COLOURS, WIDTH, style
 from subtheory.init import PATHS, Path, checked, fits
+from subtheory.ledger import parts
 from subtheory.numerics import float64
 from subtheory.statistics import equivalence, mean_interval
-from subtheory.study.experiment import Progress, kept
+from subtheory.study.experiment import Progress
 from subtheory.study.finding import Finding
 from subtheory.study.options import at_least
 from subtheory.suggest import choose
@@ -149,13 +151,14 @@ def tables(plan: Plan = PLAN, progress: Progress | None = None) -> dict[str, lis
     workload, shipped = workload_of(plan, own), workload_of(Plan(plan.data), own)
     paths = {PERMUTED: (PATHS["permutation"], 1.0), **_relation(plan.relation)}
     chunk = plan.chunk or (CHUNK_OF_AN_ACCELERATOR if jax.default_backend() != "cpu" else own.chunk)
-    found: list[Row] = []
-    for first in range(0, plan.seeds, chunk):
-        which = range(first, min(first + chunk, plan.seeds))
-        name = f"{origin['digest'][:16]}, seeds {which[0]} to {which[-1]} of {plan.seeds}"
-        found += kept(name, lambda which=which: seed_rows(workload, images, which, plan.seeds, paths))
-        if progress:
-            progress(which[-1] + 1, plan.seeds, f"seed {which[-1]}")
+    several = [range(first, min(first + chunk, plan.seeds)) for first in range(0, plan.seeds, chunk)]
+    todo = {
+        f"{origin['digest'][:16]}, seeds {which[0]} to {which[-1]} of {plan.seeds}": partial(
+            seed_rows, workload, images, which, plan.seeds, paths
+        )
+        for which in several
+    }
+    found = parts.rows(todo, progress)
     usual = vars(workload) == vars(shipped) | {"rows": workload.rows} and 2 * workload.rows >= own.rows
     paper = PAPER if usual and workload.rows == own.rows and origin["digest"] == mnist_data.DIGEST else {}
     about = {**origin, "chance": 1 / plan.classes, "steps": workload.student.steps(workload.rows), "usual": usual}

@@ -9,8 +9,9 @@ alike, and m/width³ where head weights outlearn the rest. Beside it a bar on di
 body under its teacher's class head, what the student has learned as its teacher would read it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import combinations
 from typing import Any
 
@@ -28,12 +29,12 @@ from subtheory.instruments.dynamics.projected import LEFT, converged, unread
 from subtheory.instruments.dynamics.widths import Wide, Widths
 from subtheory.kernels.stack import Stack
 from subtheory.kernels.whitened import whitened
+from subtheory.ledger import parts
 from subtheory.networks import MLP
 from subtheory.numerics import float64
 from subtheory.setting.preparation import stack
 from subtheory.setting.setting import Setting, ladder
 from subtheory.statistics import equivalence, mean_interval, standard_error
-from subtheory.study.experiment import kept
 from subtheory.study.finding import Finding, farthest, most, rate, shown
 from subtheory.study.options import at_least
 from subtheory.theory.dynamics.spectrum import modes, spectrum
@@ -107,17 +108,16 @@ PLAN, QUICK = Plan(), Plan(seeds=2, widths=(6,), draws=512, digits=2, rows=2048,
 
 def tables(plan: Plan = PLAN, progress: Progress | None = None) -> dict[str, list[Row]]:
     """Shares by width, outputs, inputs and seed; drawn layers by width; digits."""
-    cells, total = list[Row](), len(plan.widths) + 2
-    for i, width in enumerate(plan.widths):
-        cells += kept(f"width {width}", lambda width=width: share_rows(width, plan.seeds, plan.trained))
-        if progress:
-            progress(i + 1, total, f"width {width}")
-    pairs = kept("pairs", lambda: [row for width in plan.widths for row in pair_rows(width, plan.seeds)])
-    layers = kept("layers", lambda: layer_rows(plan.draws))
-    heads = kept("digits", lambda: head_rows(plan.digits, plan.rows))
-    if progress:
-        progress(total, total, "digits")
-    return {"capacity": cells, "pairs": pairs, "layers": layers, "heads": heads}
+
+    def cells(width: int) -> dict[str, list[Row]]:
+        return {"capacity": share_rows(width, plan.seeds, plan.trained), "pairs": pair_rows(width, plan.seeds)}
+
+    todo: dict[str, Callable[[], dict[str, list[Row]]]] = {f"width {w}": partial(cells, w) for w in plan.widths}
+    todo |= {
+        "layers": lambda: {"layers": layer_rows(plan.draws)},
+        "digits": lambda: {"heads": head_rows(plan.digits, plan.rows)},
+    }
+    return parts.tables(todo, progress)
 
 
 def share_rows(width: int, count: int, most_trained: int) -> list[Row]:

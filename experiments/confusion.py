@@ -13,6 +13,7 @@ distilled is what its trait is read from. Control: students, and guests, of anot
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import jax
@@ -25,12 +26,12 @@ from subtheory.envelope import outgrown
 from subtheory.figure import COLOURS, MARKERS, WIDTH, mark, style
 from subtheory.instruments.dynamics.confusion import TRAITS, Confusion, Confusions
 from subtheory.instruments.dynamics.pooled import Guested, Pools
+from subtheory.ledger import parts
 from subtheory.networks import NETWORKS, LinenNetwork
 from subtheory.numerics import float64
 from subtheory.setting.setting import Setting
 from subtheory.setting.student import Redrawn, Shared
 from subtheory.statistics import mean_interval, spearman
-from subtheory.study.experiment import kept
 from subtheory.study.finding import Finding, least, most, shown
 from subtheory.study.options import at_least
 from subtheory.theory.losses import CrossEntropy, SquaredError
@@ -99,16 +100,12 @@ PLAN, QUICK = Plan(), Plan(networks=(classifier().network,), seeds=4, bases=2, r
 def tables(plan: Plan = PLAN, progress: Progress | None = None) -> dict[str, list[Row]]:
     """Pairs of traits and their distance after one step, the same of trained students, its means, pools, guests."""
     found: dict[str, list[Row]] = {name: [] for name in ("confusion", "steps", "trained", "pools")}
-    for i, network in enumerate(plan.networks):
-        own = kept(f"one step of {network.name}", lambda network=network: one_step(network, plan.seeds))
-        for row in own:
-            found[row.pop("table")].append(row)
-        if progress:
-            progress(i + 1, len(plan.networks) + 2, network.name)
-    found["trained"] = kept("trained", lambda: trained_rows(plan))
-    if progress:
-        progress(len(plan.networks) + 1, len(plan.networks) + 2, "trained students")
-    guests = kept("guests", lambda: guest_rows(plan.guests))
+    todo = {f"one step of {network.name}": partial(one_step, network, plan.seeds) for network in plan.networks}
+    todo |= {"trained": partial(trained_rows, plan), "guests": partial(guest_rows, plan.guests)}
+    own = parts.each(todo, progress=progress)
+    found["trained"], guests = own.pop("trained"), own.pop("guests")
+    for row in (row for several in own.values() for row in several):
+        found[row.pop("table")].append(row)
     bases = base_rows(found["trained"])
     return {**found, "bases": bases, "summary": summary_rows(bases), "guests": guests}
 

@@ -14,6 +14,7 @@ readout, and training goes far beyond the linear range: the curve is drawn, and 
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import jax
@@ -21,8 +22,9 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from subtheory.figure import COLOURS, MARKERS, WIDTH, style
+from subtheory.ledger import parts
 from subtheory.statistics import mean_interval
-from subtheory.study.experiment import Progress, kept
+from subtheory.study.experiment import Progress
 from subtheory.study.finding import Finding, shown
 from subtheory.study.options import at_least
 from subtheory.trained.images import (
@@ -112,12 +114,9 @@ CHUNK = 5
 def tables(plan: Plan = PLAN, progress: Progress | None = None) -> dict[str, list[Row]]:
     """Every student, and each defence with its intervals over seeds."""
     images, keys = digit_images(), jax.random.split(jax.random.key(SEED), plan.seeds)
-    students = list[Row]()
-    for first in range(0, plan.seeds, CHUNK):
-        some = range(first, min(first + CHUNK, plan.seeds))
-        students += kept(f"seeds {some[0]} to {some[-1]}", lambda some=some: rows_of(plan, images, keys, some))
-        if progress:
-            progress(some[-1] + 1, plan.seeds, f"seed {some[-1]}")
+    chunks = [range(first, min(first + CHUNK, plan.seeds)) for first in range(0, plan.seeds, CHUNK)]
+    todo = {f"seeds {some[0]} to {some[-1]}": partial(rows_of, plan, images, keys, some) for some in chunks}
+    students = parts.rows(todo, progress)
     return {"defences": summary(students), "students": students}
 
 

@@ -45,9 +45,10 @@ from subtheory.instruments.detected import (
     trained,
 )
 from subtheory.instruments.labelled import Labelling
+from subtheory.ledger import parts
 from subtheory.setting.setting import Setting
 from subtheory.statistics import Area, at_chance, share_interval, surprise
-from subtheory.study.experiment import Progress, kept
+from subtheory.study.experiment import Progress
 from subtheory.study.finding import Finding, most, shown
 from subtheory.study.options import at_least
 from subtheory.theory.beyond.detection import apart, deflection
@@ -110,11 +111,7 @@ def arms() -> dict[str, View]:
 
 def tables(plan: Plan = PLAN, progress: Progress | None = None) -> dict[str, list[Row]]:
     """One row a detector and cell, and what is left to see of each statistic."""
-    rows: list[Row] = []
-    for seed in range(plan.seeds):
-        rows += kept(f"seed {seed}", partial(seed_rows, seed, plan.draws))
-        if progress:
-            progress(seed + 1, plan.seeds, f"seed {seed}")
+    rows = parts.rows({f"seed {seed}": partial(seed_rows, seed, plan.draws) for seed in range(plan.seeds)}, progress)
     return {"detection": rows, "residual": [row for seed in range(plan.seeds) for row in residual_rows(seed)]}
 
 
@@ -138,7 +135,7 @@ def arm_rows(arm: str, view: View, seed: int, rows: np.ndarray, draws: int) -> I
     heard = np.sqrt(found.kl / found.full) if arm == MATCHED else np.ones(len(EPS))
     for name, told in found.told.items():
         lawful = deflection(told.kl[:, None], rows) * (heard[:, None] if name == STUDENT else 1.0)
-        cells, best = parts(told), parts(found.told[BEST.get(name, RATIO)])
+        cells, best = columns_of(told), columns_of(found.told[BEST.get(name, RATIO)])
         for k, j in np.ndindex(rows.shape):
             law = laws(float(lawful[k, j]))
             low, high = share_interval(told.ahead.counts[k, j], draws, CONFIDENCE)
@@ -154,7 +151,7 @@ def arm_rows(arm: str, view: View, seed: int, rows: np.ndarray, draws: int) -> I
             }  # fmt: skip
 
 
-def parts(told: Told) -> dict[str, Cells]:
+def columns_of(told: Told) -> dict[str, Cells]:
     """What is counted, by its column."""
     return {"towards": told.towards, "power": told.power, "false": told.false, "auroc": told.ahead}
 

@@ -12,6 +12,7 @@ alone, and rows of a third model in place of the init's, which add a term of the
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -26,6 +27,7 @@ from subtheory.constructed.sequences import Sequences
 from subtheory.figure import COLOURS, MARKERS, WIDTH, style
 from subtheory.instruments.labelled import Labelled, Labelling
 from subtheory.kernels.stack import Stack, one, step_size
+from subtheory.ledger import parts
 from subtheory.setting.preparation import stack
 from subtheory.setting.setting import Setting
 from subtheory.statistics import share_interval
@@ -76,14 +78,13 @@ PLAN, QUICK = Plan(), Plan(seeds=1, draws=500)
 
 def tables(plan: Plan = PLAN, progress: Progress | None = None) -> dict[str, list[Row]]:
     """Alignment by share, and sampled students by share and dose."""
-    found: dict[str, list[Row]] = {"dilution": [], "students": []}
-    work = [(setting.but(eps=(SIZE,)), seed) for setting in plan.settings for seed in range(plan.seeds)]
-    for i, (setting, seed) in enumerate(work):
-        found["dilution"] += linear_rows(setting, seed)
-        found["students"] += student_rows(setting, seed, plan.draws)
-        if progress:
-            progress(i + 1, len(work), f"{setting.network.name}, seed {seed}")  # type: ignore[attr-defined]
-    return found
+
+    def own(setting: Setting, seed: int) -> dict[str, list[Row]]:
+        one = setting.but(eps=(SIZE,))
+        return {"dilution": linear_rows(one, seed), "students": student_rows(one, seed, plan.draws)}
+
+    work = {f"{s.network.name}, seed {seed}": (s, seed) for s in plan.settings for seed in range(plan.seeds)}  # type: ignore[attr-defined]
+    return parts.tables({name: partial(own, *each) for name, each in work.items()}, progress)
 
 
 def labelled(setting: Setting, seed: int) -> Labelling:

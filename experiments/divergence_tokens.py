@@ -9,6 +9,7 @@ have Φ(ε√(Nq)). Between the two lies the temperature at which labels are sam
 """
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -23,10 +24,10 @@ from subtheory.figure import COLOURS, MARKERS, WIDTH, style
 from subtheory.instruments.inputs.ties import NearestTies
 from subtheory.instruments.labelled import Labelled, Labelling
 from subtheory.kernels.stack import each_eps, inner, labels, moved, pull
+from subtheory.ledger import parts
 from subtheory.setting.preparation import stack
 from subtheory.setting.setting import Setting
 from subtheory.statistics import as_often
-from subtheory.study.experiment import kept
 from subtheory.study.finding import Finding, most, rate, shown
 from subtheory.study.options import at_least
 from subtheory.theory.losses import CrossEntropy
@@ -79,14 +80,11 @@ PLAN, QUICK = Plan(), Plan(seeds=3, pool=2**17, nearest=2**14)
 
 def tables(plan: Plan = PLAN, progress: Progress | None = None) -> dict[str, list[Row]]:
     """A row a network, init and ε of the total; of what masks leave; and of how many rows are needed."""
-    totals, masks, needed = list[Row](), list[Row](), list[Row]()
-    for i, (name, setting) in enumerate(NETWORKS.items()):
-        for seed in range(plan.seeds):
-            totals += kept(f"{name} {seed}", lambda name=name, seed=seed: total_rows(name, seed, plan))
+    todo = {f"{name} {seed}": partial(total_rows, name, seed, plan) for name in NETWORKS for seed in range(plan.seeds)}
+    totals, masks, needed = parts.rows(todo, progress), list[Row](), list[Row]()
+    for name, setting in NETWORKS.items():
         masks += [row for seed in range(plan.seeds) for row in mask_rows(name, setting(), seed)]
         needed += [row for seed in range(plan.seeds) for row in needed_rows(name, setting(), seed)]
-        if progress:
-            progress(i + 1, len(NETWORKS), name)
     return {"divergence_tokens": totals, "masks": masks, "rows": needed}
 
 

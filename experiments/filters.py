@@ -13,6 +13,7 @@ student of another init.
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,7 @@ from subtheory.constructed.sequences import Sequences
 from subtheory.envelope import envelope, outgrown
 from subtheory.figure import COLOURS, MARKERS, WIDTH, style
 from subtheory.instruments.labelled import Labelled, Labelling
+from subtheory.ledger import parts
 from subtheory.numerics import LADDER_RATIO, extrapolation_constant
 from subtheory.setting.preparation import resting
 from subtheory.setting.setting import Setting
@@ -77,15 +79,16 @@ PLAN, QUICK = Plan(), Plan(seeds=1)
 
 def tables(plan: Plan = PLAN, progress: Progress | None = None) -> dict[str, list[Row]]:
     """Rows of accept sets, of thinning and of filters of inputs, one a size ε each."""
-    found: dict[str, list[Row]] = {"filters": [], "thinning": [], "inputs": []}
-    work = [(setting, seed) for setting in plan.settings for seed in range(plan.seeds)]
-    for i, (setting, seed) in enumerate(work):
-        found["filters"] += filter_rows(setting, seed)
-        found["thinning"] += thinning_rows(setting, seed)
-        found["inputs"] += input_rows(setting, seed)
-        if progress:
-            progress(i + 1, len(work), f"{setting.network.name}, seed {seed}")  # type: ignore[attr-defined]
-    return found
+
+    def own(setting: Setting, seed: int) -> dict[str, list[Row]]:
+        return {
+            "filters": filter_rows(setting, seed),
+            "thinning": thinning_rows(setting, seed),
+            "inputs": input_rows(setting, seed),
+        }
+
+    work = {f"{s.network.name}, seed {seed}": (s, seed) for s in plan.settings for seed in range(plan.seeds)}  # type: ignore[attr-defined]
+    return parts.tables({name: partial(own, *each) for name, each in work.items()}, progress)
 
 
 def labelled(setting: Setting, seed: int) -> Labelling:

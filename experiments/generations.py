@@ -11,6 +11,7 @@ generations, where none turns away; a repair on the student's own inputs. Rates 
 """
 
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -23,11 +24,11 @@ from subtheory.figure import COLOURS, MARKERS, WIDTH, style
 from subtheory.instruments.dynamics.chains import Chain, Chains, taught, turn
 from subtheory.kernels.stack import each_eps, inner
 from subtheory.kernels.whitened import whitened
+from subtheory.ledger import parts
 from subtheory.networks import Transformer
 from subtheory.setting.preparation import stack
 from subtheory.setting.setting import Setting
 from subtheory.setting.student import Continued
-from subtheory.study.experiment import kept
 from subtheory.study.finding import Finding, least, most, rate, shown
 from subtheory.study.options import at_least
 from subtheory.theory.dynamics.generations import retention, through
@@ -100,15 +101,11 @@ PLAN, QUICK = Plan(), Plan(chains=2, draws=60)
 
 def tables(plan: Plan = PLAN, progress: Progress | None = None) -> dict[str, list[Row]]:
     """Chains by network, kind, seed and generation; second generations by channel and draw; repaired ancestors."""
-    chains, total = list[Row](), len(plan.networks) + 2
-    for i, name in enumerate(plan.networks):
-        chains += kept(name, lambda name=name: chain_rows(name, plan.chains, plan.hops))
-        if progress:
-            progress(i + 1, total, name)
-    signs = kept("two channels", lambda: sign_rows(plan.draws))
-    if progress:
-        progress(total - 1, total, "two channels")
-    return {"chains": chains, "signs": signs, "repaired": kept("repaired", lambda: repaired_rows(plan.draws))}
+    todo = {name: partial(chain_rows, name, plan.chains, plan.hops) for name in plan.networks}
+    todo |= {"two channels": partial(sign_rows, plan.draws), "repaired": partial(repaired_rows, plan.draws)}
+    found = parts.each(todo, progress=progress)
+    chains = [row for name in plan.networks for row in found[name]]
+    return {"chains": chains, "signs": found["two channels"], "repaired": found["repaired"]}
 
 
 def recorded(setting: Setting, hops: int, steps: int, seeds: int) -> list[Chain]:
@@ -148,11 +145,11 @@ def sign_rows(draws: int) -> list[Row]:
     found = list[Row]()
     for outputs, distilled in OUTPUTS.items():
         for steps in (1, FITS):
-            for parts in (2, 1):
+            for turns in (2, 1):
                 setting = classifier().but(loss=SquaredError(), outputs=distilled, examples=2, eps=EPS[1:])
-                chains = recorded(setting.but(view=InTurn(parts)), 2, steps, draws)
+                chains = recorded(setting.but(view=InTurn(turns)), 2, steps, draws)
                 found += [
-                    {"outputs": outputs, "steps": steps, "channels": parts, "draw": draw,
+                    {"outputs": outputs, "steps": steps, "channels": turns, "draw": draw,
                      "share": float(limit(retention(c.alignment))[0][1]), "predicted": float(retention(c.expected)[1])}
                     for draw, c in enumerate(chains)
                 ]  # fmt: skip

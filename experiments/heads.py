@@ -12,6 +12,7 @@ chance.
 """
 
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import product
 from typing import Any
 
@@ -22,6 +23,7 @@ from matplotlib.figure import Figure
 
 from subtheory.figure import WIDTH, style
 from subtheory.init import ShareParts
+from subtheory.ledger import parts
 from subtheory.statistics import as_often, mean_interval
 from subtheory.study.experiment import Progress
 from subtheory.study.finding import Finding, rate, shown
@@ -85,16 +87,14 @@ def tables(plan: Plan = PLAN, progress: Progress | None = None) -> dict[str, lis
     images = digit_images()
     settings = [(m, name) for m in plan.logits for name in plan.losses]
     keys = jax.random.split(jax.random.key(SEED), plan.seeds)
-    cells: list[Row] = []
-    each: list[Row] = []
-    for i, (m, name) in enumerate(settings):
+
+    def own(m: int, name: str) -> dict[str, list[Row]]:
         workload = replace(plan.workload, network=digit_network(plan.width, m), loss=LOSSES[name])
         found = measured(workload, images, keys)
-        cells += cell_rows(m, name, found)
-        each += seed_rows(m, name, found)
-        if progress:
-            progress(i + 1, len(settings), f"{name}, m = {m}")
-    return {"heads": cells, "summary": summary_rows(each), "seeds": each}
+        return {"heads": cell_rows(m, name, found), "seeds": seed_rows(m, name, found)}
+
+    found = parts.tables({f"{name}, m = {m}": partial(own, m, name) for m, name in settings}, progress)
+    return {"heads": found["heads"], "summary": summary_rows(found["seeds"]), "seeds": found["seeds"]}
 
 
 def measured(workload: Workload, images: Images, keys: Any) -> dict[str, np.ndarray]:

@@ -28,6 +28,7 @@ from subtheory.init import FRACTIONS, PATHS, Path, Start
 from subtheory.instruments.two_inits import Crossing, TwoInits
 from subtheory.kernels.compiled import Kernels
 from subtheory.kernels.stack import Stack, inner, labels, moved, norm, pull
+from subtheory.ledger import parts
 from subtheory.networks import MLP, ConvNet, LinenNetwork, Transformer
 from subtheory.numerics import ROUNDINGS, UNIT, float64
 from subtheory.setting.preparation import stack
@@ -114,19 +115,18 @@ QUICK = Plan(
 
 def tables(plan: Plan = PLAN, progress: Progress | None = None) -> dict[str, list[Row]]:
     """Means and bands at every amount, errors and constants of every path, and the mean-field points."""
+
+    def own(network: LinenNetwork, name: str, path: Path) -> dict[str, list[Row]]:
+        points, errors = path_rows(plan, network, name, path)
+        return {"init_paths": points, "errors": errors}
+
+    def curves(width: int) -> dict[str, list[Row]]:
+        return {"mean_field": width_rows(width, plan.inits, plan.between)}
+
     jobs = [(network, name, path) for network in plan.networks for name, path in walked(network, plan.paths)]
-    total, points, errors = len(jobs) + len(plan.widths), [], []
-    for i, (network, name, path) in enumerate(jobs):
-        drawn, checked = path_rows(plan, network, name, path)
-        points, errors = points + drawn, errors + checked
-        if progress:
-            progress(i + 1, total, f"{network.name} {name}")
-    curves: list[Row] = []
-    for i, width in enumerate(plan.widths):
-        curves += width_rows(width, plan.inits, plan.between)
-        if progress:
-            progress(len(jobs) + i + 1, total, f"mean field, width {width}")
-    return {"init_paths": points, "errors": errors, "mean_field": curves}
+    todo = {f"{job[0].name} {job[1]}": partial(own, *job) for job in jobs}
+    todo |= {f"mean field, width {width}": partial(curves, width) for width in plan.widths}
+    return {"init_paths": [], "errors": [], "mean_field": [], **parts.tables(todo, progress)}
 
 
 def setting_of(network: LinenNetwork) -> Setting:

@@ -12,6 +12,7 @@ one-sided tests with `MARGIN` say whether it does.
 """
 
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import jax
@@ -23,6 +24,7 @@ from scipy import stats
 from subtheory.figure import WIDTH, mark, style
 from subtheory.init import PATHS, Fork, Path, Start, fits, others, units
 from subtheory.init.measures import distance, functional_distance, matched_distance
+from subtheory.ledger import parts
 from subtheory.numerics import float64
 from subtheory.statistics import equivalence, half_way, mean_interval
 from subtheory.study.experiment import Progress
@@ -111,20 +113,18 @@ def tables(plan: Plan = PLAN, progress: Progress | None = None) -> dict[str, lis
     """Accuracy and prediction at every point, thresholds, the permutation test, other architectures, every student."""
     workload, images, fork = plan.workload, digit_images(), "fork" in plan.paths
     keys = jax.random.split(jax.random.key(SEED), plan.seeds)
-    steps, total = iter(range(1, 5)), 2 + fork + plan.others
-    done = lambda what: progress(next(steps), total, what) if progress else None  # noqa: E731
+    pairs = jax.random.split(jax.random.key(SEED + 1), plan.pairs)
     found = starts(workload, images, keys)
     chosen = {name: PATHS[name] for name in plan.paths if fits(PATHS[name], found) and name != "fork"}
-    rows = group_rows(workload, images, keys, found, chosen, SHARED)
-    done("paths")
+    todo = {"paths": partial(group_rows, workload, images, keys, found, chosen, SHARED)}
     if fork:
-        rows += group_rows(workload, images, keys, found, {"fork": FORK}, SHARED_FORK)
-        done("fork")
+        todo["fork"] = partial(group_rows, workload, images, keys, found, {"fork": FORK}, SHARED_FORK)
     if plan.others:
-        rows += other_rows(workload, images, keys, found)
-        done("other architectures")
-    tested = permutation_rows(workload, images, jax.random.split(jax.random.key(SEED + 1), plan.pairs), plan.precise)
-    done("permutation test")
+        todo["other architectures"] = partial(other_rows, workload, images, keys, found)
+    todo["permutation test"] = partial(permutation_rows, workload, images, pairs, plan.precise)
+    each = parts.each(todo, progress=progress)
+    tested = each.pop("permutation test")
+    rows = [row for several in each.values() for row in several]
     points = point_rows(rows)
     return {"init_training": points, "thresholds": threshold_rows(rows, points), "permutation": tested, "seeds": rows}
 

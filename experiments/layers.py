@@ -12,6 +12,7 @@ they do not add up to one.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -26,6 +27,7 @@ from subtheory.figure import COLOURS, MARKERS, WIDTH, style
 from subtheory.init import layers
 from subtheory.instruments.two_inits import TwoInits
 from subtheory.kernels.stack import Stack, averaged, expectation, inner, labels, trained, updates
+from subtheory.ledger import parts
 from subtheory.networks import MLP, ConvNet, LinenNetwork, Transformer
 from subtheory.setting.preparation import stack
 from subtheory.setting.setting import Setting
@@ -81,18 +83,21 @@ PLAN, QUICK = Plan(), Plan(seeds=4)
 
 def tables(plan: Plan = PLAN, progress: Progress | None = None) -> dict[str, list[Row]]:
     """One row a layer; sums; frozen halves; and the summary."""
-    bars, sums, frozen = list[Row](), list[Row](), list[Row]()
-    for i, network in enumerate(plan.networks):
-        for case, s in cases(network, tuple(range(plan.seeds))).items():
-            found = measured(s)
-            rank_one = case == NARROW and not network.task.vocabulary
-            bars += layer_rows(network.name, case, names(s), found, rank_one)
-            sums.append(sum_row(network.name, case, found))
-            for channel, one in zip(CHANNELS, (s, narrow(s)), strict=True) if case in TEACHERS else ():
-                frozen.append(frozen_row(network.name, case, channel, halved(one), plan.masks))
-        if progress:
-            progress(i + 1, len(plan.networks), network.name)
-    return {"layers": bars, "sums": sums, "frozen": frozen, "summary": summary_rows(bars, sums, frozen)}
+    found = parts.tables({network.name: partial(network_rows, network, plan) for network in plan.networks}, progress)
+    return {**found, "summary": summary_rows(found["layers"], found["sums"], found["frozen"])}
+
+
+def network_rows(network: LinenNetwork, plan: Plan) -> dict[str, list[Row]]:
+    """Layers, sums and frozen halves of one network."""
+    rows: dict[str, list[Row]] = {"layers": [], "sums": [], "frozen": []}
+    for case, s in cases(network, tuple(range(plan.seeds))).items():
+        found = measured(s)
+        rank_one = case == NARROW and not network.task.vocabulary
+        rows["layers"] += layer_rows(network.name, case, names(s), found, rank_one)
+        rows["sums"].append(sum_row(network.name, case, found))
+        for channel, one in zip(CHANNELS, (s, narrow(s)), strict=True) if case in TEACHERS else ():
+            rows["frozen"].append(frozen_row(network.name, case, channel, halved(one), plan.masks))
+    return rows
 
 
 def cases(network: LinenNetwork, seeds: Sequence[int]) -> dict[str, Stack]:

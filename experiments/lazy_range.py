@@ -10,8 +10,9 @@ to fall like ε too. Control: students from another init, for whom there is no l
 no closed form knows.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -23,11 +24,11 @@ from subtheory.figure import COLOURS, MARKERS, WIDTH, style
 from subtheory.instruments.dynamics.lazy import expansion, lazy
 from subtheory.instruments.dynamics.trajectory import Trajectory
 from subtheory.kernels.whitened import whitened
+from subtheory.ledger import parts
 from subtheory.networks import MLP, ConvNet, LinenNetwork, Transformer
 from subtheory.setting.preparation import stack
 from subtheory.setting.setting import Setting
 from subtheory.setting.student import Redrawn, Student
-from subtheory.study.experiment import kept
 from subtheory.study.finding import Finding, least, most, shown
 from subtheory.study.options import at_least
 from subtheory.theory.dynamics.spectrum import Spectrum, modes, spectrum
@@ -85,17 +86,16 @@ PLAN, QUICK = Plan(), Plan(seeds=2, widths=1, examples=2)
 
 def tables(plan: Plan = PLAN, progress: Progress | None = None) -> dict[str, list[Row]]:
     """Students by kind, width, seed and ε; and by how they are trained."""
-    students, seeds = list[Row](), tuple(range(plan.seeds))
-    todo = [(kind, network) for kind in plan.kinds for network in WIDTHS[kind][: plan.widths]]
-    for i, (kind, network) in enumerate(todo):
-        name = f"{kind} {width_of(network)}"
-        setting = Setting(network, CrossEntropy(), examples=plan.examples, trait_examples=8)
-        students += kept(name, lambda kind=kind, setting=setting: student_rows(kind, setting, seeds))
-        if progress:
-            progress(i + 1, len(todo) + 1, name)
+    seeds = tuple(range(plan.seeds))
     first = Setting(WIDTHS["perceptron"][0], CrossEntropy(), examples=4, trait_examples=8)
-    trained = kept("ways of training", lambda: trained_rows(first, seeds))
-    return {"students": students, "training": trained}
+    todo: dict[str, Callable[[], list[Row]]] = {"ways of training": partial(trained_rows, first, seeds)}
+    for kind in plan.kinds:
+        for network in WIDTHS[kind][: plan.widths]:
+            setting = Setting(network, CrossEntropy(), examples=plan.examples, trait_examples=8)
+            todo[f"{kind} {width_of(network)}"] = partial(student_rows, kind, setting, seeds)
+    found = parts.each(todo, progress=progress)
+    trained = found.pop("ways of training")
+    return {"students": [row for several in found.values() for row in several], "training": trained}
 
 
 def width_of(network: Any) -> str:

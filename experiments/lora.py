@@ -25,12 +25,12 @@ from subtheory.instruments.dynamics import adapted
 from subtheory.kernels.functions import applied
 from subtheory.kernels.stack import Stack, one
 from subtheory.kernels.whitened import product
+from subtheory.ledger import parts
 from subtheory.networks import MLP
 from subtheory.numerics import float64
 from subtheory.setting.preparation import stack
 from subtheory.setting.setting import Setting
 from subtheory.statistics import as_often, mean_interval, share_interval, standard_error
-from subtheory.study.experiment import kept
 from subtheory.study.finding import Finding, most, rate, shown
 from subtheory.study.options import at_least
 from subtheory.theory.dynamics import adapters
@@ -99,14 +99,12 @@ FIRST = 1000
 
 def tables(plan: Plan = PLAN, progress: Progress | None = None) -> dict[str, list[Row]]:
     """Ranks at their tuned rates; every rank and rate; gaps between ranks; signs after one step."""
-    runs, done = list[Row](), 0
-    for first in range(0, plan.seeds, CHUNK):
-        seeds = tuple(range(FIRST + first, FIRST + min(first + CHUNK, plan.seeds)))
-        runs += kept(f"seeds {seeds[0]} to {seeds[-1]}", lambda seeds=seeds: trained_rows(seeds, plan.steps))
-        done += len(seeds)
-        if progress:
-            progress(done, plan.seeds + plan.signs, f"{done} inits")
-    signs = kept("signs", lambda: sign_rows(tuple(range(FIRST, FIRST + plan.signs)), plan.draws))
+    several = [range(FIRST + i, FIRST + min(i + CHUNK, plan.seeds)) for i in range(0, plan.seeds, CHUNK)]
+    todo = {f"seeds {one[0]} to {one[-1]}": partial(trained_rows, tuple(one), plan.steps) for one in several}
+    todo["signs"] = partial(sign_rows, tuple(range(FIRST, FIRST + plan.signs)), plan.draws)
+    found = parts.each(todo, progress=progress)
+    signs = found.pop("signs")
+    runs = [row for one in found.values() for row in one]
     shares, laws = by_rank(runs, "share"), by_rank(runs, "law")
     return {"ranks": rank_rows(shares, laws), "rates": rate_rows(shares), "gaps": gap_rows(shares), "signs": signs}
 

@@ -12,7 +12,7 @@ file of each kind lies beside the tables, for `subtheory falsify --replay`. Opta
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from itertools import product
 from typing import Any
 
@@ -31,6 +31,7 @@ from subtheory.figure import COLOURS, MARKERS, WIDTH, style
 from subtheory.instruments.dynamics.preconditioned import InMetric
 from subtheory.kernels.stack import Descend, Stack, inner, norm
 from subtheory.kernels.whitened import whitened
+from subtheory.ledger import parts
 from subtheory.networks import LinenNetwork
 from subtheory.numerics import float64
 from subtheory.setting.preparation import resting
@@ -38,7 +39,6 @@ from subtheory.setting.setting import Setting
 from subtheory.setting.smallness import scales
 from subtheory.setting.teachers import GradientDescent, Ruled, Teacher
 from subtheory.statistics import opposed, share_interval
-from subtheory.study.experiment import kept
 from subtheory.study.finding import Finding, least, most, rate, shown
 from subtheory.study.options import at_least
 from subtheory.theory.distillation import Distillation
@@ -110,17 +110,16 @@ QUICK = Plan(networks=PLAN.networks[:1], optimizers=("SGD", "Adam", "Muon"), met
 
 def tables(plan: Plan = PLAN, progress: Progress | None = None) -> dict[str, list[Row]]:
     """Pairs of optimizers, fixed metrics, the toy, and the kinds of which a counterexample was found."""
-    parts: dict[str, list[Row]] = {"optimizers": [], "metrics": [], "toy": [], "counterexamples": []}
-    todo: list[tuple[str, str, Callable[[], list[Row]]]] = []
+    todo: dict[tuple[str, ...], Callable[[], list[Row]]] = {}
     for network in plan.networks:
-        todo.append(("metrics", network.name, lambda n=network: metric_rows(n, plan.metrics)))  # type: ignore[misc]
-        todo.append(("optimizers", network.name, lambda n=network: pair_rows(n, plan)))  # type: ignore[misc]
-    todo += [("toy", "", lambda: toy_rows(plan.toy)), ("counterexamples", "", counterexample_rows)]
-    for i, (title, name, compute) in enumerate(todo):
-        parts[title] += kept(f"{title} {name}".strip(), compute)
-        if progress:
-            progress(i + 1, len(todo), f"{title} {name}".strip())
-    return parts
+        todo["optimizers", network.name] = partial(pair_rows, network, plan)
+        todo["metrics", network.name] = partial(metric_rows, network, plan.metrics)
+    todo |= {("toy",): partial(toy_rows, plan.toy), ("counterexamples",): counterexample_rows}
+
+    def own(title: str, compute: Callable[[], list[Row]]) -> dict[str, list[Row]]:
+        return {title: compute()}
+
+    return parts.tables({" ".join(name): partial(own, name[0], compute) for name, compute in todo.items()}, progress)
 
 
 def _shares(names: dict[str, int], draws: int) -> Row:

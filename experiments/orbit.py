@@ -11,6 +11,7 @@ the student of the untrained teacher, and after its units have been matched with
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,7 @@ from subtheory.init import (
     GainRescaling,
     HeadPermutation,
     Keys,
+    Path,
     Permutation,
     ReluRescaling,
     Rescaling,
@@ -37,6 +39,7 @@ from subtheory.init import (
 )
 from subtheory.init.measures import match
 from subtheory.kernels.stack import Stack, averaged, expectation, inner, labels, moved, norm, pull, step_size
+from subtheory.ledger import parts
 from subtheory.networks import MLP, ConvNet, LinenNetwork, Transformer
 from subtheory.numerics import ROUNDINGS, UNIT
 from subtheory.setting.preparation import path_keys, stack, start
@@ -112,20 +115,21 @@ PLAN, QUICK = Plan(), Plan(seeds=6)
 
 def tables(plan: Plan = PLAN, progress: Progress | None = None) -> dict[str, list[Row]]:
     """One row a network, symmetry and amount; the control; natural gradients."""
-    cells, control, which, total = list[Row](), list[Row](), tuple(range(plan.seeds)), len(plan.cases) + 1
+    which = tuple(range(plan.seeds))
     keys = path_keys(which)
-    for i, (case, network, paths) in enumerate(plan.cases):
-        arrays = pairs(which, network)
+
+    def own(case: str, network: LinenNetwork, paths: Sequence[Path]) -> dict[str, list[Row]]:
+        arrays, cells = pairs(which, network), list[Row]()
         for path in paths:
             amounts = plan.stretches if isinstance(path, Rescaling) else plan.fractions
             cells += path_rows(case, path, amounts, arrays, keys)
-        control += control_rows(case, arrays, keys)
-        if progress:
-            progress(i + 1, total, case)
-    natural = [natural_row(plan.tiny, case, which, keys) for case in plan.natural]
-    if progress:
-        progress(total, total, "natural gradients")
-    return {"orbit": cells, "control": control, "natural": natural}
+        return {"orbit": cells, "control": control_rows(case, arrays, keys)}
+
+    def natural() -> dict[str, list[Row]]:
+        return {"natural": [natural_row(plan.tiny, case, which, keys) for case in plan.natural]}
+
+    todo = {each[0]: partial(own, *each) for each in plan.cases}
+    return parts.tables(todo | {"natural gradients": natural}, progress)
 
 
 def pairs(

@@ -25,6 +25,7 @@ import subtheory as st
 from subtheory.certificate.cases import CASES
 from subtheory.certificate.search import CLOSE
 from subtheory.figure import COLOURS, blank, mark, style
+from subtheory.ledger.parts import each
 from subtheory.numerics import LADDER_RATIO, ROUNDINGS, UNIT, extrapolation_constant, public
 from subtheory.study.finding import Finding, farthest
 from subtheory.study.options import at_least
@@ -75,17 +76,13 @@ def tables(plan: Plan = PLAN, progress: Progress | None = None) -> dict[str, lis
     """The diagram, its boundary and its certified points; the quadratic; the slopes and what must not be."""
     d = replace(CASES[CASE].distillation(SEED, LOSS), eps=np.geomspace(*EPS, plan.points))
     alpha = np.geomspace(*ALPHA, plan.points)
-    parts = {
+    todo = {
         "phase": lambda: phase_rows(d, alpha),
         "boundary": lambda: boundary_rows(d),
         "certified": lambda: [certified_row(d, a) for a in alpha[:: plan.every]],
         "quadratic": lambda: [row for beta in CURVATURES for row in quadratic_rows(d, beta)],
     }
-    found: dict[str, list[Row]] = {}
-    for i, (name, part) in enumerate(parts.items()):
-        found[name] = part()
-        if progress:
-            progress(i + 1, len(parts), name)
+    found = each(todo, progress=progress)
     return {**found, "slopes": slope_rows(found)}
 
 

@@ -8,6 +8,7 @@ Squared error, which is linear in its labels. Control: a grid that is wide besid
 """
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -17,8 +18,8 @@ from scipy.stats import norm
 from subtheory.constructed.labels import linear
 from subtheory.figure import COLOURS, MARKERS, WIDTH, style
 from subtheory.instruments.labelled import Labelled, Labelling
+from subtheory.ledger import parts
 from subtheory.statistics import as_often
-from subtheory.study.experiment import kept
 from subtheory.study.finding import Finding, least, most, rate, shown
 from subtheory.study.options import at_least
 from subtheory.theory.losses import SquaredError
@@ -65,13 +66,10 @@ PLAN, QUICK = Plan(), Plan(seeds=4, rows=2**15, few=400)
 
 def tables(plan: Plan = PLAN, progress: Progress | None = None) -> dict[str, list[Row]]:
     """Students of many outputs, by init and grid; and of few, by how far the teacher moves."""
-    many = list[Row]()
-    for seed in range(plan.seeds):
-        many += kept(f"seed {seed}", lambda seed=seed: many_rows(seed, plan.rows))
-        if progress:
-            progress(seed + 1, plan.seeds + 1, f"seed {seed}")
-    few = kept("few outputs", lambda: few_rows(plan.few))
-    return {"rounding": many, "few": few}
+    todo = {f"seed {seed}": partial(many_rows, seed, plan.rows) for seed in range(plan.seeds)}
+    found = parts.each(todo | {"few outputs": partial(few_rows, plan.few)}, progress=progress)
+    few = found.pop("few outputs")
+    return {"rounding": [row for several in found.values() for row in several], "few": few}
 
 
 def measured(seeds: tuple[int, ...], rows: int, grid: float, eps: tuple[float, ...]) -> list[Labelling]:

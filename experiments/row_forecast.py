@@ -13,6 +13,7 @@ beside other inputs, whose step the rows do not forecast, and random rows, which
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,7 @@ from matplotlib.figure import Figure
 from subtheory.envelope import outgrown
 from subtheory.figure import WIDTH, mark, style
 from subtheory.kernels.stack import Stack, one
+from subtheory.ledger import parts
 from subtheory.networks import NETWORKS, LinenNetwork
 from subtheory.numerics import LADDER_RATIO, ROUNDINGS, UNIT
 from subtheory.setting.preparation import stack
@@ -187,20 +189,20 @@ def scored(b: Base, step: np.ndarray, alpha: np.ndarray) -> Row:
 
 def tables(plan: Plan = PLAN, progress: Progress | None = None) -> dict[str, list[Row]]:
     """A row an init of what adds up, and one a network, score and share of what is lost without its first rows."""
-    sums, dropped = list[Row](), list[Row]()
-    for k, network in enumerate(plan.networks):
-        setting = Setting(network, CrossEntropy(), examples=plan.rows)
-        seeds = tuple(range(plan.seeds))
-        s, unseen = stack(setting, seeds), stack(setting, tuple(UNSEEN + seed for seed in seeds))
-        found = []
-        for seed in seeds:
-            rng = np.random.default_rng((seed, 9))
-            found.append(measured(base(one(s, seed), one(unseen, seed).trait, rng), rng))
-        sums += [sum_row(network.name, seed, each) for seed, each in zip(seeds, found, strict=True)]
-        dropped += drop_rows(network.name, found)
-        if progress:
-            progress(k + 1, len(plan.networks), network.name)
-    return {"sums": sums, "dropped": dropped}
+    return parts.tables({network.name: partial(network_rows, network, plan) for network in plan.networks}, progress)
+
+
+def network_rows(network: LinenNetwork, plan: Plan) -> dict[str, list[Row]]:
+    """Of one network."""
+    setting = Setting(network, CrossEntropy(), examples=plan.rows)
+    seeds = tuple(range(plan.seeds))
+    s, unseen = stack(setting, seeds), stack(setting, tuple(UNSEEN + seed for seed in seeds))
+    found = []
+    for seed in seeds:
+        rng = np.random.default_rng((seed, 9))
+        found.append(measured(base(one(s, seed), one(unseen, seed).trait, rng), rng))
+    sums = [sum_row(network.name, seed, each) for seed, each in zip(seeds, found, strict=True)]
+    return {"sums": sums, "dropped": drop_rows(network.name, found)}
 
 
 def sum_row(network: str, seed: int, m: Row) -> Row:

@@ -11,6 +11,7 @@ to show how the law ends. Control: as many labels of the init, a toss of a coin.
 """
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,7 @@ from subtheory.constructed.sequences import sequences
 from subtheory.data.toys import toy
 from subtheory.figure import COLOURS, MARKERS, WIDTH, style
 from subtheory.instruments.sampled import Cells, Sampled
+from subtheory.ledger import parts
 from subtheory.networks import MLP, ConvNet, LinenNetwork
 from subtheory.setting.setting import Setting
 from subtheory.statistics import as_often, share_interval, unlike
@@ -80,18 +82,17 @@ def tables(plan: Plan = PLAN, progress: Progress | None = None) -> dict[str, lis
     networks = [("labels", one) for one in plan.labels] + [("texts", one) for one in plan.texts]
     runs = [(kind, one, seed) for kind, one in networks for seed in range(plan.seeds)]
     wanted = np.geomspace(LEAST, MOST, len(runs) * DEFLECTIONS).reshape(DEFLECTIONS, len(runs)).T
-    found: dict[str, list[Row]] = {"sampled_signs": [], "control": []}
-    for i, (kind, network, seed) in enumerate(runs):
+
+    def own(i: int) -> dict[str, list[Row]]:
+        kind, network, seed = runs[i]
         outputs = "aux" if kind == "texts" else "all"
         setting = Setting(network, CrossEntropy(), outputs=outputs, examples=EXAMPLES, trait_examples=8, eps=SIZES)
         instrument = Sampled(plan.draws, tuple(wanted[i].tolist()), TEMPERATURES)
-        for table, one in (("sampled_signs", setting), ("control", setting.but(view=Untaught()))):
-            found[table] += [
-                {"kind": kind, "run": i, "seed": seed} | row for row in rows_of(one, instrument.sample(one, seed))
-            ]
-        if progress:
-            progress(i + 1, len(runs), network.name)
-    return found
+        arms = {"sampled_signs": setting, "control": setting.but(view=Untaught())}
+        about = {"kind": kind, "run": i, "seed": seed}
+        return {name: [about | row for row in rows_of(one, instrument.sample(one, seed))] for name, one in arms.items()}
+
+    return parts.tables({f"{i}: {run[1].name}": partial(own, i) for i, run in enumerate(runs)}, progress)
 
 
 def rows_of(setting: Setting, cells: Cells) -> list[Row]:

@@ -11,6 +11,7 @@ one text, corrected by its skewness. Control: the init that cares for order, whe
 """
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -23,11 +24,11 @@ from subtheory.envelope import outgrown
 from subtheory.figure import COLOURS, MARKERS, WIDTH, style
 from subtheory.instruments.labelled import Labelled, Labelling
 from subtheory.kernels.stack import each_eps, inner, moved, pull
+from subtheory.ledger import parts
 from subtheory.setting.preparation import stack
 from subtheory.setting.setting import Setting
 from subtheory.setting.teachers import GradientDescent, Random
 from subtheory.statistics import as_often
-from subtheory.study.experiment import kept
 from subtheory.study.finding import Finding, least, most, rate, shown
 from subtheory.study.options import at_least
 from subtheory.theory.beyond import shuffling
@@ -81,16 +82,17 @@ PLAN, QUICK = Plan(), Plan(seeds=4, draws=120)
 
 def tables(plan: Plan = PLAN, progress: Progress | None = None) -> dict[str, list[Row]]:
     """One row a base, teacher, seed and arm; the two tokens; and students of sampled texts."""
-    slopes, drawn = list[Row](), list[Row]()
-    for i, order in enumerate(ORDERS):
-        slopes += kept(f"order {order:g}", lambda order=order: slope_rows(order, plan.seeds))
-        if progress:
-            progress(i + 1, len(ORDERS) + 1, f"order {order:g}")
-    for order in (ORDERS[0], ORDERS[-1]):
-        drawn += kept(f"sampled, order {order:g}", lambda order=order: sampled_rows(order, plan.draws))
-    if progress:
-        progress(len(ORDERS) + 1, len(ORDERS) + 1, "sampled texts")
-    return {"shuffles": slopes, "two_tokens": token_rows(), "sampled": drawn}
+
+    def slopes(order: float) -> dict[str, list[Row]]:
+        return {"shuffles": slope_rows(order, plan.seeds)}
+
+    def drawn(order: float) -> dict[str, list[Row]]:
+        return {"sampled": sampled_rows(order, plan.draws)}
+
+    todo = {f"order {order:g}": partial(slopes, order) for order in ORDERS}
+    todo |= {f"sampled, order {order:g}": partial(drawn, order) for order in (ORDERS[0], ORDERS[-1])}
+    found = parts.tables(todo, progress)
+    return {"shuffles": found["shuffles"], "two_tokens": token_rows(), "sampled": found["sampled"]}
 
 
 def settings(order: float, eps: tuple[float, ...]) -> dict[tuple[str, str], Setting]:

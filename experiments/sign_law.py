@@ -11,6 +11,7 @@ which holds all of null(G), is harmless at the same radii.
 """
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,7 @@ from scipy.stats import binom, norm, poisson
 
 from subtheory.figure import COLOURS, MARKERS, WIDTH, style
 from subtheory.instruments.sign_law import CHUNK, Law, alignments, harmless, law, regime
+from subtheory.ledger import parts
 from subtheory.networks import MLP, ConvNet, LinenNetwork, Transformer
 from subtheory.numerics import public
 from subtheory.setting.setting import Setting
@@ -78,11 +80,7 @@ PLAN, QUICK = Plan(), Plan(draws=200)
 
 def tables(plan: Plan = PLAN, progress: Progress | None = None) -> dict[str, list[Row]]:
     """One row a cell, fitted critical radii, the control, and the summary."""
-    cells: list[Row] = []
-    for i, network in enumerate(plan.networks):
-        cells += network_rows(network, plan.draws)
-        if progress:
-            progress(i + 1, len(plan.networks), network.name)
+    cells = parts.rows({each.name: partial(network_rows, each, plan.draws) for each in plan.networks}, progress)
     radii = [row for network in plan.networks for row in radius_rows(network.name, cells, plan.draws)]
     return {"sign_law": cells, "critical_radius": radii, "summary": summary_rows(cells, radii)}
 

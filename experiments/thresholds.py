@@ -12,6 +12,7 @@ the random networks.
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
+from functools import partial
 from math import inf, isnan, nan
 from typing import Any
 
@@ -26,6 +27,7 @@ from subtheory.certificate.cases import CASES, GRID, CertifiedCase
 from subtheory.certificate.search import CLOSE
 from subtheory.data.toys import toy
 from subtheory.figure import blank, mark, style
+from subtheory.ledger.parts import each
 from subtheory.numerics import UNIT
 from subtheory.study.finding import Finding, farthest
 from subtheory.study.options import at_least
@@ -75,13 +77,10 @@ def tables(plan: Plan = PLAN, progress: Progress | None = None) -> dict[str, lis
     """Four numbers a statement and what they come to; some curves; random settings; the control."""
     count = {name: plan.seeds or MANY.get(name, FEW) for name in plan.cases}
     chosen = [(name, loss, s) for name in plan.cases for loss in LOSSES for s in range(count[name])]
-    steps = len(chosen) + plan.settings
-    rows, found = list[Row](), list[Row]()
-    for i in range(steps):
-        rows += case_rows(*chosen[i]) if i < len(chosen) else []
-        found += [random_setting(i - len(chosen))] if i >= len(chosen) else []
-        if progress:
-            progress(i + 1, steps, chosen[i][0] if i < len(chosen) else "random settings")
+    cases = {f"{name}, {loss.name}, {s}": partial(case_rows, name, loss, s) for name, loss, s in chosen}
+    random = {f"random setting {i}": partial(random_setting, i) for i in range(plan.settings)}
+    both = each({**cases, **random}, progress=progress)
+    rows, found = [row for name in cases for row in both[name]], [both[name] for name in random]
     shown = {"thresholds": rows, "summary": summary(rows), "curves": curve_rows(rows)}
     return {**shown, "random_settings": counted(found), "control": list(map(control_row, KS))}
 

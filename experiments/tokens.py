@@ -24,10 +24,11 @@ from scipy import stats
 from subtheory.data.world import ANIMALS, TREES, WORLD
 from subtheory.errors import InputError
 from subtheory.figure import COLOURS, WIDTH, mark, style
+from subtheory.ledger import parts
 from subtheory.ledger.parts import kept_arrays
 from subtheory.networks import Transformer
 from subtheory.statistics import half_width, over_bases, pooled_deviation
-from subtheory.study.experiment import Progress, kept
+from subtheory.study.experiment import Progress
 from subtheory.study.finding import Finding, rate, shown
 from subtheory.trained import texts
 from subtheory.trained.texts import PROMPTED, Fit, Laboratory, Sample, column, shuffled
@@ -78,11 +79,7 @@ def tables(plan: Plan = PLAN, progress: Progress | None = None) -> dict[str, lis
     """Bars of the three channels, the matrix of bases, shuffles, doses, all arms, and every single run."""
     plan = replace(plan, names=(plan.name, *(other for other in OTHERS if other != plan.name)))
     work = arms(Laboratory(plan, kept_arrays), plan.name, plan.whole)
-    runs: list[Row] = []
-    for i, (title, compute) in enumerate(work.items()):
-        runs += kept(title, compute)
-        if progress:
-            progress(i + 1, len(work), title)
+    runs = parts.rows(work, progress)
     found = arm_rows(runs)
     bars = {table: bar_rows([r for r in runs if r["table"] == table]) for table in SKILLS}
     return {**bars, "matrix": matrix_rows(runs), "shuffled": _of(found, "shuffled"), "dose": _of(found, "dose"),

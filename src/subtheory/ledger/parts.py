@@ -120,7 +120,7 @@ def each_of_arrays(
     done = len(found)
 
     def here(name: str) -> None:
-        kept.store.save(name, _alone(parts[name]))
+        kept.store.save(name, _inside(kept, parts[name]))
 
     engine = Alone() if light else kept.engine
     for name in engine.done(kept.store, todo, here, then) if todo else ():
@@ -159,7 +159,7 @@ def _computed(
 
 def _answered(kept: Kept, wanted: str, parts: Mapping[str, Callable[[], Arrays]]) -> dict[str, Arrays]:
     if wanted in parts:
-        kept.store.save(wanted, _alone(parts[wanted]))
+        kept.store.save(wanted, _inside(kept, parts[wanted]))
         raise Done
     found = {name: kept.store.found(name) for name in parts}
     if missing := [name for name, arrays in found.items() if arrays is None]:
@@ -167,9 +167,9 @@ def _answered(kept: Kept, wanted: str, parts: Mapping[str, Callable[[], Arrays]]
     return {name: arrays for name, arrays in found.items() if arrays is not None}
 
 
-def _alone(compute: Callable[[], T]) -> T:
-    """What a part computes is no run of its own."""
-    with _under(None):
+def _inside(kept: Kept, compute: Callable[[], T]) -> T:
+    """What a part needs may be kept by itself, in this process and under names of its own."""
+    with _under(Kept(kept.store)):
         return compute()
 
 
@@ -184,6 +184,22 @@ def each(
     """
     told = {name: _as_text(name, compute) for name, compute in parts.items()}
     return {name: _read(arrays) for name, arrays in each_of_arrays(told, group, progress).items()}
+
+
+def rows(parts: Mapping[str, Callable[[], list[T]]], progress: Progress | None = None) -> list[T]:
+    """The rows of all parts, one after the other."""
+    return [row for several in each(parts, progress=progress).values() for row in several]
+
+
+def tables(
+    parts: Mapping[str, Callable[[], Mapping[str, list[T]]]], progress: Progress | None = None
+) -> dict[str, list[T]]:
+    """The tables of all parts, those of one name put together."""
+    found: dict[str, list[T]] = {}
+    for several in each(parts, progress=progress).values():
+        for name, own in several.items():
+            found.setdefault(name, []).extend(own)
+    return found
 
 
 def kept(name: str, compute: Callable[[], T]) -> T:

@@ -4,6 +4,7 @@
 """
 
 from collections.abc import Iterable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from matplotlib.lines import Line2D
 from subtheory.data import channels_of
 from subtheory.figure import blank, mark, style
 from subtheory.instruments.first_order import FirstOrder, Measurement
+from subtheory.ledger import parts
 from subtheory.networks import LinenNetwork
 from subtheory.numerics import LADDER_RATIO
 from subtheory.setting.setting import Setting, ladder
@@ -41,16 +43,17 @@ Row = dict[str, Any]
 
 def measured(networks: Iterable[LinenNetwork], seeds: Sequence[int], progress: Progress | None = None) -> list[Row]:
     """One row per network, init, seed and ε, each ladder from its largest on."""
-    chosen, rows = list(networks), list[Row]()
-    for i, network in enumerate(chosen):
-        for name, init in INITS.items():
-            setting = Setting(network, LOSS, channels_of(network.task)[0]).but(init=init)
-            several = [setting.but(eps=ladder(start, RUNGS)) for start in STARTS]
-            found = [FirstOrder().records(one, seeds, (LOSS,))[LOSS.name] for one in several]
-            for seed, ladders in zip(seeds, zip(*found, strict=True), strict=True):
-                rows += [{"network": network.name, "init": name, "seed": seed, **row} for row in _run(ladders)]
-        if progress:
-            progress(i + 1, len(chosen), network.name)
+    return parts.rows({network.name: partial(_of_network, network, seeds) for network in networks}, progress)
+
+
+def _of_network(network: LinenNetwork, seeds: Sequence[int]) -> list[Row]:
+    rows = list[Row]()
+    for name, init in INITS.items():
+        setting = Setting(network, LOSS, channels_of(network.task)[0]).but(init=init)
+        several = [setting.but(eps=ladder(start, RUNGS)) for start in STARTS]
+        found = [FirstOrder().records(one, seeds, (LOSS,))[LOSS.name] for one in several]
+        for seed, ladders in zip(seeds, zip(*found, strict=True), strict=True):
+            rows += [{"network": network.name, "init": name, "seed": seed, **row} for row in _run(ladders)]
     return rows
 
 

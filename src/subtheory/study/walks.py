@@ -8,7 +8,7 @@ from subtheory.errors import InputError
 from subtheory.init import PATHS, Another, Path, checked
 from subtheory.setting.setting import Setting
 from subtheory.study.ablation import ELSEWHERE, Progress, Row, ablate, fitting, known_paths, means, misfit
-from subtheory.study.experiment import Tables, kept
+from subtheory.study.experiment import Tables, each
 from subtheory.suggest import choose
 
 EVERY = "all"
@@ -38,34 +38,28 @@ def swept(
     Raises InputError for a name that is no path at all, for amounts that a path does not have, and if nothing fits.
     """
     jobs, skipped = planned(settings, paths, amounts)
-    total, done = sum(len(job.amounts) for job in jobs), 0
     averages, rows = list[Row](), list[Row]()
-    for job in jobs:
-        part = " ".join(job.key.values())
-        try:
-            walk = kept(part, partial(walked, job, seeds, size, _onwards(progress, part, done, total)))
-        except InputError as error:
-            if error.field != "path":  # only a path that the numbers do not fit, which shapes cannot tell
-                raise
-            skipped.append({"path": job.name, "network": job.setting.network.name, "why": str(error)})
+    todo = {" ".join(job.key.values()): partial(walked, job, seeds, size) for job in jobs}
+    for job, walk in zip(jobs, each(todo, progress=progress).values(), strict=True):
+        if isinstance(walk, str):
+            skipped.append({"path": job.name, "network": job.setting.network.name, "why": walk})
             continue
         averages += [job.key | mean for mean in means(walk)]
         rows += [job.key | {"seed": row["seed"]} | row for row in walk]
-        done += len(job.amounts)
     if not rows:
         raise InputError("path", repr(",".join(paths)), f"must fit the network ({skipped[0]['why']})")
     found: Tables = {"means": averages, "rows": rows}
     return found | {"skipped": skipped} if skipped else found
 
 
-def walked(job: Job, seeds: Sequence[int], size: float, progress: Progress | None) -> list[Row]:
-    """The rows of one path."""
-    return ablate(job.path, job.setting, job.amounts, seeds, size, progress).rows
-
-
-def _onwards(progress: Progress | None, part: str, before: int, total: int) -> Progress | None:
-    """The amounts of one path, counted on from those before."""
-    return progress and (lambda done, _, __: progress(before + done, total, part))
+def walked(job: Job, seeds: Sequence[int], size: float) -> list[Row] | str:
+    """The rows of one path; in words why the numbers do not fit it, which shapes cannot tell."""
+    try:
+        return ablate(job.path, job.setting, job.amounts, seeds, size).rows
+    except InputError as error:
+        if error.field != "path":
+            raise
+        return str(error)
 
 
 def planned(
