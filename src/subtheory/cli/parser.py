@@ -100,6 +100,7 @@ def build() -> Parser:
     falsify.add_argument("--seed", metavar="N", default="0", help="of the search (default 0)")
     falsify.add_argument("--out", metavar="FILE", help="where to write it (default counterexample-CLAIM.json)")
     falsify.add_argument("--replay", metavar="FILE", help="run a counterexample again instead of searching")
+    _shared(falsify, "1")
     _compiles(falsify)
 
     prove = _verb(verbs, "prove", "prove", "run the proofs: sympy's, and Coq's where it is installed")

@@ -1,6 +1,7 @@
 """Who computes the parts of a run, and where they are kept, as flags of many verbs say it."""
 
 import os
+import sys
 from argparse import Namespace
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -16,6 +17,8 @@ from subtheory.ledger.workers import cores
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
+
+    from subtheory.ledger.parts import Kept
 
 MOST = 256
 """Processes."""
@@ -68,6 +71,12 @@ def dask(address: str, seconds: float = 30.0) -> "Iterator[Executor]":
         ) from None
     with client:
         yield client.get_executor(pure=False)  # a part that is tried again is another task
+
+
+def say(kept: "Kept") -> None:
+    """On standard error, what was not computed this time."""
+    if kept.taken:
+        print(f"{kept.taken} of {kept.taken + kept.computed} parts were kept by an earlier run", file=sys.stderr)
 
 
 def folder(options: Namespace) -> Path:

@@ -1,3 +1,3 @@
 """The search for counterexamples, and the files that hold them."""
 
-__all__ = ["counterexample", "search"]
+__all__ = ["counterexample", "search", "slices"]

@@ -10,7 +10,7 @@ from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 from subtheory import files
-from subtheory.cli import environment
+from subtheory.cli import environment, sharing
 from subtheory.cli.output import print_json
 from subtheory.cli.user_file import blamed, module
 from subtheory.errors import InputError
@@ -20,7 +20,11 @@ if TYPE_CHECKING:
 
     from subtheory.claim import Claim
     from subtheory.falsification.search import Search
+    from subtheory.falsification.slices import Asked
     from subtheory.theory.network import Network
+
+WIDE = 256
+"""Slices that are given away together where many machines compute."""
 
 LONGEST = 86400.0
 """Seconds of the longest budget."""
@@ -35,11 +39,12 @@ def main(options: Namespace) -> int:
     # Its networks are so small that optimising their programs costs more than it saves.
     if "xla_backend_optimization_level" not in os.environ.get("XLA_FLAGS", ""):
         os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} --xla_backend_optimization_level=0".strip()
-    environment.prepare(cache=not options.no_cache)
+    processes = sharing.processes(options, 1)
+    environment.prepare(cache=not options.no_cache, one_core=sharing.several(options, processes))
 
     from subtheory.cases import strategies
     from subtheory.claims import CLAIMS, OVER_READINGS
-    from subtheory.falsification import counterexample
+    from subtheory.falsification import counterexample, slices
     from subtheory.falsification import search as falsification
     from subtheory.suggest import choose
 
@@ -57,20 +62,48 @@ def main(options: Namespace) -> int:
     out = files.writable(options.out or f"counterexample-{claim.name}.json")
     with blamed(options.file, FIELD):
         drawn = falsification.domain(claim, options.without)  # a bad name is an error before anything is computed
-
-    from subtheory.cli.progress import progress
-
-    with progress("falsify") as report, blamed(options.file, FIELD):
-        found = falsification.search(claim, budget, seed, options.without, drawn, report)
-    stated = None
-    if found.found is not None and found.evidence is not None:
-        stated = counterexample.state(claim, found.found, found.evidence, options.without, networks)
+    if claim.name in mine:
+        found, stated = _own(claim, budget, seed, drawn, networks, options)
+    else:
+        found, stated = _kept(slices.Asked(claim.name, budget, seed, options.without), processes, options)
     # What was found is told before it is written: a full disk does not take it away.
     _report(found, str(out) if stated else None, options)
     if stated:
         sys.stdout.flush()
         counterexample.write(out, stated)
     return 1 if stated else 0
+
+
+def _kept(what: Asked, processes: int, options: Namespace) -> tuple[Search, Any]:
+    """Of a claim of the package: slices are kept, and shared out."""
+    from subtheory.cli.progress import progress
+    from subtheory.falsification import slices
+    from subtheory.ledger.parts import keeping
+    from subtheory.ledger.request import Request
+
+    request, at_once = Request.of(slices.KIND, what.about), WIDE if options.dask or options.shard else processes
+    with (
+        sharing.engine(options, processes) as engine,
+        keeping(sharing.folder(options), request, engine, options.fresh) as kept,
+        progress("falsify") as report,
+    ):
+        found = slices.searched(what, at_once, report)
+    sharing.say(kept)
+    return found
+
+
+def _own(
+    claim: Claim, budget: float, seed: int, drawn: list[Any], networks: dict[str, Network], options: Namespace
+) -> tuple[Search, Any]:  # fmt: skip
+    """Of a user's claim, which no other process knows, and which may be another one tomorrow: nothing is kept."""
+    from subtheory.cli.progress import progress
+    from subtheory.falsification import counterexample, search
+
+    with progress("falsify") as report, blamed(options.file, FIELD):
+        found = search.search(claim, budget, seed, options.without, drawn, report)
+    if found.found is None or found.evidence is None:
+        return found, None
+    return found, counterexample.state(claim, found.found, found.evidence, options.without, networks)
 
 
 def _report(found: Search, file: str | None, options: Namespace) -> None:

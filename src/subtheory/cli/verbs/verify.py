@@ -68,8 +68,7 @@ def main(options: Namespace) -> int:
     told = provenance(what.numbers)
     if kept is not None:
         told |= {"parts": {"computed": kept.computed, "taken": kept.taken}}
-        if kept.taken:
-            print(f"{kept.taken} of {kept.taken + kept.computed} parts were kept by an earlier run", file=sys.stderr)
+        sharing.say(kept)
     return _told(replace(found, provenance=told), options, [NETWORKS[name] for name in networks])
 
 
