@@ -109,7 +109,7 @@ def test_every_arm_on_a_tiny_network(module, tmp_path):
     for path in lost:
         path.unlink()
     assert repr(run()) == repr(tables), "as text, because the ends of a cell with one seed are nan"
-    steps = steps[: len(steps) // 2]
+    steps = steps[: steps[0][1]]  # what is there is counted, not told again
     assert steps == [(i + 1, len(steps)) for i in range(len(steps))]
     runs = tables["runs"]
     assert len(runs) == 2 * len(steps) and all(
