@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from cell import apart
 
 import subtheory as st
 from subtheory.kernels import devices
@@ -42,26 +43,22 @@ def said():
     return [json.loads(each) for each in found]
 
 
-def differ(one, other):
-    """Where two cells differ by more than rounding: relative to the largest entry, or in a verdict."""
-    assert one.keys() == other.keys()
-    verdicts = {name for name in one if name.startswith("verdict")}
-    numbers = {name for name in one if " of " in name}
-    far = {n for n in numbers if np.abs(np.subtract(one[n], other[n])).max() > 1e-12 * np.abs(one[n]).max()}
-    return far | {name for name in verdicts if one[name] != other[name]}
-
-
 def test_four_devices_compute_what_one_does(said):
     one, four = said[0]["1"], said[0]["all"]
-    assert not differ(one, four)
+    assert apart(one, four) <= 1e-12
     assert [one[f"verdict without {each}"] for each in (None, "shared-init")] == ["holds", "fails"]
-    assert differ(one, one | {"u of 7": np.multiply(one["u of 7"], 1 + 1e-11)}), "a difference is seen"
 
 
 def test_two_hosts_compute_what_one_does_and_the_first_alone_speaks(said):
     alone, first, second = said
     assert second is None
-    assert not differ(alone["1"], first)
+    assert apart(alone["1"], first) <= 1e-12
+
+
+def test_a_difference_is_seen(said):
+    one = said[0]["1"]
+    assert apart(one, one | {"u of 7": np.multiply(one["u of 7"], 1 + 1e-11)}) > 1e-12
+    assert apart(one, one | {"verdict without None": "fails"}) > 1e-12
 
 
 @pytest.mark.parametrize("rows", [1, 3, 4, 7, 20])
