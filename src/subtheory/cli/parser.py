@@ -202,6 +202,7 @@ def build() -> Parser:
     )
     paper.add_argument("--quick", action="store_true", help="from the small versions")
     paper.add_argument("--out", metavar="DIR", default="results", help="writes to DIR/paper (default results)")
+    _shared(paper, "1", out=True)
     _venue(paper)
     _compiles(paper)
     return parser

@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from subtheory.errors import DataError, SubtheoryError
-from subtheory.ledger.engines import Alone, Engine
+from subtheory.ledger.engines import Alone, Engine, Processes
 from subtheory.ledger.request import Request
 from subtheory.ledger.store import Arrays, Store
 
@@ -122,7 +122,7 @@ def each_of_arrays(
     def here(name: str) -> None:
         kept.store.save(name, _inside(kept, parts[name]))
 
-    engine = Alone() if light else kept.engine
+    engine = Alone() if light and isinstance(kept.engine, Processes) else kept.engine
     for name in engine.done(kept.store, todo, here, then) if todo else ():
         done += 1
         if progress:

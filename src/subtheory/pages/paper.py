@@ -1,8 +1,9 @@
 """The figures of the paper and of the theory in one folder: numbered files, a page and a LaTeX file with them all."""
 
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import jinja2
 
 from subtheory import figure, latex, records, resources, suggest
 from subtheory.errors import DataError
+from subtheory.ledger.engines import Alone, Engine
 from subtheory.study import experiment
 from subtheory.study.experiment import Experiment, Progress, Tables
 
@@ -85,31 +87,34 @@ def chosen(names: Sequence[str]) -> tuple[Entry, ...]:
 
 
 def make(
-    out: Path | str, names: Sequence[str] = (), quick: bool = False, venue: str | None = None, bar: Bar | None = None
-) -> list[Made]:
+    out: Path | str, names: Sequence[str] = (), quick: bool = False, venue: str | None = None, bar: Bar | None = None,
+    engine: Engine = Alone(), fresh: bool = False,
+) -> list[Made]:  # fmt: skip
     """Draw these figures, or all, into out/paper/, beside index.html and paper.tex that show them.
 
-    Tables come from out/NAME/ where a run saved them, and are computed and saved there otherwise. Raises
+    Tables come from out/NAME/ where a run saved them, and are computed and saved there otherwise (`fresh`: in any
+    case), their parts by the engine. Raises
     InputError for an unknown name or venue, or a place that cannot be written to.
     """
     entries, known, made = chosen(names), experiment.experiments(), list[Made]()
+    ask = partial(_tables, out=out, quick=quick, bar=bar, engine=engine, fresh=fresh)
     folder = Path(out) / FOLDER
     with figure.drawn_for(venue):
         for name in dict.fromkeys(entry.experiment for entry in entries):
             mine = [entry for entry in entries if entry.experiment == name]
             why = f"there is no experiment {name!r}"
-            made += (
-                _drawn(known[name], mine, out, quick, bar) if name in known else [Made(e, missing=why) for e in mine]
-            )
+            made += _drawn(known[name], mine, out, ask) if name in known else [Made(e, missing=why) for e in mine]
     made.sort(key=lambda one: FIGURES.index(one.entry))
     records.write_atomic(folder / "paper.tex", _tex(made, venue))
     records.write_atomic(folder / "index.html", _page(made))
     return made
 
 
-def _drawn(one: Experiment, entries: Sequence[Entry], out: Path | str, quick: bool, bar: Bar | None) -> list[Made]:
+def _drawn(
+    one: Experiment, entries: Sequence[Entry], out: Path | str, ask: Callable[..., tuple[Tables, str, str]]
+) -> list[Made]:
     """The figures of one experiment, drawn from its tables once."""
-    tables, source, command = _tables(one, dict(entries[0].options), out, quick, bar)
+    tables, source, command = ask(one, dict(entries[0].options))
     figures = dict(one.figures(tables).values())
     made = []
     for entry in entries:
@@ -123,20 +128,17 @@ def _drawn(one: Experiment, entries: Sequence[Entry], out: Path | str, quick: bo
 
 
 def _tables(
-    one: Experiment, wanted: dict[str, str], out: Path | str, quick: bool, bar: Bar | None
+    one: Experiment, wanted: dict[str, str], out: Path | str, quick: bool, bar: Bar | None, engine: Engine, fresh: bool
 ) -> tuple[Tables, str, str]:
     """The saved tables, whatever code they are from, or those of a run; which of the two, and their command."""
     folder, meta = _saved(one, wanted, out, quick)
-    if meta:
+    if meta and not fresh:
         current = meta["id"] == records.cell_id(one.identity(quick, meta["options"]))
         command = str(meta["provenance"]["command"])
         return experiment.saved_tables(folder), "saved" if current else "saved by other code", command
-    if bar is None:
-        experiment.run(one.name, out, quick)
-    else:
-        with bar(one.name) as progress:
-            experiment.run(one.name, out, quick, progress)
-    return experiment.saved_tables(folder), "computed", one.command
+    with bar(one.name) if bar else nullcontext() as progress:
+        experiment.run(one.name, out, quick, progress, engine=engine, fresh=fresh)
+    return experiment.saved_tables(experiment.place(out, one.name, quick, {})), "computed", one.command
 
 
 def _saved(one: Experiment, wanted: dict[str, str], out: Path | str, quick: bool) -> tuple[Path, dict[str, Any]]:

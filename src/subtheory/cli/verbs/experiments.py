@@ -86,10 +86,12 @@ def _paper(options: Namespace) -> int:
 
     paper.chosen(options.figures)
     writable(options.out)
-    environment.prepare(cache=not options.no_cache)
+    processes = sharing.processes(options, 1)
+    environment.prepare(cache=not options.no_cache, one_core=sharing.several(options, processes))
     from subtheory.cli.progress import progress
 
-    made = paper.make(options.out, options.figures, options.quick, options.venue, progress)
+    with sharing.engine(options, processes) as engine:
+        made = paper.make(options.out, options.figures, options.quick, options.venue, progress, engine, options.fresh)
     folder = Path(options.out) / paper.FOLDER
     rows = [
         {

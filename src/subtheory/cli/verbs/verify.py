@@ -85,7 +85,7 @@ def _told(found: Verification, options: Namespace, networks: Sequence[LinenNetwo
     if options.out:
         sys.stdout.flush()
         try:
-            _write(found, options.out, networks, found.provenance["seeds"])
+            _write(found, options, networks, found.provenance["seeds"])
         except InputError as error:
             if not code:
                 raise
@@ -108,16 +108,25 @@ def _print(found: Verification) -> None:
     print(f"{held} of {len(found.claims)} claims hold; {found.broke} of {found.tried} controls break as declared.")
 
 
-def _write(found: Verification, folder: str, networks: Sequence[LinenNetwork], seeds: Sequence[int]) -> None:
+def _write(
+    found: Verification, options: Namespace, networks: Sequence[LinenNetwork], seeds: Sequence[int]
+) -> None:  # fmt: skip
     """The report, with the ladder of the built-in networks that were verified, which all hosts measure together."""
     from subtheory.cli.progress import progress
+    from subtheory.ledger.parts import keeping
+    from subtheory.ledger.request import Request
     from subtheory.pages import report
     from subtheory.study import ladder
 
-    with progress("figure") as say:
+    about = {"networks": [network.name for network in networks], "seeds": list(seeds)}
+    folder = None if options.multihost or not networks else sharing.folder(options)
+    with (
+        keeping(folder, Request.of(ladder.NAME, about), fresh=options.fresh) if folder else nullcontext(),
+        progress("figure") as say,
+    ):
         runs = ladder.measured(networks, seeds, say) if networks else []
     if environment.speaks():
-        report.write(found, folder, ladder.medians(runs) if runs else ())
+        report.write(found, options.out, ladder.medians(runs) if runs else ())
 
 
 def _devices(text: str | None) -> Devices:
