@@ -16,6 +16,9 @@ LEVEL = "--xla_backend_optimization_level=1"
 DETERMINISTIC = "--xla_gpu_deterministic_ops=true"
 """The same bits from run to run on a GPU: no atomic sums, no choice of kernels by a stopwatch."""
 
+STARTS = 120
+"""Seconds in which JAX starts."""
+
 # Without a device JAX may find a GPU. A CPU has the same flags: programs are kept on disk by them.
 FLAGS = {None: (LEVEL, DETERMINISTIC), "cpu": (LEVEL, DETERMINISTIC), "gpu": (DETERMINISTIC,), "tpu": ()}
 
@@ -83,7 +86,10 @@ def fault() -> tuple[str, str] | None:
     if not told:
         return None
     words = [sys.executable, "-c", "import jax; jax.devices()"]
-    done = subprocess.run(words, capture_output=True, text=True, errors="replace", timeout=120)
+    try:
+        done = subprocess.run(words, capture_output=True, text=True, errors="replace", timeout=STARTS)
+    except subprocess.TimeoutExpired:
+        return told[0], f"nothing is heard of it for {STARTS} s"
     if done.returncode == 0:
         return None
     said = (done.stderr.strip().splitlines() or ["nothing"])[-1]

@@ -57,11 +57,8 @@ def _examined(options: Namespace) -> int:
     """Print what there is and what is wrong with it; 4 if a known answer is wrong, or cannot be computed."""
     if fault := environment.fault():
         variable, said = fault
-        _tell(
-            {},
-            [{"item": variable, "wrong": f"JAX does not start: {said}", "advice": f"unset {variable}, or correct it"}],
-            options,
-        )
+        told = {"item": variable, "wrong": f"JAX does not start: {said}", "advice": f"unset {variable}, or correct it"}
+        _tell({}, [told], options)
         return 4
     environment.prepare(cache=not options.no_cache)
     from subtheory import known_answers
