@@ -20,7 +20,8 @@ CANDIDATES := python3 python3.13 python3.12 python3.11 python3.14 python
 NEW_ENOUGH := -c 'import sys; sys.exit(sys.version_info < (3, 11))'
 
 # Tests that ask most of JAX, NumPy, SciPy and Flax for the time that they take.
-QUICK := tests/theory tests/networks tests/kernels tests/statistics tests/test_numerics.py tests/test_known_answers.py
+QUICK := tests/theory tests/statistics tests/kernels/test_stack.py tests/instruments/test_first_order.py \
+  tests/networks/test_adapters.py tests/test_numerics.py tests/test_known_answers.py
 NEWEST := build/newest
 
 .PHONY: verify test prove bench fuzz lint lock newest sbom audit-dependencies docs clean

@@ -22,6 +22,7 @@ from subtheory.kernels.stack import (
     pulled,
     step_size,
     trained,
+    trait_rounding,
     updates,
 )
 from subtheory.numerics import ROUNDINGS, UNIT
@@ -60,6 +61,8 @@ class Measurement:
     """The student's step size."""
     trait: float
     """L_T(θ0_S)."""
+    trait_rounding: float
+    """Size of the rounding error of a change of L_T."""
     trait_change: np.ndarray
     """L_T(θ0_S + αΔθ_S) − L_T(θ0_S), (K,)."""
     trait_slope: float
@@ -90,11 +93,6 @@ class Measurement:
         return self.rounding * curved + product + form + 2 * self.unclear
 
     @property
-    def trait_rounding(self) -> float:
-        """Size of the rounding error of a change of L_T."""
-        return ROUNDINGS * UNIT * (1.0 + abs(self.trait))
-
-    @property
     def critical_step(self) -> np.ndarray:
         """Measured step 2εD/‖Δθ_S‖² at which the distance to the teacher stops falling, (K,)."""
         with np.errstate(divide="ignore", invalid="ignore"):
@@ -104,7 +102,7 @@ class Measurement:
 PER_EPS = ("eps", "alignment", "alignment_by_jvp", "update_norm", "unclear", "trait_change")
 """Fields with an axis over ε."""
 
-SHARED = ("eps", "delta_norm", "trait", "visible", "fastest", "blur")
+SHARED = ("eps", "delta_norm", "trait", "trait_rounding", "visible", "fastest", "blur")
 """Fields that all losses have in common."""
 
 
@@ -171,7 +169,8 @@ def record(s: Stack, losses: Sequence[Loss], reference: Any) -> dict[str, Any]:
         return found | shared | _foreign(s, losses, y, found["alpha"])
     z, velocity = (taylor.z0, taylor.u) if s.shared else f.taylor(s.student, s.delta, s.x)[:2]
     before = s.trait.value(f, s.student)
-    return found | shared | {"trait": before} | _steps(s, losses, found["alpha"], y, z, velocity, taylor, before)
+    shared |= {"trait": before, "trait_rounding": trait_rounding(s, s.student, before)}
+    return found | shared | _steps(s, losses, found["alpha"], y, z, velocity, taylor, before)
 
 
 def _summed(values: Any, s: Stack, extra: int = 0) -> Any:
@@ -310,7 +309,11 @@ def _foreign(s: Stack, losses: Sequence[Loss], y: Any, alphas: Any) -> dict[str,
         for loss, alpha in zip(losses, alphas, strict=True)
     ]
     names = ("alignment", "alignment_by_jvp", "update_norm", "unclear")
-    return dict.fromkeys(names, undefined) | {"trait": before, "trait_change": xp.stack(changes)}
+    return dict.fromkeys(names, undefined) | {
+        "trait": before,
+        "trait_rounding": trait_rounding(s, s.student, before),
+        "trait_change": xp.stack(changes),
+    }
 
 
 def _read(found: dict[str, Any], loss: Loss, i: int, s: int) -> Measurement:

@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from subtheory.kernels.functions import Functions, Traced
+from subtheory.numerics import ROUNDINGS, UNIT
 from subtheory.theory.distillation import Distillation
 from subtheory.theory.layout import Layout
 from subtheory.theory.linearize import TaylorModel
@@ -20,17 +21,24 @@ from subtheory.theory.rule import Descent, Pull, Rule
 from subtheory.theory.trait import Trait
 from subtheory.theory.views import Full, View
 
+SHAKE = float(np.sqrt(ROUNDINGS)) * UNIT
+"""Relative change of numbers that shows what rounding does: as far from one roundoff, which would itself be lost in
+rounding, as from ROUNDINGS of them, beside which the rounding of what is computed would be."""
+
+SHAKES = 3
+"""How often they are changed: by chance one change in 50 shows less than 1/50 of what others do, and hardly three."""
+
 
 class OnChannel(NamedTuple):
     """What the channel sees of a teacher, each (..., N, *positions, V): f_{θ0 + tΔ} at t = 0, and where it is faint.
 
-    Rounding is a relative change of some parameters and of some of what is made of them: one unit roundoff of it shows
-    in the outputs by about J(θ0 ∘ s), and in JΔ by about J(Δ ∘ s), with signs s that are as good as random.
+    What is computed is exact for parameters and inputs that differ by some roundoffs each: outputs are off by what such
+    changes do, `shaken`. So is JΔ, by J(Δ ∘ s) with signs s that are as good as random.
     """
 
     taylor: TaylorModel
     of_theta: Any
-    """|J(θ0 ∘ s)|."""
+    """max |f(θ, x) − f(θ0, x0)|/c for some θ and x that differ by up to c = `SHAKE` of each number."""
     of_delta: Any
     """|J(Δ ∘ s)|."""
 
@@ -115,11 +123,32 @@ def on_channel(s: Stack) -> OnChannel:
     if s.known is not None:
         return s.known
     xp, lead = namespace(s.theta0), s.weights.ndim - 1
-    signs = generic_signs(xp, s.theta0.shape[-1])
-    along = xp.stack([s.delta, signs * s.theta0, signs * s.delta], axis=-2)
+    along = xp.stack([s.delta, generic_signs(xp, s.theta0.shape[-1]) * s.delta], axis=-2)
     found = s.functions.taylor(each_eps(s, s.theta0, 1), along, inputs(s))
-    each = [TaylorModel(*(part[(*(slice(None),) * lead, i)] for part in found)) for i in range(3)]
-    return OnChannel(each[0], abs(each[1].u), abs(each[2].u))
+    taylor, other = (TaylorModel(*(part[(*(slice(None),) * lead, i)] for part in found)) for i in range(2))
+    near = s.functions.values(shaken(s.theta0, lead), shaken(s.x, lead))
+    off = abs(near - each_eps(s, taylor.z0, taylor.z0.ndim - lead)).max(axis=lead)
+    return OnChannel(taylor, off / SHAKE, abs(other.u))
+
+
+def shaken(array: Any, lead: int) -> Any:
+    """Numbers (..., *own) behind `lead` leading axes, each changed by up to `SHAKE` of itself: (..., SHAKES, *own).
+
+    The changes are as good as random, and no two are equal: a layer norm does not see what its inputs have in common.
+    Those of inputs, which have more than one axis, point upwards, for a network that reads whole numbers off them.
+    """
+    xp, own = namespace(array), array.shape[lead:]
+    wide = xp.expand_dims(array, lead)
+    if np.dtype(array.dtype).kind != "f":
+        return wide
+    s = xp.cos(xp.arange(1.0, SHAKES * int(np.prod(own)) + 1) ** 2).reshape(SHAKES, *own)
+    return (wide * (1.0 + SHAKE * (s if len(own) == 1 else abs(s)))).astype(array.dtype)
+
+
+def trait_rounding(s: Stack, theta: Any, value: Any) -> Any:
+    """How far L_T is off at θ (..., P), where it is `value`: by ROUNDINGS·u of 1, of itself, of what θ does to it."""
+    near = s.trait.value(s.students, shaken(theta, theta.ndim - 1))
+    return ROUNDINGS * UNIT * (1.0 + abs(value) + abs(near - value[..., None]).max(axis=-1) / SHAKE)
 
 
 def generic_signs(xp: Any, count: int) -> Any:

@@ -11,7 +11,7 @@ from subtheory.errors import InputError
 from subtheory.instruments.dynamics.trajectory import require, steps
 from subtheory.instruments.first_order import outputs_rounding
 from subtheory.instruments.instrument import Instrument
-from subtheory.kernels.stack import Descend, Stack, each_eps, inner, inputs, norm, on_channel, viewed
+from subtheory.kernels.stack import Descend, Stack, each_eps, inner, inputs, norm, on_channel, trait_rounding, viewed
 from subtheory.kernels.whitened import whitened
 from subtheory.numerics import ROUNDINGS, UNIT
 from subtheory.setting.preparation import started
@@ -86,6 +86,7 @@ def _chains(s: Stack, loss: Loss, plan: Chains, parts: int, own: bool) -> Iterat
     moved, longest = _generations(loss, [turns[i] for i in order], rates, plan.steps, own)
     start = np.stack([s.theta0, *[s.student] * plan.hops], axis=1)[:, None]
     before = s.trait.value(s.functions, start)
+    rough = np.max([trait_rounding(s, start[:, 0, i], before[:, 0, i]) for i in (0, -1)], axis=0)
     inherited = before - s.trait.value(s.functions, start + moved)
     # A step is off as one alignment is; a step below the critical rate does not stretch what is off before it.
     product = ROUNDINGS * UNIT * longest * norm(s.delta)
@@ -99,7 +100,7 @@ def _chains(s: Stack, loss: Loss, plan: Chains, parts: int, own: bool) -> Iterat
             expected=expected[i],
             seen=float((measure.along[i] ** 2).sum()),
             rounding=off[i] * (1 + plan.steps * np.arange(plan.hops + 1.0)),
-            trait_rounding=ROUNDINGS * UNIT * float(1 + np.abs(before[i]).max()),
+            trait_rounding=float(rough[i]),
         )
 
 

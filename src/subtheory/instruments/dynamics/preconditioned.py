@@ -19,6 +19,7 @@ from subtheory.kernels.stack import (
     linear,
     norm,
     on_channel,
+    trait_rounding,
     updates,
 )
 from subtheory.numerics import ROUNDINGS, UNIT
@@ -65,7 +66,8 @@ class InMetric(OnStack):
         xp, known, y = namespace(s.theta0), on_channel(s), labels(s, s.eps)
         z = known.taylor.z0 if s.shared else s.functions.values(s.student, s.x)
         before = s.trait.value(s.functions, s.student)
-        each = [_record(s, loss, z, y, before) for loss in losses]
+        rough = trait_rounding(s, s.student, before)
+        each = [_record(s, loss, z, y, before, rough) for loss in losses]
         return {name: xp.stack([one[name] for one in each]) for name in each[0]} | {"eps": s.eps, "trait": before}
 
     def read(self, found: dict[str, Any], losses: Sequence[Loss]) -> dict[str, list[Conditioned]]:
@@ -76,8 +78,8 @@ class InMetric(OnStack):
         }
 
 
-def _record(s: Stack, loss: Loss, z: Any, y: Any, before: Any) -> dict[str, Any]:
-    """One loss: (...) or (..., K)."""
+def _record(s: Stack, loss: Loss, z: Any, y: Any, before: Any, rough: Any) -> dict[str, Any]:
+    """One loss: (...) or (..., K); L_T is `before` at the student's init, and off there by `rough`."""
     xp, known = namespace(s.theta0), on_channel(s)
     z0, u, _ = known.taylor
     curved = [averaged(s, loss.hessian(z0, one, s.outputs)) for one in (u, *rough_outputs(known))]
@@ -97,7 +99,7 @@ def _record(s: Stack, loss: Loss, z: Any, y: Any, before: Any) -> dict[str, Any]
         "metric_rounding": outputs_rounding(s, loss, known)[..., None] + ROUNDINGS * UNIT * norm(step) * norm(lowered),
         "alpha": alpha,
         "trait_change": s.trait.value(s.functions, moved) - before[..., None],
-        "trait_rounding": ROUNDINGS * UNIT * (1.0 + abs(before)) + abs(alpha) * slope * off,
+        "trait_rounding": rough + abs(alpha) * slope * off,
     }
 
 
