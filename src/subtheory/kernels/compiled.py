@@ -114,7 +114,7 @@ def loop(row: Any, count: Array, arrays: tuple[Array, ...]) -> Any:
 
     def body(i: Array, found: Any) -> Any:
         one = row(*(a[i] for a in arrays))
-        return jax.tree.map(lambda all_of_them, leaf: all_of_them.at[i].set(leaf), found, one)
+        return jax.tree.map(partial(jax.lax.dynamic_update_index_in_dim, index=i, axis=0), found, one)
 
     return jax.lax.fori_loop(0, count, body, empty)
 
