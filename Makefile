@@ -37,9 +37,14 @@ test: lint
 prove: $(READY)
 	$(BIN)/subtheory prove $(ARGS)
 
-# One thread on both sides.
+# One thread on both sides, on one core.
+BENCH = taskset -c 0 env NPROC=1 OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 \
+  XLA_FLAGS=--xla_cpu_multi_thread_eigen=false $(BIN)/python benchmarks
 bench: $(READY)
-	$(BIN)/python benchmarks/alignment.py
+	$(BENCH)/alignment.py
+	$(BENCH)/ggn.py
+	$(BENCH)/seeds.py $(if $(PEER),--script $(PEER) --python $(PEER_PYTHON))
+	$(if $(PEER),$(BENCH)/peer.py $(PEER) --python $(PEER_PYTHON))
 
 fuzz: $(READY)
 	$(BIN)/python scripts/fuzz.py $(ARGS)

@@ -1,17 +1,14 @@
 """README and docs/ say what is so: their examples run, and their links, commands, files and names exist."""
 
 import doctest
-import importlib.util
 import re
-import sys
 from dataclasses import fields
 from inspect import signature
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 
-from subtheory import float64, verify
+from subtheory import verify
 from subtheory.certificate.cases import CASES
 from subtheory.claims import CLAIMS, OVER_READINGS
 from subtheory.cli.parser import build
@@ -156,40 +153,6 @@ def test_every_field_of_a_measurement_is_documented() -> None:
     text = (ROOT / "docs" / "own-network.md").read_text("utf-8").split("## A claim of your own")[1].split("## ")[0]
     own = [name for name, value in vars(Measurement).items() if isinstance(value, property)]
     assert re.findall(r"^\| `(\w+)` \|", text, re.MULTILINE) == [*(f.name for f in fields(Measurement)), *own]
-
-
-def benchmark(name: str, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(f"benchmark_{name}", ROOT / "benchmarks" / f"{name}.py")
-    assert spec and spec.loader
-    module = importlib.util.module_from_spec(spec)
-    monkeypatch.setitem(sys.modules, spec.name, module)
-    spec.loader.exec_module(module)
-    return module
-
-
-def test_benchmark_agrees_with_itself(monkeypatch: pytest.MonkeyPatch) -> None:
-    """At the smallest sizes, without the part that compiles eleven programs; no time is judged."""
-    module = benchmark("alignment", monkeypatch)
-    sizes = module.arguments(["--tiny"])
-    with float64():
-        rows = [module.whole_grid(sizes), module.product(sizes)]
-    assert all(row["ours_s"] >= 0 and row["plain_s"] >= 0 for row in rows)
-
-
-def test_layouts_train_the_same_students(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    """The benchmark itself compares them."""
-    module = benchmark("layouts", monkeypatch)
-    module.main(["--steps", "2", "--batch", "4", "--width", "4", "--repeats", "1"])
-    out = capsys.readouterr().out
-    assert [line.split("  ")[0] for line in out.splitlines()[1:]] == [
-        "students, vmap", "students, lax.map", "teachers, one by one", "teachers, at once"
-    ]  # fmt: skip
-
-
-def test_a_lineage_answers_as_a_scan(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    """The benchmark itself compares them."""
-    assert benchmark("lineage", monkeypatch).main(["--edges", "300", "--questions", "20"]) == 0
-    assert capsys.readouterr().out.startswith("lines  open_s")
 
 
 def test_every_view_is_on_its_page() -> None:
