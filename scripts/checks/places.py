@@ -87,11 +87,10 @@ def may_mount() -> bool:
 def full_disk(folder: Path) -> Iterator[None]:
     """Not a byte is left."""
     filler = folder / "filler"
-    with filler.open("wb") as file:
+    with filler.open("wb", buffering=0) as file:
         try:
             while True:
                 file.write(bytes(2**12))
-                file.flush()
         except OSError:
             pass
     try:

@@ -12,12 +12,17 @@ class SubtheoryError(Exception):
         super().__init__(" ".join(said.split("\n")))
 
 
+LONGEST = 1000
+"""Letters of a value that a line shows."""
+
+
 class InputError(SubtheoryError):
     """A value that a user gave is unusable: names the field and the offending value, in one line."""
 
     def __init__(self, field: str, value: object, wanted: str) -> None:
         self.field, self.value, self.wanted = field, value, wanted
-        super().__init__(f"{field}: {wanted}, got {value}")
+        text = str(value)
+        super().__init__(f"{field}: {wanted}, got {text if len(text) <= LONGEST else text[:LONGEST] + '...'}")
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), (self.field, str(self.value), self.wanted), {"__notes__": getattr(self, "__notes__", [])}

@@ -28,6 +28,12 @@ class Parser(argparse.ArgumentParser):
             close = get_close_matches(unknown[0].split("=")[0], flags, n=1)
             hint = f", did you mean {close[0]}?" if close else ""
             raise UsageError(f"unknown argument {unknown[0]}{hint}")
+        for action in _actions(self, options):
+            value = getattr(options, action.dest, None)
+            given = value if isinstance(value, list) and value else [value]
+            # Of --flag=-- argparse makes an empty list, and an empty text is none: a variable that is not set.
+            if action.nargs is None and value != action.default and ([] in given or "" in given):
+                raise UsageError(f"argument {'/'.join(action.option_strings)}: must be given a value")
         return options
 
 

@@ -73,8 +73,11 @@ def require_like(field: str, part: Any, params: Params, of: str) -> None:
     """Raise InputError on `field` unless this is a pytree of finite numbers, shaped like the parameters."""
     if Layout.of(part) != Layout.of(params):
         raise InputError(field, _shapes(part), f"must be like {of}, {_shapes(params)}")
-    if not all(np.isfinite(_array(field, leaf)).all() for leaf in jax.tree.leaves(part)):
-        raise InputError(field, "a number that is not finite", "must be finite")
+    for path, leaf in jax.tree_util.tree_leaves_with_path(part):
+        found = _array(field, leaf)
+        if not np.isfinite(found).all():
+            where = f"{found[~np.isfinite(found)].flat[0]} at {jax.tree_util.keystr(path)}"
+            raise InputError(field, where, "must be finite")
 
 
 def width_of(network: Any, params: Params, x: np.ndarray, field: str = "network") -> int:

@@ -49,7 +49,7 @@ class Option:
             return None
         if self.kind is float and type(found) is int:
             found = float(found)
-        fits = type(found) is self.kind
+        fits = type(found) is self.kind and (self.kind is not str or _writable(found))
         if not fits or found == "" or (self.kind is float and not math.isfinite(found)):
             raise InputError(self.name, repr(value), f"must be {wanted}")
         if self.name == SEEDS and not 1 <= found <= MOST_SEEDS:
@@ -67,6 +67,15 @@ class Option:
         if self.kind is float and re.fullmatch(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?", text):
             return float(text)
         return text
+
+
+def _writable(text: Any) -> bool:
+    """Whether a file can hold it: bytes of a command line that are no letters are not."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def options(plan: Any) -> dict[str, Option]:

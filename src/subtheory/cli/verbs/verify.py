@@ -34,7 +34,7 @@ def main(options: Namespace) -> int:
 
         return _told(model.verified(options), options)
     seeds = count("seeds", options.seeds, 1, 10_000) if options.seeds is not None else SEEDS[_size(options)]
-    first = count("seed", options.seed or "0", 0, LARGEST_SEED - seeds + 1)
+    first = count("seed", "0" if options.seed is None else options.seed, 0, LARGEST_SEED - seeds + 1)
     eps = positive("eps", options.eps) if options.eps is not None else None
     processes = sharing.processes(options)
     devices = _devices(options.devices)

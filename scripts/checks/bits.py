@@ -1,0 +1,130 @@
+"""R17, R19: the same bits in fresh processes, alone or among others, on one device or several."""
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from shutil import which
+from typing import Any
+
+import jax
+import numpy as np
+
+from checks.row import Row
+from subtheory.kernels.compiled import Kernels
+from subtheory.networks import NETWORKS
+from subtheory.numerics import float64
+from subtheory.theory.layout import Layout
+
+SCRIPTS = Path(__file__).parents[1]
+
+# R17 ----------------------------------------------------------------------------------------------
+
+PROCESSES = 20
+
+ASKED = ("verify", "alignment-is-ggn-form", "cosine-limit", "--network", "mlp", "--loss", "squared-error,kl",
+         "--seeds", "2", "--quick", "--json", "--fresh")  # fmt: skip
+
+
+def hashed(ledger: str, i: int) -> str:
+    """SHA-256 of what one process prints, without its provenance.
+
+    On one core or two, told of one or not, compiling afresh or not, alone or with a second process.
+    """
+    pinned = ["taskset", "-c", "0" if i % 2 else "0,1"] if which("taskset") and (os.cpu_count() or 1) > 1 else []
+    words = [*pinned, sys.executable, "-m", "subtheory", *ASKED, "--ledger", ledger, "-j", "2" if i % 5 == 4 else "1"]
+    words += ["--no-cache"] * (i % 10 == 3)
+    env = {name: value for name, value in os.environ.items() if name != "NPROC"} | ({"NPROC": "1"} if i % 3 else {})
+    done = subprocess.run(words, env=env, capture_output=True, text=True, check=True)
+    found = json.loads(done.stdout)
+    del found["provenance"]
+    return hashlib.sha256(json.dumps(found, sort_keys=True).encode()).hexdigest()
+
+
+def r17(quick: bool = False) -> Row:
+    row = Row("bit for bit in fresh processes", f"{PROCESSES} processes, 1 or 2 cores, NPROC=1 or not: one hash")
+    with tempfile.TemporaryDirectory() as ledger:
+        first = ""
+        for i in range(2 if quick else PROCESSES):
+            found = hashed(ledger, i)
+            first = first or found
+            row.tried("" if found == first else f"process {i}: {found[:12]}, the first {first[:12]}")
+    row.found = f"the first is {first[:12]}"
+    return row
+
+
+# R19 ----------------------------------------------------------------------------------------------
+
+SEEDS, ROWS, DEVICES = 16, 5, 4
+
+APART = 1e-12
+"""What may differ between programs, relative to the largest."""
+
+
+def drawn(name: str) -> tuple[Any, Kernels, np.ndarray, np.ndarray, np.ndarray]:
+    """A network, its kernels, θ and Δ (SEEDS, P), and inputs."""
+    network = NETWORKS[name]
+    with float64():
+        params = [jax.tree.map(np.asarray, jax.jit(network.init)(jax.random.key(seed))) for seed in range(SEEDS)]
+        x = np.asarray(network.task.labelled(jax.random.key(99), ROWS)[0])
+    layout = Layout.of(params[0])
+    theta = np.stack([layout.flatten(one) for one in params])
+    return network, Kernels.of(network, params[0], x[0]), theta, theta[::-1].copy(), x
+
+
+def measured(f: Kernels, theta: np.ndarray, delta: np.ndarray, x: np.ndarray) -> list[np.ndarray]:
+    """What claims are made of: f, JΔ, the next order, Jᵀ1."""
+    taylor = f.taylor(theta, delta, x)
+    return [np.asarray(part) for part in (*taylor, f.pulls(theta, np.ones_like(np.asarray(taylor.z0)), x))]
+
+
+def by_jax(network: Any, f: Kernels, theta: np.ndarray, x: np.ndarray, one_by_one: bool) -> np.ndarray:
+    """f of all seeds by `jax.vmap` or `jax.lax.map`, in a program that is no kernel."""
+
+    def of(flat: Any) -> Any:
+        return jax.vmap(lambda row: network.apply(f.layout.unflatten(flat), row))(x)
+
+    with float64():
+        whole = jax.jit((lambda all: jax.lax.map(of, all)) if one_by_one else jax.vmap(of))
+        return np.asarray(whole(theta))
+
+
+def digest(name: str) -> str:
+    """SHA-256 of what is measured on as many devices as this process has."""
+    _, f, theta, delta, x = drawn(name)
+    return hashlib.sha256(b"".join(part.tobytes() for part in measured(f, theta, delta, x))).hexdigest()
+
+
+def on_devices(name: str) -> str:
+    """The same in a process with `DEVICES` of them."""
+    flags = f"{os.environ.get('XLA_FLAGS', '')} --xla_force_host_platform_device_count={DEVICES}"
+    path = f"{SCRIPTS}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"
+    code = f"import jax; from checks import bits; assert jax.device_count() == {DEVICES}; print(bits.digest({name!r}))"
+    done = subprocess.run([sys.executable, "-c", code], env=os.environ | {"XLA_FLAGS": flags, "PYTHONPATH": path},
+                          capture_output=True, text=True, check=True)  # fmt: skip
+    return done.stdout.strip()
+
+
+def r19(quick: bool = False) -> Row:
+    """Kernels on one seed and on a stack are to be the same bits, and so on several devices; other programs near."""
+    row = Row("one seed, many seeds, several devices", f"kernels: the same bits; vmap and map: ≤ {APART:g}")
+    furthest = 0.0
+    for name in ("mlp",) if quick else NETWORKS:
+        network, f, theta, delta, x = drawn(name)
+        together = measured(f, theta, delta, x)
+        for i in range(SEEDS):
+            alone = measured(f, theta[i], delta[i], x)
+            same = all(np.array_equal(one, many[i]) for one, many in zip(alone, together, strict=True))
+            row.tried("" if same else f"{name}: seed {i} alone has other bits than among {SEEDS}")
+        for one_by_one in (False, True):
+            other = by_jax(network, f, theta, x, one_by_one)
+            apart = float(np.abs(other - together[0]).max() / np.abs(together[0]).max())
+            furthest = max(furthest, apart)
+            row.tried("" if apart <= APART else f"{name}: {'map' if one_by_one else 'vmap'} is {apart:.1e} apart")
+        if not quick:
+            row.tried("" if digest(name) == on_devices(name) else f"{name}: {DEVICES} devices have other bits than one")
+    row.found = f"vmap and map at most {furthest:.1e} apart"
+    return row
