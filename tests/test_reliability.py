@@ -17,7 +17,7 @@ import reliability
 from checks import bits, finite, inputs, pages, seeds
 
 
-@pytest.mark.parametrize("kind", ["number", "name", "flag", "option", "lineage", "claims"])
+@pytest.mark.parametrize("kind", ["number", "flag", "lineage"])
 def test_wrong_inputs(kind):
     row = inputs.r6(quick=True, kinds=(kind,))
     assert row.ok and row.count >= inputs.FEW, row.missed
@@ -46,7 +46,7 @@ def test_a_seed_that_depends_on_its_neighbours_would_be_seen(monkeypatch):
     assert len(bits.r19(quick=True).missed) >= bits.SEEDS
 
 
-@pytest.mark.parametrize("what", ["nan in W", "inf in the trait's inputs", "nan by the loss", "nan in the teacher's V"])
+@pytest.mark.parametrize("what", ["nan in W", "inf in the channel"])
 def test_numbers_that_are_not_finite(what):
     name, call = next((name, call) for said, name, call in finite.cases() if said == what)
     assert finite.judged(name, call) == ""
@@ -71,7 +71,7 @@ def test_figures_are_fit_for_print_and_others_would_be_seen():
             text.set_fontsize(3)
     wanted = figure.VENUES["icml"].width
     assert "in wide" in pages.fit(small, wanted)
-    assert "text of 3.00 pt" in pages.fit(figure.drawn(drawn, "pdf"), wanted)
+    assert "texts small" in pages.fit(figure.drawn(drawn, "pdf"), wanted)
     assert "Type 3" in pages.fit(small + pages.TYPE3, wanted)
 
 

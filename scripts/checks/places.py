@@ -5,7 +5,6 @@ limited, and folders lose their permission to be written to: an administrator, w
 up for the length of a command.
 """
 
-import hashlib
 import os
 import resource
 import subprocess
@@ -46,6 +45,9 @@ WRITERS: dict[str, tuple[str, ...]] = {
 AFTER = {"figures": "run", "paper": "run"}
 """What has to have been there before."""
 
+APPENDS = ("lineage",)
+"""A line may still find room in the last page of a file."""
+
 CHEAP = ("lineage", "certify")
 """Those that compile nothing."""
 
@@ -61,10 +63,14 @@ def words(name: str, folder: Path, good: Path, again: int) -> list[str]:
     return found
 
 
-def contents(folder: Path) -> dict[str, str]:
-    """SHA-256 of every file, temporary ones by name."""
-    return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
-            for path in sorted(folder.rglob("*")) if path.is_file()}  # fmt: skip
+def contents(folder: Path) -> dict[str, bytes]:
+    """The bytes of every file."""
+    return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+
+
+def intact(before: bytes, after: bytes | None, path: str) -> bool:
+    """Whether a file is as it was, or, a record of lines, goes on."""
+    return after is not None and (after.startswith(before) if path.endswith(".jsonl") else after == before)
 
 
 # Places --------------------------------------------------------------------------------------------
@@ -141,8 +147,8 @@ def no_permission(folder: Path) -> Iterator[None]:
 PLACES: dict[str, tuple[Callable[[Path], contextmanager], tuple[int, ...], bool]] = {  # type: ignore[type-arg]
     "full disk": (full_disk, (4,), True),
     "files limited": (limited_files, (4,), False),
-    "read-only disk": (read_only, (2,), True),
-    "no permission": (no_permission, (2,), False),
+    "read-only disk": (read_only, (2, 4), True),
+    "no permission": (no_permission, (2, 4), False),
 }
 """How a folder is spoilt, the exit codes that are right there, and whether it takes a disk of our own."""
 
@@ -179,18 +185,20 @@ def _tried(row: Row, name: str, folder: Path, good: Path, own: bool) -> None:
     if first.code not in (0, 1):
         row.tried(f"{name}: does not run at all: {first.err[-300:]}")
         return
-    before = contents(folder)
-    for place, (spoilt, codes, disk) in PLACES.items():
+    for again, (place, (spoilt, codes, disk)) in enumerate(PLACES.items(), 1):
         if disk and not own:
             continue
+        before = contents(folder)
         with spoilt(folder):
-            wrong = _said(name, folder, good, 1, codes, place)
-        lost = [path for path, sha256 in before.items() if contents(folder).get(path) != sha256]
-        left = [path for path in contents(folder) if path.endswith(".tmp")]
+            wrong = _said(name, folder, good, again, (0, *codes) if name in APPENDS and disk else codes, place)
+        after = contents(folder)
+        lost = [path for path, data in before.items() if not intact(data, after.get(path), path)]
+        left = [path for path in after if path.endswith(".tmp")]
         row.tried("; ".join(filter(None, [wrong, *(f"{name}, {place}: {path} is not as it was" for path in lost),
                                           *(f"{name}, {place}: {path} was left" for path in left)])))  # fmt: skip
 
 
 def _said(name: str, folder: Path, good: Path, again: int, codes: tuple[int, ...], place: str) -> str:
-    wrong = said(words(name, folder, good, again)).wrong(codes)
+    found = said(words(name, folder, good, again))
+    wrong = "" if found.code == 0 and 0 in codes else found.wrong(codes)
     return f"{name}, {place}: {wrong}" if wrong else ""
