@@ -13,8 +13,8 @@ from subtheory.cli import main
 LONGEST = 2000
 """Letters of a line."""
 
-PROGRESS = re.compile(r"[a-z_]+: \d+/\d+ ")
-"""How a line begins that says how far a computation is."""
+PROGRESS = re.compile(r"[a-z_]+: \d+/\d+ |\d+ of \d+ parts were kept")
+"""How a line begins that says how far a computation is, or was."""
 
 
 class TooLong(BaseException):
