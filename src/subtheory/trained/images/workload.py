@@ -82,4 +82,6 @@ class Workload:
         def row(i: Array) -> Array:
             return self.channel.inputs(jax.random.fold_in(seed, i), 1, self.network.task)[0]
 
-        return jax.vmap(row)(rows)
+        # Both words of a block of threefry are used: half the work, for draws that nobody shards.
+        with jax.threefry_partitionable(False):
+            return jax.vmap(row)(rows)
