@@ -233,12 +233,11 @@ def main(argv: list[str] | None = None) -> dict[str, Any]:
     for name in a.only:
         rows = TABLES[name](a)
         said[name] = {"rows": rows, "exponents": exponents(rows)}
+        if not a.json:
+            fitted = ", ".join(f"{what} {p:.2f}" for what, p in said[name]["exponents"].items())
+            print(f"{table.to_text(rows)}\nexponents: {fitted}\n", flush=True)
     if a.json:
         print(json.dumps(said))
-    else:
-        for each in said.values():
-            fitted = ", ".join(f"{what} {p:.2f}" for what, p in each["exponents"].items())
-            print(f"{table.to_text(each['rows'])}\nexponents: {fitted}\n")
     return said
 
 

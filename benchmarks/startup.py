@@ -3,9 +3,10 @@
     python benchmarks/startup.py
 
 A first call measures the theorem on one network of every built-in kind (one seed, six ε, cross-entropy: D, ΔᵀGΔ,
-cosine, change of the trait loss), with nothing compiled before and nothing on disk; importing is in it. Compiling is
-what XLA says of itself, of so many programs. Processes take turns, and each number is the median of the repeats. A
-process's peak begins with that of whoever starts it, so this one imports nothing large.
+cosine, change of the trait loss), with nothing compiled before and nothing on disk; importing is in it. Compiling, of
+so many programs, are the CPU seconds that the call takes beyond those of the same call on another seed. Processes take
+turns, and each number is the median of the repeats. A process's peak begins with that of whoever starts it, so this
+one imports nothing large.
 """
 
 import argparse
@@ -36,7 +37,8 @@ def fresh(arguments: Sequence[str]) -> tuple[Row, str]:
     start = time.perf_counter()
     process = subprocess.Popen([sys.executable, *arguments], stdout=subprocess.PIPE, text=True)
     assert process.stdout
-    out = process.stdout.read()
+    with process.stdout as pipe:
+        out = pipe.read()
     _, status, usage = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
@@ -56,27 +58,24 @@ def kinds() -> list[str]:
 
 
 def first_call(name: str) -> Row:
-    """In this process: compile and measure one network; what XLA compiled, and in how many seconds."""
+    """In this process: measure one network; how many programs were made, and in how many CPU seconds."""
+    from subtheory import session
     from subtheory.cli import environment
 
     environment.prepare(cache=False)
-    import jax
-
     from subtheory.instruments.first_order import FirstOrder
     from subtheory.networks import NETWORKS
     from subtheory.setting.setting import Setting
     from subtheory.theory.losses import CrossEntropy
 
-    compiling: list[float] = []
+    def seconds(seed: int) -> float:
+        start = time.process_time()
+        FirstOrder().records(setting, (seed,), [setting.loss])
+        return time.process_time() - start
 
-    def heard(event: str, seconds: float, **_: Any) -> None:
-        if event == "/jax/core/compile/backend_compile_duration":
-            compiling.append(seconds)
-
-    jax.monitoring.register_event_duration_secs_listener(heard)
-    loss = CrossEntropy()
-    FirstOrder().records(Setting(NETWORKS[name], loss), (0,), [loss])
-    return {"programs": len(compiling), "compiling_s": sum(compiling)}
+    setting = Setting(NETWORKS[name], CrossEntropy())
+    compiling = seconds(0) - seconds(1)
+    return {"programs": session.Programs.asked, "compiling_cpu_s": compiling}
 
 
 def medians(rows: Sequence[Row]) -> Row:
@@ -102,6 +101,7 @@ def measured(repeats: int, networks: Sequence[str], commands: Sequence[str]) -> 
 def arguments(argv: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--networks", nargs="+", metavar="NETWORK", help="instead of one of every kind")
     parser.add_argument("--first", metavar="NETWORK", help="one first call in this process, as one JSON line")
     parser.add_argument("--kinds", action="store_true", help="the kinds of networks, as one JSON line")
     parser.add_argument("--tiny", action="store_true", help="one command, one network, once: a smoke test")
@@ -115,7 +115,7 @@ def main(argv: list[str] | None = None) -> None:
     if a.first or a.kinds:
         print(json.dumps(first_call(a.first) if a.first else kinds()))
         return
-    networks = ["linear"] if a.tiny else json.loads(fresh([__file__, "--kinds"])[1])
+    networks = ["linear"] if a.tiny else a.networks or json.loads(fresh([__file__, "--kinds"])[1])
     commands = list(COMMANDS)[3:4] if a.tiny else list(COMMANDS)
     said = measured(1 if a.tiny else a.repeats, networks, commands)
     if a.json:
