@@ -2,7 +2,8 @@
 #   make verify             check every claim of the theory    (ARGS="..." is passed on)
 #   make test               lint, types, import layers, tests  (ARGS="..." goes to pytest)
 #   make prove              run the proofs, Coq's where it is  (ARGS="..." is passed on)
-#   make bench             ratios to the obvious way, side by side (PEER=SCRIPT PEER_PYTHON=PYTHON for PyTorch's)
+#   make bench             ratios to the obvious way, side by side (PEER=SCRIPT PEER_PYTHON=PYTHON for PyTorch's,
+#                           MNIST=mnist.npz for the digit classifiers, with MNIST_PEER=SCRIPT beside PyTorch's)
 #   make fuzz               call all that is public with arguments that do not fit     (ARGS="--seed 1")
 #   make lock               renew the pins                     (ARGS=--upgrade takes newer releases)
 #   make newest             the quick tests on the newest releases that are allowed, in build/newest
@@ -45,6 +46,10 @@ bench: $(READY)
 	$(BENCH)/ggn.py
 	$(BENCH)/seeds.py $(if $(PEER),--script $(PEER) --python $(PEER_PYTHON))
 	$(if $(PEER),$(BENCH)/peer.py $(PEER) --python $(PEER_PYTHON))
+	$(BENCH)/startup.py
+	$(BENCH)/scaling.py --repeats 3 --only eps parameters outputs tokens many-seeds
+	$(BIN)/python benchmarks/gpu.py
+	$(if $(MNIST),$(BIN)/python benchmarks/aux_logits.py --data $(MNIST) $(if $(MNIST_PEER),--peer $(MNIST_PEER) --peer-python $(PEER_PYTHON)))
 
 fuzz: $(READY)
 	$(BIN)/python scripts/fuzz.py $(ARGS)

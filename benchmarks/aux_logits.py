@@ -24,7 +24,7 @@ from typing import Any
 ARMS = {"aux": "aux", "all": "all", "cross_aux": "aux", "cross_all": "all"}
 """Students by the peer's name, and what they imitate."""
 
-ONE_THREAD = "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"
+ONE_THREAD = "--xla_cpu_multi_thread_eigen=false"
 LEVEL = "--xla_backend_optimization_level=1"
 """The optimization level that the command line sets."""
 
@@ -93,7 +93,7 @@ def measured(a: argparse.Namespace) -> tuple[dict[str, Any], dict[str, Any]]:
     theirs += ["--device", "cuda" if a.device == "gpu" else "cpu"]
     flags = f"{ONE_THREAD} {LEVEL}" if a.device == "cpu" else "--xla_gpu_deterministic_ops=true"
     quiet = os.environ | {
-        "JAX_PLATFORMS": "cuda" if a.device == "gpu" else "cpu", "XLA_FLAGS": flags,
+        "JAX_PLATFORMS": "cuda" if a.device == "gpu" else "cpu", "XLA_FLAGS": flags, "NPROC": "1",
         "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OMP_WAIT_POLICY": "passive",
     }  # fmt: skip
     cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []

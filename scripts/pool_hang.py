@@ -125,7 +125,7 @@ def stacks(process: subprocess.Popen[str], said: Any) -> str:
 def arguments(argv: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--runs", type=int, default=20, help="processes of every environment")
-    parser.add_argument("--turns", type=int, default=6, help=f"programs of a thread, each run {EACH} times")
+    parser.add_argument("--turns", type=int, default=4, help=f"programs of a thread, each run {EACH} times")
     parser.add_argument("--timeout", type=float, default=60.0, help="seconds after which a run is looked at")
     parser.add_argument("--size", type=int, default=192, help="of the first matrix")
     parser.add_argument("--busy", type=int, metavar="TURNS", help="one run in this process")
