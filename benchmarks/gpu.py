@@ -175,10 +175,13 @@ def beside_torch(a: argparse.Namespace) -> list[Row]:
             moved.write_text(ON_GPU.format(script=a.peer))
             there = argparse.Namespace(python=a.peer_python, script=str(moved))
         for shape in peer.SHAPES:
-            eps = peer.theirs(plain, shape, "loop", "--save", saved_at)["eps"]
+            eps = np.asarray(peer.theirs(plain, shape, "loop", "--save", saved_at)["eps"])
             with np.load(saved_at) as file:
                 saved = dict(file)
-            run = peer.ours(shape, saved, np.asarray(eps))
+
+            def run(shape: Any = shape, saved: Any = saved, eps: np.ndarray = eps) -> Any:
+                return peer.as_numpy(peer.measured(*peer.given(shape, saved), eps))
+
             peer.agree(shape, run(), saved)
             theirs = [
                 statistics.median(peer.theirs(there, shape, mode)["wall_s"] for _ in range(a.repeats))
