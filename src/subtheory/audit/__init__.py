@@ -10,6 +10,7 @@ __all__ = [
     "PLANTS",
     "Audit",
     "Check",
+    "arithmetic",
     "audit",
     "calibration",
     "planted",

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from subtheory import known_answers
+from subtheory.audit.arithmetic import balls, derivatives, no_numbers, precisions
 from subtheory.audit.calibration import false_failures, false_passes, family_wise
 from subtheory.audit.results import Audit, Check, Tell
 from subtheory.audit.suite import false_alarms, planted_errors
@@ -14,6 +15,10 @@ CHECKS: tuple[Callable[[bool, Tell], Check], ...] = (
     false_failures,
     false_passes,
     family_wise,
+    derivatives,
+    balls,
+    precisions,
+    no_numbers,
 )
 """In the order of docs/trust.md."""
 

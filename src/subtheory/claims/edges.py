@@ -47,7 +47,7 @@ def zero_branch_is_exact(m: Measurement) -> Evidence:
     unit = 2 * m.eps * m.visible
     # Where Δ moves nothing on the channel even the rounding scale is 0; D itself is rounded, though.
     rounding = np.maximum(m.alignment_rounding, UNIT * unit)
-    clear = rounding <= TELLING * unit
+    clear = ~(rounding > TELLING * unit)  # what is not finite is judged too
     if not clear.any():
         return Evidence(0.0, 0.0, 1.0, "rounding would hide an alignment that is not zero")
     ratio = m.alignment[clear] / unit[clear]

@@ -53,7 +53,7 @@ def same(t: Pair) -> Evidence:
     """Whether both students change L_T by the same amount and make the same step up to T, where rounding can tell."""
     if not t.invariant:
         return Evidence(0.0, 0.0, 1.0, "the trait loss is not a function of the outputs")
-    clear = t.rounding <= SAME
+    clear = ~(t.rounding > SAME)  # what is not finite is judged too
     if not clear.any():
         return Evidence(0.0, 0.0, 1.0, "rounding would hide a difference")
     ratio = t.trait_change[1][clear] / t.trait_change[0][clear]

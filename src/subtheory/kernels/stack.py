@@ -235,8 +235,12 @@ def ruled(s: Stack, pull: Any, extra: int = 1) -> Any:
 
 
 def pull(s: Stack, loss: Loss, z: Any, y: Any) -> Any:
-    """r = −∂L_S/∂z, what labels y (..., K, N, ..., V) pull outputs z of that shape, or with K = 1, by."""
-    return averaged(s, s.students.terms(loss, z, y, s.outputs).r, 1)
+    """r = −∂L_S/∂z, what labels y (..., K, N, ..., V) pull outputs z of that shape, or with K = 1, by.
+
+    NaN where a label is not finite: the derivative of |z − y| would take it for a large one.
+    """
+    r, xp = s.students.terms(loss, z, y, s.outputs).r, namespace(y)
+    return averaged(s, xp.where(xp.isfinite(y), r, xp.nan), 1)
 
 
 @dataclass(frozen=True, eq=False)
