@@ -102,7 +102,8 @@ def balls(quick: bool, tell: Tell) -> Check:
     nets = FEW_NETS if quick else NETS
     tell(f"{nets} networks in ball arithmetic")
     for seed in range(nets):
-        d = replace(case.distillation(seed, (SquaredError(), CrossEntropy())[seed % 2]), eps=np.array([EPS]))
+        eps: Any = np.array([EPS])
+        d = replace(case.distillation(seed, (SquaredError(), CrossEntropy())[seed % 2]), eps=eps)
         m = FirstOrder().of(d)
         condition = m.rounding / (2 * ROUNDINGS * UNIT)  # what one relative rounding of the outputs does to D
         with precision(CHECK_BITS):

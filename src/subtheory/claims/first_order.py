@@ -164,10 +164,10 @@ def alignment_is_positive(m: Measurement) -> Evidence:
     """
     measured, noise, unit = fine(m.alignment), fine(m.alignment_rounding), fine(m.eps * m.leading)
     # A D that is off by its noise is certainly positive only where it ought to be more than twice as large.
-    # What is not finite is not faint either.
-    clear = ~(unit <= 2 * noise)
+    broken = ~np.isfinite(measured + noise)  # which is not faint: it has to be seen
+    clear = (unit > 2 * noise) | broken
     if not clear.any():
-        clear = ~(np.abs(measured) <= 3 * noise)
+        clear = np.abs(measured) > 3 * noise
     if not clear.any():
         return Evidence(0.0, 0.0, 1.0, "both sides are at rounding level")
     ratio = (measured - noise)[clear] / np.maximum(unit, noise)[clear]
