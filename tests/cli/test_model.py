@@ -7,7 +7,7 @@ import pytest
 
 import subtheory as st
 from subtheory.cli import main
-from subtheory.cli.verbs.model import ARGUMENTS, NEEDED
+from subtheory.cli.model import ARGUMENTS, NEEDED
 
 MINE = """
 import jax.numpy as jnp, numpy as np

@@ -179,6 +179,17 @@ def build() -> Parser:
     lineage.add_argument("--head", metavar="SHA256", help="check: of a line that was the last one before")
     lineage.add_argument("--mend", action="store_true", help="check: put a line aside whose writer was stopped")
 
+    sweep = _verb(verbs, "sweep", "sweep", "run a plan of many cells, on one machine or many, and go on after a kill")
+    sweep.add_argument("action", choices=("plan", "run", "status", "collect", "check"), metavar="ACTION",
+                       help="plan FILE.toml, run FILE.toml, status DIR, collect DIR, or check DIR")  # fmt: skip
+    sweep.add_argument("place", metavar="FILE.toml|DIR", help="the plan, or the folder of a sweep")
+    sweep.add_argument("--out", metavar="DIR", help="run: where cells are kept (default sweeps/FILE)")
+    sweep.add_argument("--limit", metavar="N", help="run: compute at most N cells")
+    sweep.add_argument("--measure", action="store_true", help="plan: compute one cell, and say how long all take")
+    sweep.add_argument("--csv", metavar="FILE", help="collect: where the table goes (default DIR/table.csv)")
+    _shared(sweep, "1", out=True, fresh=False)
+    _compiles(sweep)
+
     _verb(verbs, "claims", "theory", "list the claims")
     explain = _verb(verbs, "explain", "theory", "a claim, its assumptions, and how it could fail")
     explain.add_argument("claim", metavar="CLAIM")
@@ -230,14 +241,15 @@ def _model(parser: Parser) -> None:
     parser.add_argument("--model", metavar="FILE.py:NAME", help="your own network instead, as docs/own-network.md says")
 
 
-def _shared(parser: Parser, default: str, out: bool = False) -> None:
+def _shared(parser: Parser, default: str, out: bool = False, fresh: bool = True) -> None:
     """Who computes the parts of a run, and where they are kept unless that is in `--out`."""
     parser.add_argument("-j", "--processes", metavar="N", help=f"processes on a CPU (default: {default})")
     parser.add_argument("--dask", metavar="ADDRESS", help="let the workers of this Dask scheduler compute")
     parser.add_argument("--shard", metavar="I/N", help="compute one of N shares of the parts alone")
     if not out:
         parser.add_argument("--ledger", metavar="DIR", help="where parts are kept (default: the user's cache)")
-    parser.add_argument("--fresh", action="store_true", help="compute anew what is kept of this very run")
+    if fresh:
+        parser.add_argument("--fresh", action="store_true", help="compute anew what is kept of this very run")
 
 
 def _compiles(parser: Parser) -> None:

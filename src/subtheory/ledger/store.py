@@ -68,7 +68,7 @@ class Store:
             raise DataError(f"{self.folder / key}.json: is the record of another part")
         except DataError as error:
             records.put_aside(self.folder, key)
-            print(f"{error}; moved to {records.QUARANTINE}/, computing it again", file=sys.stderr)
+            print(f"{error}; moved to {records.QUARANTINE}/, to be computed again", file=sys.stderr)
             return None
 
     def save(self, name: str, arrays: Arrays) -> None:

@@ -29,7 +29,7 @@ def main(options: Namespace) -> int:
     if options.model:
         writable(options.out)
         environment.prepare(cache=not options.no_cache)
-        from subtheory.cli.verbs import model
+        from subtheory.cli import model
 
         return model.ablated(options)
     from subtheory.study import experiment

@@ -5,9 +5,8 @@ from __future__ import annotations
 from argparse import Namespace
 from typing import Any
 
-from subtheory.cli import environment
+from subtheory.cli import environment, model
 from subtheory.cli.output import print_json, print_table, writable
-from subtheory.cli.verbs import model
 from subtheory.errors import InputError
 
 NEEDED = ("model", "teacher", "data")

@@ -30,7 +30,7 @@ def main(options: Namespace) -> int:
         writable(options.out)
     if options.model:
         environment.prepare(options.device, not options.no_cache, False, _devices(options.devices), options.multihost)
-        from subtheory.cli.verbs import model
+        from subtheory.cli import model
 
         return _told(model.verified(options), options)
     seeds = count("seeds", options.seeds, 1, 10_000) if options.seeds is not None else SEEDS[_size(options)]
