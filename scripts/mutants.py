@@ -5,14 +5,13 @@
 
 draws a sample stratified by module, and puts one mutant after the other into a copy of the tree. The tests that ran the
 changed line come first, those of the file that mirrors the module before the others and the fast ones before the slow;
-then the rest of their files and the other tests of the module; then `subtheory verify` of the claims next to it. The
-first failure ends it. Which test runs which line is recorded once by coverage.py, into the folder `--out` beside what
+then the rest of their files and the other tests of the module, those of its claims among them. The first failure ends
+it. Which test runs which line is recorded once by coverage.py, into the folder `--out` beside what
 is found, a line of JSON each: a run that was killed goes on. Mutants that change nothing stand in `mutants.toml` with
 the reason.
 """
 
 import argparse
-import ast
 import json
 import os
 import resource
@@ -24,7 +23,6 @@ import tomllib
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, fields
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -36,9 +34,6 @@ COPIED = ("src", "tests", "proofs", "experiments", "docs", "scripts", "pyproject
 
 FIRST, REST = 15.0, 30.0
 """Seconds of tests that are tried on a mutant, as they took when lines were recorded: that run its line, and others."""
-
-CLAIMS = 4
-"""Most claims that are verified on a mutant which all tests let pass."""
 
 LIMIT = 120
 """CPU seconds after which a process has gone astray."""
@@ -62,6 +57,12 @@ class Recorder:
             self.seconds[item.nodeid] = sum(os.times()[:2]) - began
 
 
+def tests() -> list[str]:
+    """What may notice a mutant: the tests of what is mutated, and of the claims those that are about one kind of them."""
+    claims = sorted((ROOT / "tests" / "claims").rglob("test_*_claims.py"))
+    return [*(f"tests/{name}" for name in MUTATED), *(str(path.relative_to(ROOT)) for path in claims)]
+
+
 def record(file: Path, paths: list[str]) -> int:
     """Run tests, and write which of them runs which line, beside what is known of others; in a process of its own."""
     measured = coverage.Coverage(
@@ -72,26 +73,22 @@ def record(file: Path, paths: list[str]) -> int:
     failed = pytest.main(["-q", "-p", "no:cacheprovider", *paths], plugins=[recorder])
     measured.stop()
     measured.save()
-    from subtheory import claims
-
-    read = {n: [type(each.reads).__module__, each.check_measurement.__module__] for n, each in claims.CLAIMS.items()}
-    known = Known.read(file).without(paths) if file.exists() else Known({}, {}, {})
+    known = Known.read(file).without(paths) if file.exists() else Known({}, {})
     data = measured.get_data()
     for path in data.measured_files():
         lines = known.lines.setdefault(str(Path(path).relative_to(Path.cwd())), {})
         for line, tests in data.contexts_by_lineno(path).items():
             lines.setdefault(str(line), []).extend(filter(None, tests))
-    file.write_text(json.dumps(asdict(Known(known.seconds | recorder.seconds, known.lines, read))), "utf-8")
+    file.write_text(json.dumps(asdict(Known(known.seconds | recorder.seconds, known.lines))), "utf-8")
     return int(failed)
 
 
 @dataclass(frozen=True)
 class Known:
-    """What the tests run: seconds by test, tests by file and line, and the modules of a claim's instrument and own."""
+    """What the tests run: seconds by test, and tests by file and line."""
 
     seconds: dict[str, float]
     lines: dict[str, dict[str, list[str]]]
-    claims: dict[str, list[str]]
 
     @classmethod
     def read(cls, file: Path) -> "Known":
@@ -104,7 +101,7 @@ class Known:
             path: {line: [test for test in tests if test in kept] for line, tests in each.items()}
             for path, each in self.lines.items()
         }
-        return Known(kept, lines, self.claims)
+        return Known(kept, lines)
 
     def tests(self, mutant: Mutant) -> tuple[list[str], list[str]]:
         """Those that run the line of a mutant, and others: of the same files, then all that run its module."""
@@ -128,31 +125,9 @@ class Known:
                 found.append(test)
         return found
 
-    def beside(self, mutant: Mutant) -> list[str]:
-        """A few claims: those whose instrument or own module is the mutated one, before those that import from it."""
-        name = _dotted(mutant.path)
-        near = [claim for claim, own in self.claims.items() if name in own]
-        others = [claim for claim, own in self.claims.items() if any(name in imports(module) for module in own)]
-        return list(dict.fromkeys([*near, *others]))[:CLAIMS]
-
 
 def _file(test: str) -> str:
     return test.partition("::")[0]
-
-
-def _dotted(path: str) -> str:
-    return path.removeprefix("src/").removesuffix(".py").replace("/", ".")
-
-
-@cache
-def imports(module: str) -> frozenset[str]:
-    """Modules from which a module of the package imports something, itself or by its package's list."""
-    tree = ast.parse((ROOT / "src" / f"{module.replace('.', '/')}.py").read_text("utf-8"))
-    found = set()
-    for node in ast.walk(tree):
-        if isinstance(node, ast.ImportFrom) and node.module:
-            found |= {node.module, *(f"{node.module}.{each.name}" for each in node.names)}
-    return frozenset(found)
 
 
 # One mutant -----------------------------------------------------------------------------------------
@@ -201,8 +176,8 @@ class Tree:
         file.write_text(text(mutant), "utf-8")
         total = 0.0
         try:
-            for command in commands(mutant, known):
-                code, output, seconds = self.python(*command)
+            for tests in filter(None, known.tests(mutant)):
+                code, output, seconds = self.python("-m", "pytest", *QUIETLY, *tests)
                 total += seconds
                 if code:
                     astray = code in (-signal.SIGXCPU, -signal.SIGKILL)
@@ -212,13 +187,7 @@ class Tree:
             file.write_text(sound, "utf-8")
 
 
-def commands(mutant: Mutant, known: Known) -> Iterator[list[str]]:
-    """What is tried on a mutant, in turn."""
-    for tests in known.tests(mutant):
-        if tests:
-            yield ["-m", "pytest", "-x", "-q", "--no-header", "--tb=line", "-p", "no:cacheprovider", *tests]
-    if claims := known.beside(mutant):
-        yield ["-m", "subtheory", "verify", *claims, "--quick", "--network", "mlp", "-j", "1"]
+QUIETLY = ("-x", "-q", "--no-header", "--tb=line", "-p", "no:cacheprovider")
 
 
 def _found(mutant: Mutant, outcome: str, by: str, seconds: float) -> dict[str, Any]:
@@ -295,7 +264,7 @@ def main() -> int:
         return record(Path(args.record[0]), args.record[1:])
     args.out.mkdir(parents=True, exist_ok=True)
     tree, lines = Tree.copied(args.out.resolve() / "tree"), args.out.resolve() / "lines.json"
-    if unknown := args.renew if lines.exists() else [f"tests/{name}" for name in MUTATED]:
+    if unknown := args.renew if lines.exists() else tests():
         code, output, _ = tree.python("scripts/mutants.py", "--record", str(lines), *unknown, limit=None)
         if code:
             print(output, file=sys.stderr)

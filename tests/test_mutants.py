@@ -86,7 +86,7 @@ def test_tests_that_run_the_line_come_first_and_those_of_the_module_itself_befor
     mutants, mutations = scripts
     seconds = {"t/test_a.py::slow": 9.0, "t/test_a.py::fast": 1.0, "t/test_b.py::b": 0.1, "t/test_c.py::c": 20.0}
     lines = {"src/subtheory/theory/a.py": {"2": ["t/test_b.py::b", "t/test_a.py::slow"], "9": ["t/test_c.py::c"]}}
-    known = mutants.Known(seconds, lines, {})
+    known = mutants.Known(seconds, lines)
     mutant = mutations.Mutant("src/subtheory/theory/a.py", 0, 3, "f", "sign", "a → b")
     assert known.tests(mutant) == (
         ["t/test_a.py::slow", "t/test_b.py::b"],
@@ -104,7 +104,7 @@ def test_a_mutant_that_a_test_notices_is_killed_and_another_survives(scripts, pl
         "from subtheory.theory.planted import f\n\n\ndef test_f():\n    assert f(2) == 6\n"
     )
     test, (path,) = "tests/test_f.py::test_f", mutations.modules()
-    known = mutants.Known({test: 0.1}, {path: {"2": [test]}}, {})
+    known = mutants.Known({test: 0.1}, {path: {"2": [test]}})
     tree = mutants.Tree.copied(tmp_path / "out" / "tree")
     by_change = {mutant.change: mutant for mutant, _ in mutations.every(path)}
     killed = tree.judged(by_change["x * 3 → x * 4"], known)
