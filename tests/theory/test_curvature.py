@@ -13,7 +13,7 @@ import subtheory as st
 from subtheory.constructed.formula import Formula
 from subtheory.numerics import float64, to_numpy_leaves
 from subtheory.theory.distillation import at_rest, imitation_loss, outputs
-from subtheory.theory.linearize import first_kink, taylor_model
+from subtheory.theory.linearize import first_kink, off_kinks, taylor_model
 from subtheory.theory.trait import FunctionTrait
 
 
@@ -104,3 +104,15 @@ def test_first_kink_is_where_a_relu_bends():
         bend = lambda t: np.abs(at(t) - 2 * at(t / 2) + at(0.0)).max()  # noqa: E731
         assert 0 < kink < np.inf and bend(0.999 * kink) < 1e-14 < 1e-6 < bend(1.1 * kink)
         assert float(first_kink(SMOOTH, theta, delta, x)) == np.inf
+
+
+def test_a_unit_that_is_at_zero_sits_on_a_kink():
+    """Of zero weights and a bias that is 0 in one unit alone; a smooth network has no kinks to sit on."""
+    with float64():
+        zero = jax.tree.map(jnp.zeros_like, KINKED.init(jax.random.key(0)))
+        (hidden,) = [name for name in zero if name != "head"]
+        x = jax.random.normal(jax.random.key(1), (3, 8, 8))
+        on, off = (zero | {hidden: zero[hidden] | {"bias": jnp.asarray([1.0, -1.0, last, 2.0])}} for last in (0.0, 0.5))
+        assert not off_kinks(KINKED, on, x) and off_kinks(KINKED, off, x) and off_kinks(SMOOTH, on, x)
+        rising = zero | {hidden: zero[hidden] | {"bias": jnp.asarray([0.0, 0.0, 1.0, -4.0])}}
+        assert (float(first_kink(KINKED, on, rising, x)), float(first_kink(KINKED, on, rising, x, True))) == (0.0, 0.5)

@@ -15,11 +15,20 @@ from subtheory.claims.dynamics.projection import class_head_bounds_the_transfer 
 from subtheory.claims.dynamics.projection import converged_student_keeps_the_projection as projection
 from subtheory.constructed.witnesses import even_rivals, rivals
 from subtheory.errors import InputError
-from subtheory.instruments.dynamics.projected import LEFT, Converged, Projected, Rivals, halves, heavy_ball, unread
+from subtheory.instruments.dynamics.projected import (
+    LEFT,
+    Converged,
+    Projected,
+    Rivals,
+    faint,
+    halves,
+    heavy_ball,
+    unread,
+)
 from subtheory.kernels.functions import values
-from subtheory.kernels.stack import labels, one
+from subtheory.kernels.stack import labels, on_channel, one
 from subtheory.kernels.whitened import whitened
-from subtheory.numerics import float64
+from subtheory.numerics import ROUNDINGS, UNIT, float64
 from subtheory.setting.preparation import stack
 from subtheory.setting.setting import Setting, ladder
 from subtheory.theory.beyond.training import train
@@ -82,6 +91,14 @@ def test_a_student_ends_at_the_least_squares_solution(found: Converged) -> None:
     assert found.share == pytest.approx(ended @ s.delta / (s.delta @ s.delta), rel=1e-9)
     assert found.kept[-1] == pytest.approx(found.share, rel=1e-3)
     assert found.size[-1] == pytest.approx(found.share, rel=1e-3)
+
+
+def test_faint_is_the_rounding_of_outputs_as_the_loss_sees_it() -> None:
+    s = stack(SETTING, (3,))
+    known = on_channel(s)
+    off = ROUNDINGS * UNIT * (1 + np.abs(known.taylor.z0) + known.of_theta)
+    seen = np.mean(np.sum(2 * s.outputs * off**2, axis=-1), axis=-1)  # M = 2 diag(w)
+    assert faint(s, SETTING.loss, known) == pytest.approx(np.sqrt(seen), rel=1e-12)
 
 
 def test_halves_are_parts_of_the_channel(found: Converged) -> None:
