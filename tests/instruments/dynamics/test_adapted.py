@@ -83,6 +83,15 @@ def test_law_is_that_of_the_draws():
     assert np.all(a.off(1.2 * a.form) > 5)
 
 
+def test_deviations_of_few_draws_are_unbiased():
+    """Three students of each rank: their deviation divides by two."""
+    a, s = Adapted(3, ranks=(1, 4)).sample(SETTING, 2), one(stack(SETTING, (2,)), 0)
+    rng = np.random.default_rng((2, 17))
+    D = alignments(s, gradient(s, SETTING.loss), Descent(), a.ranks, 3, rng) / s.eps[0]
+    np.testing.assert_allclose(a.mean, D.sum(axis=1) / 3, rtol=1e-12)
+    np.testing.assert_allclose(a.deviation**2, ((D - a.mean[:, None]) ** 2).sum(axis=1) / 2, rtol=1e-12)
+
+
 def test_spectrum_is_that_of_the_dense_gauss_newton_matrix():
     s = one(stack(SETTING, (1,)), 0)
     J = np.stack([np.asarray(s.functions.taylor(s.theta0, e, s.x).u) for e in np.eye(s.delta.size)], axis=-1)
