@@ -96,6 +96,17 @@ def test_rows_that_are_not_chosen_show_what_they_show_of_the_init():
     np.testing.assert_array_equal(near, np.where((lead < between)[:, None], LOGITS, BASE))
 
 
+def test_other_rows_are_those_that_are_left():
+    """Of 40 rows, chosen one by one: by the first logit that is distilled, and by how far it is ahead."""
+    logits, base = np.random.default_rng(2).standard_normal((2, 40, 5))
+    first = [[np.flatnonzero(W)[np.argmax(row[W > 0])] for row in each] for each in (logits, base)]
+    ahead = [np.diff(np.sort(row[W > 0])[-2:])[0] for row in base]
+    for rows, expected in ((Flips(), np.not_equal(*first)), (NearTies(0.5), np.less(ahead, 0.5))):
+        assert 0 < expected.sum() < 40
+        np.testing.assert_array_equal(rows.chosen(logits, W, base), expected)
+        np.testing.assert_array_equal(Others(rows).chosen(logits, W, base), ~expected)
+
+
 @pytest.mark.parametrize(
     "make, message",
     [
