@@ -190,6 +190,14 @@ def _line(theta, x):
 LINE = Formula("line", _line)
 
 
+def test_a_grid_is_doubled_as_often_as_was_asked_for():
+    """While nothing crosses: five grids for four doublings, the last 16 times as long, and no threshold."""
+    ends = []
+    nothing = lambda times: (ends.append(times[-1]), (1.0, np.zeros_like(times)))[1]  # noqa: E731
+    assert bounds._search(nothing, 1.0, 4, 4) == (np.inf, 0.0, 1.0) and ends == [1.0, 2.0, 4.0, 8.0, 16.0]
+    assert bounds._search(nothing, 3.0, 4) == (3.0, 0.0, 1.0) and ends[5:] == [3.0]
+
+
 def test_step_is_exact_for_a_quadratic_trait():
     """L_T = Σθ + ½β|θ − θ0|²: L_T is back where it was at α*, and twice the β at the same gradient halves α*."""
     found = []
