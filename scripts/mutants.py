@@ -6,9 +6,8 @@
 draws a sample stratified by module, and puts one mutant after the other into a copy of the tree. The tests that ran the
 changed line come first, those of the file that mirrors the module before the others and the fast ones before the slow;
 then the rest of their files and the other tests of the module, those of its claims among them. The first failure ends
-it. Which test runs which line is recorded once by coverage.py, into the folder `--out` beside what
-is found, a line of JSON each: a run that was killed goes on. Mutants that change nothing stand in `mutants.toml` with
-the reason.
+it. Which test runs which line is recorded once by coverage.py, into the folder `--out`, beside what is found: a line of
+JSON each, so that a run that was killed goes on. Mutants that change nothing stand in `mutants.toml` with the reason.
 """
 
 import argparse
@@ -58,7 +57,7 @@ class Recorder:
 
 
 def tests() -> list[str]:
-    """What may notice a mutant: the tests of what is mutated, and of the claims those that are about one kind of them."""
+    """What may notice a mutant: the tests of what is mutated, and those that are about one kind of claims."""
     claims = sorted((ROOT / "tests" / "claims").rglob("test_*_claims.py"))
     return [*(f"tests/{name}" for name in MUTATED), *(str(path.relative_to(ROOT)) for path in claims)]
 

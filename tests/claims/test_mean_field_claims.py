@@ -76,11 +76,9 @@ def test_few_inits_are_undecided(transferred):
     assert CURVE.check(replace(transferred, added=transferred.added[:20])).verdict is Verdict.UNDECIDED
 
 
-@pytest.mark.parametrize(
-    ("activation", "draws", "number"), [("tanh", 20_000, 0), ("relu", 5_000, 0), ("relu", 5_000, 1)]
-)
+@pytest.mark.parametrize(("activation", "draws", "rung"), [("tanh", 20_000, 0), ("relu", 5_000, 0), ("relu", 5_000, 1)])
 def test_rest_is_exact_for_one_hidden_layer(activation, draws, rung):
-    """At width 3, where mean-field theory is off, for ReLU by a half: with the rest added it is not. ρ = 0.9 and 0.6."""
+    """At width 3, where mean-field theory is off, for ReLU by a half: with the rest added it is not; ρ = 0.9, 0.6."""
     first = mean_field.settings()[rung]
     setting = replace(first, network=replace(first.network, width=3, activation=activation))
     t = transfer.Transfer(draws).sample(setting, 2)
