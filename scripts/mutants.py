@@ -280,7 +280,7 @@ def main() -> int:
             written.write(json.dumps(one, ensure_ascii=False) + "\n")
         print(i, one["outcome"], one["seconds"], one["operator"], mutant.name, one["by"], sep="  ", file=sys.stderr)
     found = latest(file)
-    mine = [found[mutant] | {"name": mutant.name} for mutant in drawn]
+    mine = [found[mutant] | {"name": mutant.name} for mutant in drawn if mutant in found]
     print(told([one | {"outcome": "equivalent"} if one["name"] in reasons else one for one in mine], reasons))
     return 0
 
