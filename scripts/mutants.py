@@ -178,6 +178,8 @@ class Tree:
             for tests in filter(None, known.tests(mutant)):
                 code, output, seconds = self.python("-m", "pytest", *QUIETLY, *tests)
                 total += seconds
+                if code == -signal.SIGTERM:  # stopped from outside: nothing was found out
+                    raise KeyboardInterrupt
                 if code:
                     astray = code in (-signal.SIGXCPU, -signal.SIGKILL)
                     return _found(mutant, "timed out" if astray else "killed", _why(output), total)
