@@ -1,5 +1,7 @@
 """Defended students: nothing done is plain imitation, and each defence is what it says where that is known exactly."""
 
+from dataclasses import replace
+
 import jax
 import numpy as np
 import optax
@@ -61,17 +63,27 @@ def test_nothing_done_is_plain_imitation(run):
 
 
 def test_what_is_the_same_in_the_end(run):
-    """No steps leave θ0, and only rows of the init what it says; an anchor never on, and sources that agree, none."""
+    """No steps leave θ0; an anchor never on, and sources that agree, are none."""
     theta0, _, found, _ = run
     start, plain = flat(theta0, slice(None)), arm(found, Defence())
     assert np.array_equal(arm(found, Defence(steps=0.0)), start)
     assert np.allclose(found.left[:, ARMS.index(Defence(steps=0.0))], 1.0, rtol=1e-6)
-    # Adam makes steps of its rounding.
-    assert np.allclose(found.left[:, ARMS.index(Defence(mixed=1.0))], 1.0, atol=0.1)
     for same in (Defence(anchor=5.0, until=0.0), Defence(consensus="mean"), Defence(consensus="least")):
         assert np.allclose(arm(found, same), plain, rtol=0, atol=1e-4 * np.abs(plain).max())
     for other in (Defence(anchor=1.0), Defence(rows=0.5)):
         assert np.abs(arm(found, other) - plain).max() > 1e-3
+
+
+def test_rows_of_the_init_alone_teach_nothing(run):
+    """By plain descent: Adam makes steps of its rounding. Eight steps of float32 leave less than 1e-5 of the loss."""
+    theta0, taught, _, _ = run
+    workload = replace(WORKLOAD, student=Schedule("sgd", rate=0.1, batch=64, epochs=2))
+    copies = jax.tree.map(lambda leaf: np.repeat(leaf[:, None], 2, axis=1), theta0)
+    sources, keys = jax.tree.map(lambda leaf: leaf[:, None], taught), jax.random.split(jax.random.key(0), 2)
+    trait = class_trait(WORKLOAD, digit_images())
+    left = defend(workload, copies, theta0, taught, sources, trait, keys, (Defence(mixed=1.0), Defence())).left
+    assert np.allclose(left[:, 0], 1.0, rtol=0, atol=1e-5)
+    assert np.all(left[:, 1] < 0.99)
 
 
 def test_steps_less_their_part_along_the_displacement_never_move_along_it(run):
