@@ -32,7 +32,7 @@ def verified(first: int, names: Iterable[str] = grid.QUICK, claims: Iterable[str
     networks = [NETWORKS[name] for name in names]
     settings = grid.cells(grid.runs(networks, None, True), list(LOSSES.values()), True)
     numbers = tuple(range(first, first + EACH))
-    return verify_settings([CLAIMS[name] for name in claims], settings, numbers, how=How("quick", 1, ours=True))
+    return verify_settings([CLAIMS[name] for name in claims], settings, numbers, how=How("quick", ours=True))
 
 
 def verdicts(found: Verification) -> dict[str, str]:
