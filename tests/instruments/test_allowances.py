@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from shapes import ATTENTION, SMOOTH
+from shapes import SMOOTH
 
 from subtheory.constructed.labels import classifier
 from subtheory.init import PATHS
@@ -46,7 +46,6 @@ LOSS, SQUARED = CrossEntropy(), SquaredError()
 BASE = Setting(SMOOTH, LOSS, examples=3, trait_examples=4, eps=(1e-2, 1e-3))
 LEAST = BASE.but(loss=SQUARED)
 METRIC = BASE.but(teacher=Ruled(DrawnMetric(2)), rule=DrawnMetric(2))
-TEXTS = Setting(ATTENTION, LOSS, examples=2, trait_examples=4, eps=(1e-2, 1e-3))
 
 CASES: dict[str, tuple[Instrument, Setting]] = {
     "first order": (FirstOrder(), BASE),
@@ -59,8 +58,8 @@ CASES: dict[str, tuple[Instrument, Setting]] = {
     "twins": (Twins(), BASE.but(init=Along(PATHS["permutation"]))),
     "labelled": (Labelled(), BASE.but(view=Within((0, 2)))),
     "directed": (Directed(), BASE),
-    "sums of rows": (RowSums(), TEXTS),
-    "kernel of rows": (RowKernel(), TEXTS),
+    "sums of rows": (RowSums(), BASE),
+    "kernel of rows": (RowKernel(), BASE),
     "ghosts": (Ghosts(), BASE),
     "sampled": (Sampled(4), BASE),
     "anchored": (AnchoredTraining(3), BASE.but(rule=Anchored(0.5))),
