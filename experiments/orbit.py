@@ -116,19 +116,15 @@ PLAN, QUICK = Plan(), Plan(seeds=6)
 def tables(plan: Plan = PLAN, progress: Progress | None = None) -> dict[str, list[Row]]:
     """One row a network, symmetry and amount; the control; natural gradients."""
     which = tuple(range(plan.seeds))
-    keys = path_keys(which)
 
     def own(case: str, network: LinenNetwork, paths: Sequence[Path]) -> dict[str, list[Row]]:
-        arrays, cells = pairs(which, network), list[Row]()
-        for path in paths:
-            amounts = plan.stretches if isinstance(path, Rescaling) else plan.fractions
-            cells += path_rows(case, path, amounts, arrays, keys)
-        return {"orbit": cells, "control": control_rows(case, arrays, keys)}
-
-    def natural() -> dict[str, list[Row]]:
-        return {"natural": [natural_row(plan.tiny, case, which, keys) for case in plan.natural]}
+        arrays = pairs(which, network)
+        walks = [(path, plan.stretches if isinstance(path, Rescaling) else plan.fractions) for path in paths]
+        cells = [row for path, amounts in walks for row in path_rows(case, path, amounts, arrays, path_keys(which))]
+        return {"orbit": cells, "control": control_rows(case, arrays, path_keys(which))}
 
     todo = {each[0]: partial(own, *each) for each in plan.cases}
+    natural = lambda: {"natural": [natural_row(plan.tiny, case, which, path_keys(which)) for case in plan.natural]}  # noqa: E731
     return parts.tables(todo | {"natural gradients": natural}, progress)
 
 

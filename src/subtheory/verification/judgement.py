@@ -116,17 +116,19 @@ def _checked(plan: Plan, task: Task) -> Iterator[Checked]:
 
 
 def confirmed(claim: Claim, setting: Setting, seed: int, evidence: Evidence) -> Evidence:
-    """Of a run that failed on sizes of ε of our own choice, measured again from where that ladder was judged first.
+    """Of a run that failed on sizes of ε of our own choice, measured again on finer ones.
 
-    A claim about small ε is refuted if it fails for smaller ones too, and not where their rounding hides it.
+    A claim about small ε is refuted if it fails for smaller ones too: on the ladder that begins where the first one was
+    judged first, or, where rounding hides everything there, on one that is less fine.
     """
     ours = setting.relative and not claim.every_eps and isinstance(claim.reads, OnStack)
     if evidence.verdict is not Verdict.FAILS or not ours:
         return evidence
-    finer = setting.but(eps=tuple(eps / LADDER_RATIO**COARSE for eps in setting.eps))
-    (record,) = measured(((claim.reads, finer), (seed,), (setting.loss,)))[setting.loss.name]
-    with np.errstate(all="ignore"):
-        again = claim.check_measurement(record)
-    if again.vacuous:
-        again = replace(again, vacuous=f"fails where ε is not yet small, and for smaller ones {again.vacuous}")
-    return again
+    for rungs in range(COARSE, 0, -1):
+        finer = setting.but(eps=tuple(eps / LADDER_RATIO**rungs for eps in setting.eps))
+        (record,) = measured(((claim.reads, finer), (seed,), (setting.loss,)))[setting.loss.name]
+        with np.errstate(all="ignore"):
+            again = claim.check_measurement(record)
+        if not again.vacuous:
+            return again
+    return replace(again, vacuous=f"fails where ε is not yet small, and for smaller ones {again.vacuous}")
