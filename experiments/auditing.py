@@ -92,7 +92,7 @@ def tables(plan: Plan = PLAN, progress: Progress | None = None) -> dict[str, lis
     auditor = Auditor(Laboratory(plan, kept_arrays), plan.name)
     work = arms(auditor, plan.whole)
     areas = kept("detectors", lambda: auditor.detected(SIZES, plan.sets, plan.whole))
-    areas += auditor.stepped(SIZES, plan.sets)
+    areas += kept("first steps", lambda: auditor.stepped(SIZES, plan.sets))
 
     def students(table: str, title: str) -> list[Row]:
         return imitated(auditor, table, title, work[table, title]())

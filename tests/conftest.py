@@ -32,7 +32,10 @@ settings.load_profile("ci" if os.environ.get("CI") else "local")
 
 @pytest.fixture(autouse=True)
 def a_ledger_of_its_own(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No test takes what another one, or an earlier run, has kept."""
+    """No test takes what another one, or an earlier run, has kept; the command line may say which platform it found."""
+    if "JAX_PLATFORMS" not in os.environ:
+        monkeypatch.setenv("JAX_PLATFORMS", "")
+        monkeypatch.delenv("JAX_PLATFORMS")
     monkeypatch.setenv("SUBTHEORY_LEDGER", f"{tmp_path_factory.getbasetemp()}/ledger-{next(LEDGERS)}")
 
 

@@ -107,7 +107,7 @@ def main(words: Sequence[str] | None = None) -> int:
     parser.add_argument("-j", type=int, default=1)
     parser.add_argument("--dask")
     given = parser.parse_args(words)
-    environment.settle(one_core=True)
+    environment.settle("cpu", one_core=True)
     begun = running.begin(plan.read(given.plan), given.folder)
     print("begun", len(begun.todo), flush=True)
     with sharing.dask(given.dask) if given.dask else nullcontext() as executor:

@@ -1,7 +1,8 @@
 """Parts of a run: kept once, taken again bit for bit, computed by whoever is asked for them."""
 
 import os
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from multiprocessing import get_context
 
 import numpy as np
 import pytest
@@ -148,15 +149,26 @@ def test_a_request_is_known_by_all_that_decides_its_numbers(asked, monkeypatch):
     assert len({one.id, *(each.id for each in others)}) == 4 and "XLA_FLAGS" in one.differs()
 
 
-def test_the_latest_requests_are_kept(asked, tmp_path, monkeypatch):
-    monkeypatch.setattr(store, "KEPT", 2)
+def test_a_cache_keeps_the_latest_requests_and_a_folder_all(asked, tmp_path):
     several = [Request.of("test", {**asked, "numbers": [n]}) for n in range(1, 5)]
+    (tmp_path / ("0" * 16)).mkdir()  # somebody else's
     for i, one in enumerate(several):
         with parts.keeping(tmp_path, one) as kept:
             whole(one.asked)
         os.utime(kept.store.folder, (i, i))
-    left = {path.name for path in tmp_path.iterdir() if path.is_dir()}
-    assert left == {one.id[:16] for one in several[-2:]}
+    names = [f"test-{one.id[:16]}" for one in several]
+    assert {path.name for path in tmp_path.iterdir() if path.is_dir()} == {*names, "0" * 16}
+    store.prune(tmp_path, 2)
+    assert {path.name for path in tmp_path.iterdir() if path.is_dir()} == {*names[-2:], "0" * 16}
     with parts.keeping(tmp_path, several[-1], fresh=True) as kept:
         whole(several[-1].asked)
     assert kept.taken == 0
+
+
+def test_a_pool_whose_workers_die_is_an_error_of_one_line(asked, tmp_path):
+    with (
+        ProcessPoolExecutor(1, get_context("spawn"), initializer=os._exit, initargs=(9,)) as pool,
+        parts.keeping(tmp_path, Request.of("test", asked), Executed(pool)),
+        pytest.raises(store.PartFailed, match="BrokenProcessPool"),
+    ):
+        whole(asked)

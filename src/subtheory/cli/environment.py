@@ -61,6 +61,9 @@ def prepare(
         raise InputError(
             "device", device or os.environ.get("JAX_PLATFORMS", ""), "JAX finds no such hardware"
         ) from error
+    # What was found is part of what a request is known by, and holds for whoever works for it.
+    found = jax.default_backend()
+    os.environ.setdefault("JAX_PLATFORMS", PLATFORMS.get(found, found))
     session.configure(cache=cache, devices=devices)
     session.keep_programs()
     session.Programs.listen()

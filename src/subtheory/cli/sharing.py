@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from subtheory import session
+from subtheory.cli import environment
 from subtheory.cli.numbers import count
 from subtheory.cli.output import writable
 from subtheory.errors import InputError
 from subtheory.ledger.engines import Alone, Engine, Executed, Processes, Shard
+from subtheory.ledger.request import Request
 from subtheory.ledger.workers import cores
 
 if TYPE_CHECKING:
@@ -48,6 +50,10 @@ def several(options: Namespace, processes: int) -> bool:
 @contextmanager
 def engine(options: Namespace, processes: int) -> Iterator[Engine]:
     """Who computes. Raises InputError for a shard that is none, and for a scheduler that does not answer."""
+    if options.shard is not None and getattr(options, "fresh", False):
+        raise InputError("fresh", "--shard", "must stand alone: every share would remove what the others have kept")
+    if "jax" in sys.modules and not environment.divides():
+        processes = 1
     with ExitStack() as stack:
         found: Engine = Alone() if processes == 1 else Processes(processes)
         if options.dask is not None:
@@ -73,14 +79,27 @@ def dask(address: str, seconds: float = 30.0) -> "Iterator[Executor]":
         yield client.get_executor(pure=False)  # a part that is tried again is another task
 
 
-def say(kept: "Kept") -> None:
-    """On standard error, what was not computed this time."""
-    if kept.taken:
-        print(f"{kept.taken} of {kept.taken + kept.computed} parts were kept by an earlier run", file=sys.stderr)
+@contextmanager
+def keeping(options: Namespace, request: Request, engine: Engine = Alone()) -> "Iterator[Kept | None]":
+    """`parts.keeping` where it was asked for, or in the user's cache; None where that cannot be written, which is said.
 
+    Raises InputError on "ledger" for a folder that was asked for and cannot be written.
+    """
+    from subtheory.ledger import parts, store
 
-def folder(options: Namespace) -> Path:
-    """Where parts are kept: what was asked for, or a folder of the user's cache. Raises InputError on "ledger"."""
     given = options.ledger or os.environ.get("SUBTHEORY_LEDGER")
     place = Path(given) if given else session.cache_folder().parent / "ledger"
-    return writable(place, "ledger").resolve()
+    try:
+        place = writable(place, "ledger").resolve()
+    except InputError:
+        if given:
+            raise
+        print(f"{place}: cannot be written, so nothing is kept", file=sys.stderr)
+        yield None
+        return
+    with parts.keeping(place, request, engine, options.fresh) as kept:
+        if not given:
+            store.prune(place)
+        yield kept
+    if kept.taken:
+        print(f"{kept.taken} of {kept.taken + kept.computed} parts were kept by an earlier run", file=sys.stderr)

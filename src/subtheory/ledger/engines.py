@@ -1,7 +1,7 @@
 """Who computes the parts of a run: this process, processes of this machine, or whatever an executor stands for."""
 
 from collections.abc import Callable, Hashable, Iterator, Sequence
-from concurrent.futures import Executor, as_completed
+from concurrent.futures import Executor, Future, as_completed
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Protocol
@@ -58,7 +58,7 @@ class Processes:
             groups.setdefault(group, []).append(name)
         mine, cache = groups.pop(None, []), session.wants_cache()
         theirs: dict[int, Any] = {}
-        workers = min(self.count, 1 + len(todo))
+        workers = min(self.count, len(todo))
         for name, report in shared_out(
             list(groups.values()), partial(work, store, cache), here, workers, session.work, (cache,), mine, then
         ):
@@ -84,7 +84,8 @@ class Executed:
         for _ in range(TRIES):
             several, left = list(left), {}
             for i in range(0, len(several), BATCH):
-                futures = {self.executor.submit(work, store, cache, name): name for name in several[i : i + BATCH]}
+                give = partial(self._given, work, store, cache)
+                futures = {give(name): name for name in several[i : i + BATCH]}
                 for future in as_completed(futures):
                     try:
                         future.result()
@@ -94,6 +95,15 @@ class Executed:
         for name, last in left.items():
             store.failed(name, last, f"given to {TRIES} workers, none of which came back")
             yield name
+
+    def _given(self, *call: Any) -> Future[Any]:
+        """What the executor makes of a call; one that takes no more has failed with it."""
+        try:
+            return self.executor.submit(*call)
+        except RuntimeError as error:  # a broken pool is one
+            failed: Future[Any] = Future()
+            failed.set_exception(error)
+            return failed
 
 
 @dataclass(frozen=True)

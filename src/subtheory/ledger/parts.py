@@ -105,7 +105,7 @@ def each_of_arrays(
 
     Parts of one `group` share what they compile and go to one process; those of the group None stay in this one,
     which calls `then` behind them. `light` parts are not worth a second process. A part that fails ends the run
-    with its error once all others are done. Outside a run nothing is kept. Raises
+    with its error, at once in this process, elsewhere when the others are done. Outside a run nothing is kept. Raises
     SubtheoryError if a run uses a name twice, `Elsewhere` where parts of other shards are missing.
     """
     kept = _KEPT.get()
@@ -168,7 +168,7 @@ def _answered(kept: Kept, wanted: str, parts: Mapping[str, Callable[[], Arrays]]
 
 
 def _inside(kept: Kept, compute: Callable[[], T]) -> T:
-    """What a part needs may be kept by itself, in this process and under names of its own."""
+    """What a part needs may be kept by itself, in this process; parts that need what has one name share it."""
     with _under(Kept(kept.store)):
         return compute()
 

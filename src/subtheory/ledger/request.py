@@ -24,14 +24,14 @@ KINDS = {
 
 VERSIONS = ("jax", "jaxlib", "flax", "optax", "numpy", "scipy")
 
-VARIABLES = ("CUDA_VISIBLE_DEVICES", "JAX_PLATFORMS", "NPROC", "XLA_FLAGS")
+VARIABLES = ("JAX_PLATFORMS", "NPROC", "XLA_FLAGS")
 """Of the environment: what changes numbers, if only their last bits."""
 
 
 @cache
 def code() -> str:
-    """SHA-256 of the package's own files."""
-    return digest(sorted(resources.PACKAGE.rglob("*.py")))
+    """SHA-256 of the package's own files: its code, and the data that it ships."""
+    return digest(sorted(path for path in resources.PACKAGE.rglob("*") if path.suffix in (".py", ".npz")))
 
 
 def digest(files: Iterable[Path]) -> str:

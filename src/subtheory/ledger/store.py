@@ -5,6 +5,7 @@ import re
 import shutil
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -18,7 +19,7 @@ T = TypeVar("T")
 Arrays = records.Arrays
 
 KEPT = 32
-"""Requests that a folder keeps: the latest ones."""
+"""Requests that a cache keeps: the latest ones."""
 
 ERROR = ".error.json"
 """Ending of the file that says why a part could not be computed."""
@@ -40,7 +41,7 @@ class Store:
     @classmethod
     def under(cls, base: Path | str, request: Request) -> "Store":
         """The store of a request in a folder that may hold those of others."""
-        return cls(Path(base) / request.id[:16], request)
+        return cls(Path(base) / f"{request.kind}-{request.id[:16]}", request)
 
     def key(self, name: str) -> str:
         """The file name of a part's record."""
@@ -98,14 +99,23 @@ class Store:
             return DataError(f"{path}: corrupt ({files.reason(error)})")
 
     def begin(self) -> None:
-        """Make the folder; remove what killed processes left, and all but the `KEPT` latest requests."""
+        """Make the folder, and remove what killed processes left in it."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        os.utime(self.folder)
+        with suppress(OSError):
+            os.utime(self.folder)
         records.sweep(self.folder)
-        several = [path for path in self.folder.parent.iterdir() if re.fullmatch("[0-9a-f]{16}", path.name)]
-        for old in sorted(several, key=lambda path: -path.stat().st_mtime)[KEPT:]:
-            shutil.rmtree(old, ignore_errors=True)
 
     def forget(self) -> None:
         """Remove everything."""
         shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def prune(base: Path | str, most: int = KEPT) -> None:
+    """Remove all but so many of the requests in a folder that is a cache: those that were taken up longest ago."""
+    ages = {}
+    for path in Path(base).iterdir():
+        if re.fullmatch("[a-z_]+-[0-9a-f]{16}", path.name):
+            with suppress(OSError):  # another runner may remove it at this moment
+                ages[path] = path.stat().st_mtime
+    for old in sorted(ages, key=lambda path: -ages[path])[most:]:
+        shutil.rmtree(old, ignore_errors=True)

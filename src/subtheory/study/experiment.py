@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -226,7 +226,12 @@ def run(
     if fresh:
         parts.forget(folder / "parts")
         records.remove(folder / "tables", RECORD)
-    arrays, _ = records.computed(folder / "tables", RECORD, meta, compute)
+    try:
+        arrays, _ = records.computed(folder / "tables", RECORD, meta, compute)
+    except parts.Elsewhere:  # of another runner, who has put the tables together and removed the parts meanwhile?
+        arrays, found = records.load(folder / "tables", RECORD)
+        if found.get("id") != meta["id"]:
+            raise
     parts.forget(folder / "parts")
     tables = _unpack(arrays)
     findings = experiment.findings(tables)
@@ -240,9 +245,15 @@ def _tables(experiment: Experiment, quick: bool, chosen: Mapping[str, Value], pr
     return experiment.tables(replace(experiment.plan(quick), **chosen), progress)
 
 
+@lru_cache
+def _known(name: str) -> Experiment:
+    """One object, whose file is read once."""
+    return choose("experiment", name, experiments())
+
+
 def replay(about: Mapping[str, Any]) -> None:
     """Compute the tables again, for one of their parts."""
-    experiment = choose("experiment", about["experiment"], experiments())
+    experiment = _known(about["experiment"])
     if experiment.identity(about["quick"], about["options"]) != about:
         raise SubtheoryError(f"experiment {experiment.name}: its file or its data are others here")
     _tables(experiment, about["quick"], about["options"], None)

@@ -78,18 +78,15 @@ def _kept(what: Asked, processes: int, options: Namespace) -> tuple[Search, Any]
     """Of a claim of the package: slices are kept, and shared out."""
     from subtheory.cli.progress import progress
     from subtheory.falsification import slices
-    from subtheory.ledger.parts import keeping
     from subtheory.ledger.request import Request
 
     request, at_once = Request.of(slices.KIND, what.about), WIDE if options.dask or options.shard else processes
     with (
         sharing.engine(options, processes) as engine,
-        keeping(sharing.folder(options), request, engine, options.fresh) as kept,
+        sharing.keeping(options, request, engine),
         progress("falsify") as report,
     ):
-        found = slices.searched(what, at_once, report)
-    sharing.say(kept)
-    return found
+        return slices.searched(what, at_once, report)
 
 
 def _own(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from argparse import Namespace
@@ -35,12 +36,17 @@ def main(options: Namespace) -> int:
     return actions[options.action](options)
 
 
+def _device() -> str | None:
+    """A CPU, on which a cell's bits are the same everywhere, unless JAX_PLATFORMS says otherwise."""
+    return None if os.environ.get("JAX_PLATFORMS") else "cpu"
+
+
 def _plan(options: Namespace) -> int:
     """What it is, and what it would take if that was measured; nothing is written."""
     from subtheory.sweep import cells
 
     asked = plan.read(options.place)
-    environment.prepare(cache=not options.no_cache, one_core=True)
+    environment.prepare(_device(), not options.no_cache, one_core=True)
     cells.require(asked)
     rows = [{"field": name, "values": len(values), "of": _listed(values)} for name, values in _axes(asked)]
     places, number, seeds = sum(1 for _ in asked.places), len(asked.names), asked.seeds.count
@@ -78,7 +84,7 @@ def _run(options: Namespace) -> int:
     folder = Path(options.out) if options.out else Path("sweeps") / Path(options.place).stem
     writable(folder)
     processes = sharing.processes(options, 1)
-    environment.settle(one_core=True)
+    environment.settle(_device(), one_core=True)
     begun = running.begin(asked, folder.resolve(), most)
     number = len(asked.names)
     here = {"done": number - len(begun.todo)}
@@ -94,7 +100,7 @@ def _compute(options: Namespace, begun: running.Begun, processes: int, here: dic
     from subtheory.cli.progress import progress
     from subtheory.sweep import cells
 
-    environment.prepare(cache=not options.no_cache, one_core=True)
+    environment.prepare(_device(), not options.no_cache, one_core=True)
     cells.require(begun.plan)
     with sharing.engine(options, processes) as engine, progress("sweep") as report:
         begun.run(engine, _paced(report, here))

@@ -43,7 +43,6 @@ def main(options: Namespace) -> int:
     from subtheory.claims import CLAIMS
     from subtheory.cli.progress import progress
     from subtheory.data import CHANNELS
-    from subtheory.ledger.parts import keeping
     from subtheory.ledger.request import Request
     from subtheory.networks import NETWORKS
     from subtheory.provenance import provenance
@@ -61,14 +60,13 @@ def main(options: Namespace) -> int:
         # Hosts go through the same parts together: none may find one kept that another is to compute with it.
         nullcontext()
         if options.multihost
-        else keeping(sharing.folder(options), Request.of(asked.KIND, what.about), engine, options.fresh) as kept,
+        else sharing.keeping(options, Request.of(asked.KIND, what.about), engine) as kept,
         progress("verify") as report,
     ):
         found = asked.verify(what, report)
     told = provenance(what.numbers)
     if kept is not None:
         told |= {"parts": {"computed": kept.computed, "taken": kept.taken}}
-        sharing.say(kept)
     return _told(replace(found, provenance=told), options, [NETWORKS[name] for name in networks])
 
 
@@ -113,15 +111,14 @@ def _write(
 ) -> None:  # fmt: skip
     """The report, with the ladder of the built-in networks that were verified, which all hosts measure together."""
     from subtheory.cli.progress import progress
-    from subtheory.ledger.parts import keeping
     from subtheory.ledger.request import Request
     from subtheory.pages import report
     from subtheory.study import ladder
 
     about = {"networks": [network.name for network in networks], "seeds": list(seeds)}
-    folder = None if options.multihost or not networks else sharing.folder(options)
+    alone = options.multihost or not networks
     with (
-        keeping(folder, Request.of(ladder.NAME, about), fresh=options.fresh) if folder else nullcontext(),
+        nullcontext() if alone else sharing.keeping(options, Request.of(ladder.NAME, about)),
         progress("figure") as say,
     ):
         runs = ladder.measured(networks, seeds, say) if networks else []
