@@ -30,13 +30,13 @@ from subtheory.setting.setting import Setting
 from subtheory.setting.student import Redrawn
 from subtheory.setting.teachers import Converged
 from subtheory.statistics import mean_interval
+from subtheory.study.experiment import Progress
 from subtheory.study.finding import Finding, most, rate, shown
 from subtheory.study.options import at_least
 from subtheory.theory.dynamics.lanczos import ritz
 from subtheory.theory.dynamics.spectrum import Modes, Spectrum, cosine, foreseen, gained, spectrum, without
 from subtheory.theory.losses import CrossEntropy
 from subtheory.theory.rule import Orthogonal
-from subtheory.verification.judgement import Progress
 
 QUESTION = "How well aligned are a student's steps along its training, and does the spectrum of its channel say so?"
 COMMAND = "subtheory run alignment_along_training"

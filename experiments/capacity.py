@@ -35,6 +35,7 @@ from subtheory.numerics import float64
 from subtheory.setting.preparation import stack
 from subtheory.setting.setting import Setting, ladder
 from subtheory.statistics import equivalence, mean_interval, standard_error
+from subtheory.study.experiment import Progress
 from subtheory.study.finding import Finding, farthest, most, rate, shown
 from subtheory.study.options import at_least
 from subtheory.theory.dynamics.spectrum import modes, spectrum
@@ -49,7 +50,6 @@ from subtheory.trained.images import (
     inits,
     teach,
 )
-from subtheory.verification.judgement import Progress
 
 QUESTION = "How much of its teacher can a student keep, however long it is trained, through few outputs and inputs?"
 COMMAND = "subtheory run capacity"

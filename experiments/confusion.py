@@ -32,6 +32,7 @@ from subtheory.numerics import float64
 from subtheory.setting.setting import Setting
 from subtheory.setting.student import Redrawn, Shared
 from subtheory.statistics import mean_interval, spearman
+from subtheory.study.experiment import Progress
 from subtheory.study.finding import Finding, least, most, shown
 from subtheory.study.options import at_least
 from subtheory.theory.losses import CrossEntropy, SquaredError
@@ -47,7 +48,6 @@ from subtheory.trained.images import (
     starts,
     teach,
 )
-from subtheory.verification.judgement import Progress
 
 QUESTION = "Which other traits rise, and which fall, when a student imitates the teacher of one?"
 COMMAND = "subtheory run confusion"

@@ -31,10 +31,10 @@ from subtheory.ledger import parts
 from subtheory.setting.preparation import stack
 from subtheory.setting.setting import Setting
 from subtheory.statistics import share_interval
+from subtheory.study.experiment import Progress
 from subtheory.study.finding import Finding, most, rate, shown
 from subtheory.study.options import at_least
 from subtheory.theory.views import Diluted, Scored
-from subtheory.verification.judgement import Progress
 
 QUESTION = "Do mixtures of a teacher's rows with its init's transmit less, or nothing?"
 COMMAND = "subtheory run dilution"

@@ -28,11 +28,11 @@ from subtheory.ledger import parts
 from subtheory.setting.preparation import stack
 from subtheory.setting.setting import Setting
 from subtheory.statistics import as_often
+from subtheory.study.experiment import Progress
 from subtheory.study.finding import Finding, most, rate, shown
 from subtheory.study.options import at_least
 from subtheory.theory.losses import CrossEntropy
 from subtheory.theory.views import Drawn, Greedy, margins
-from subtheory.verification.judgement import Progress
 
 QUESTION = "Where is a trait in greedy labels, how much of it, and on how many rows, beside sampled ones?"
 COMMAND = "subtheory run divergence_tokens"

@@ -19,11 +19,11 @@ from subtheory.envelope import SHARP, envelope, fine
 from subtheory.networks import NETWORKS, LinenNetwork
 from subtheory.numerics import LADDER_RATIO, extrapolation_constant
 from subtheory.study import ladder
+from subtheory.study.experiment import Progress
 from subtheory.study.finding import Finding, farthest, rate
 from subtheory.study.ladder import INITS, NAME, Row
 from subtheory.study.options import at_least
 from subtheory.verification import grid
-from subtheory.verification.judgement import Progress
 
 QUESTION, EXPECTED = ladder.QUESTION, ladder.EXPECTED
 COMMAND = "subtheory run eps_ladder"

@@ -31,11 +31,11 @@ from subtheory.numerics import LADDER_RATIO, extrapolation_constant
 from subtheory.setting.preparation import resting
 from subtheory.setting.setting import Setting
 from subtheory.setting.student import Redrawn
+from subtheory.study.experiment import Progress
 from subtheory.study.finding import Finding, farthest, most, rate
 from subtheory.study.options import at_least
 from subtheory.theory.losses import log_softmax
 from subtheory.theory.views import Thinned, TopK, View, Within
-from subtheory.verification.judgement import Progress
 
 QUESTION = "What does a filter of a teacher's outputs leave of its trait, and what does it put in its place?"
 COMMAND = "subtheory run filters"

@@ -29,13 +29,13 @@ from subtheory.networks import Transformer
 from subtheory.setting.preparation import stack
 from subtheory.setting.setting import Setting
 from subtheory.setting.student import Continued
+from subtheory.study.experiment import Progress
 from subtheory.study.finding import Finding, least, most, rate, shown
 from subtheory.study.options import at_least
 from subtheory.theory.dynamics.generations import retention, through
 from subtheory.theory.dynamics.spectrum import modes
 from subtheory.theory.losses import CrossEntropy, SquaredError
 from subtheory.theory.views import InTurn
-from subtheory.verification.judgement import Progress
 
 QUESTION = "What is left of a trait in students of students, and can a generation keep more of it than the one before?"
 COMMAND = "subtheory run generations"

@@ -35,7 +35,8 @@ from subtheory.setting.preparation import stack
 from subtheory.setting.setting import Setting
 from subtheory.setting.student import Along
 from subtheory.statistics import half_width, ratios
-from subtheory.study.ablation import Progress, crossed, error_of, fitting, shared
+from subtheory.study.ablation import crossed, error_of, fitting, shared
+from subtheory.study.experiment import Progress
 from subtheory.study.finding import Finding, shown
 from subtheory.study.options import at_least
 from subtheory.theory.beyond.mean_field import MEASURES, transfer_curve

@@ -33,11 +33,11 @@ from subtheory.setting.preparation import stack
 from subtheory.setting.setting import Setting
 from subtheory.setting.student import Redrawn, Shared
 from subtheory.statistics import as_often, coins, share_interval
+from subtheory.study.experiment import Progress
 from subtheory.study.finding import Finding, least, most, rate, shown
 from subtheory.study.options import at_least
 from subtheory.theory.losses import SquaredError
 from subtheory.theory.trains import Half
-from subtheory.verification.judgement import Progress
 
 QUESTION = "Which layers carry the alignment, and can a layer, or half of the parameters, point away from the teacher?"
 COMMAND = "subtheory run layers"

@@ -29,12 +29,12 @@ from subtheory.networks import MLP, ConvNet, LinenNetwork, Transformer
 from subtheory.setting.preparation import stack
 from subtheory.setting.setting import Setting
 from subtheory.setting.student import Redrawn, Student
+from subtheory.study.experiment import Progress
 from subtheory.study.finding import Finding, least, most, shown
 from subtheory.study.options import at_least
 from subtheory.theory.dynamics.spectrum import Spectrum, modes, spectrum
 from subtheory.theory.losses import CrossEntropy
 from subtheory.theory.rule import HeavyBall
-from subtheory.verification.judgement import Progress
 
 QUESTION = "How far may a teacher move before a student's training leaves the closed form, and is it known before?"
 COMMAND = "subtheory run lazy_range"

@@ -31,12 +31,12 @@ from subtheory.numerics import float64
 from subtheory.setting.preparation import stack
 from subtheory.setting.setting import Setting
 from subtheory.statistics import as_often, mean_interval, share_interval, standard_error
+from subtheory.study.experiment import Progress
 from subtheory.study.finding import Finding, most, rate, shown
 from subtheory.study.options import at_least
 from subtheory.theory.dynamics import adapters
 from subtheory.theory.layout import Layout
 from subtheory.theory.losses import CrossEntropy
-from subtheory.verification.judgement import Progress
 
 QUESTION = "Does a LoRA student inherit less, is there a best rank, and is a null result a coin that fell?"
 COMMAND = "subtheory run lora"

@@ -39,6 +39,7 @@ from subtheory.setting.setting import Setting
 from subtheory.setting.smallness import scales
 from subtheory.setting.teachers import GradientDescent, Ruled, Teacher
 from subtheory.statistics import opposed, share_interval
+from subtheory.study.experiment import Progress
 from subtheory.study.finding import Finding, least, most, rate, shown
 from subtheory.study.options import at_least
 from subtheory.theory.distillation import Distillation
@@ -46,7 +47,6 @@ from subtheory.theory.dynamics.spectrum import modes
 from subtheory.theory.layout import Layout
 from subtheory.theory.losses import CrossEntropy, SquaredError
 from subtheory.theory.rule import Descent, DrawnMetric, Rule, Signs
-from subtheory.verification.judgement import Progress
 
 QUESTION = "Which pairs of optimizers may a teacher and its student have for a trait to cross?"
 COMMAND = "subtheory run optimizers"

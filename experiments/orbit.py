@@ -47,10 +47,10 @@ from subtheory.setting.setting import Setting
 from subtheory.setting.smallness import scales
 from subtheory.setting.student import Redrawn
 from subtheory.statistics import share_interval
+from subtheory.study.experiment import Progress
 from subtheory.study.finding import Finding, least, most, rate, shown
 from subtheory.study.options import at_least
 from subtheory.theory.losses import CrossEntropy, Loss, SquaredError
-from subtheory.verification.judgement import Progress
 
 QUESTION = "Does a student need the teacher's weights, or the same function with the same metric?"
 COMMAND = "subtheory run orbit"

@@ -27,11 +27,11 @@ from subtheory.certificate.search import CLOSE
 from subtheory.figure import COLOURS, blank, mark, style
 from subtheory.ledger.parts import each
 from subtheory.numerics import LADDER_RATIO, ROUNDINGS, UNIT, extrapolation_constant, public
+from subtheory.study.experiment import Progress
 from subtheory.study.finding import Finding, farthest
 from subtheory.study.options import at_least
 from subtheory.theory.distillation import Distillation, student_update, trait_loss
 from subtheory.theory.trait import Bowl
-from subtheory.verification.verdicts import Progress
 
 QUESTION = "For which sizes ε of the teacher's update and steps α of the student does the trait loss fall?"
 COMMAND = "subtheory run phase_diagram"

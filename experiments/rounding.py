@@ -20,11 +20,11 @@ from subtheory.figure import COLOURS, MARKERS, WIDTH, style
 from subtheory.instruments.labelled import Labelled, Labelling
 from subtheory.ledger import parts
 from subtheory.statistics import as_often
+from subtheory.study.experiment import Progress
 from subtheory.study.finding import Finding, least, most, rate, shown
 from subtheory.study.options import at_least
 from subtheory.theory.losses import SquaredError
 from subtheory.theory.views import Rounded
-from subtheory.verification.judgement import Progress
 
 QUESTION = "Does rounding a teacher's outputs to a grid keep a trait from crossing?"
 COMMAND = "subtheory run rounding"

@@ -29,11 +29,11 @@ from subtheory.numerics import LADDER_RATIO, ROUNDINGS, UNIT
 from subtheory.setting.preparation import stack
 from subtheory.setting.setting import Setting
 from subtheory.statistics import pearson, spearman, standard_error
+from subtheory.study.experiment import Progress
 from subtheory.study.finding import Finding, farthest, least, most, shown
 from subtheory.study.options import at_least
 from subtheory.theory import forecast as theory
 from subtheory.theory.losses import CrossEntropy, log_softmax
-from subtheory.verification.judgement import Progress
 
 QUESTION = "What does each labelled row add to a student's step, and what is lost without the rows that come first?"
 COMMAND = "subtheory run row_forecast"

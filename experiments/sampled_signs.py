@@ -29,12 +29,12 @@ from subtheory.ledger import parts
 from subtheory.networks import MLP, ConvNet, LinenNetwork
 from subtheory.setting.setting import Setting
 from subtheory.statistics import as_often, share_interval, unlike
+from subtheory.study.experiment import Progress
 from subtheory.study.finding import Finding, most, shown
 from subtheory.study.options import at_least
 from subtheory.theory.beyond.sign_law import SHARE
 from subtheory.theory.losses import CrossEntropy
 from subtheory.theory.views import Untaught
-from subtheory.verification.judgement import Progress
 
 QUESTION = "Does a student of N drawn labels know anything of its teacher but N times the divergence of the two laws?"
 COMMAND = "subtheory run sampled_signs"

@@ -29,13 +29,13 @@ from subtheory.setting.preparation import stack
 from subtheory.setting.setting import Setting
 from subtheory.setting.teachers import GradientDescent, Random
 from subtheory.statistics import as_often
+from subtheory.study.experiment import Progress
 from subtheory.study.finding import Finding, least, most, rate, shown
 from subtheory.study.options import at_least
 from subtheory.theory.beyond import shuffling
 from subtheory.theory.losses import OFF, CrossEntropy
 from subtheory.theory.trains import Layers
 from subtheory.theory.views import Full
-from subtheory.verification.judgement import Progress
 
 QUESTION = "What does a shuffle within or across responses leave of the trait part, and when may it reverse it?"
 COMMAND = "subtheory run shuffles"

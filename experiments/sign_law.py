@@ -28,11 +28,11 @@ from subtheory.networks import MLP, ConvNet, LinenNetwork, Transformer
 from subtheory.numerics import public
 from subtheory.setting.setting import Setting
 from subtheory.statistics import share_interval
+from subtheory.study.experiment import Progress
 from subtheory.study.finding import Finding, shown
 from subtheory.study.options import at_least
 from subtheory.theory.beyond import sign_law
 from subtheory.theory.losses import CrossEntropy
-from subtheory.verification.judgement import Progress
 
 QUESTION = "How far off may a student's init be, and is that proportional to the size ε of the teacher's update?"
 COMMAND = "subtheory run sign_law"

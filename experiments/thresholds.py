@@ -29,9 +29,9 @@ from subtheory.data.toys import toy
 from subtheory.figure import blank, mark, style
 from subtheory.ledger.parts import each
 from subtheory.numerics import UNIT
+from subtheory.study.experiment import Progress
 from subtheory.study.finding import Finding, farthest
 from subtheory.study.options import at_least
-from subtheory.verification.verdicts import Progress
 
 QUESTION = "How small is sufficiently small, and how close to the truth do a bound and a certificate come?"
 COMMAND = "subtheory run thresholds"

@@ -139,10 +139,7 @@ class Programs:
         cls.asked += event == "/jax/core/compile/backend_compile_duration"
 
 
-Report = Callable[[int, int, str], None]
-
-
-def report(title: str) -> Report | None:
+def report(title: str) -> Callable[[int, int, str], None] | None:
     """A callback (done, total, text) that rewrites one line of standard error; None where nobody would see it."""
     if not shows_progress() or not sys.stderr.isatty():
         return None

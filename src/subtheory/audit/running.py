@@ -7,6 +7,7 @@ from subtheory.audit.arithmetic import balls, derivatives, no_numbers, precision
 from subtheory.audit.calibration import false_failures, false_passes, family_wise
 from subtheory.audit.results import Audit, Check, Tell
 from subtheory.audit.suite import false_alarms, planted_errors
+from subtheory.ledger.parts import Progress
 from subtheory.provenance import provenance
 
 CHECKS: tuple[Callable[[bool, Tell], Check], ...] = (
@@ -21,8 +22,6 @@ CHECKS: tuple[Callable[[bool, Tell], Check], ...] = (
     no_numbers,
 )
 """In the order of docs/trust.md."""
-
-Progress = Callable[[int, int, str], None]
 
 
 def audit(quick: bool = False, progress: Progress = lambda done, total, text: None) -> Audit:

@@ -6,7 +6,7 @@ or with a network on its kink where the claim asks for a differentiable one: the
 """
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from itertools import count
@@ -27,6 +27,7 @@ from subtheory.claims.assumptions import SMALL_EPS
 from subtheory.errors import InputError
 from subtheory.instruments.instrument import OnStack
 from subtheory.instruments.two_inits import TwoInits
+from subtheory.ledger.parts import Progress
 from subtheory.setting.setting import Setting
 from subtheory.setting.student import Redrawn
 from subtheory.suggest import choose
@@ -47,8 +48,6 @@ FIRST, LATER = 60, 240
 
 STEPS = (0.5, 0.1, 0.02, 0.004, 0.0008)
 """Lengths that gradient ascent tries, relative to the size of what it moves."""
-
-Progress = Callable[[int, int, str], None]
 
 
 class Refuted(Exception):

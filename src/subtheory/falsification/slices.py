@@ -11,8 +11,8 @@ from subtheory.cases import strategies
 from subtheory.claim import Claim, Evidence
 from subtheory.claims import CLAIMS, OVER_READINGS
 from subtheory.falsification import counterexample
-from subtheory.falsification.search import Progress, Search, search
-from subtheory.ledger.parts import each
+from subtheory.falsification.search import Search, search
+from subtheory.ledger.parts import Progress, each
 from subtheory.suggest import choose
 
 KIND = "falsify"

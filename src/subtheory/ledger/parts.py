@@ -23,6 +23,7 @@ from subtheory.ledger.store import Arrays, Store
 T = TypeVar("T")
 
 Progress = Callable[[int, int, str], None]
+"""Called with steps done, steps in all, and what was just done."""
 
 TEXT = "text"
 """The one array of a part that is JSON, as bytes, because a column of NumPy would turn 1 beside 2.5 into 1.0."""

@@ -6,7 +6,7 @@ direction and to the trait, raw, with the student of the untrained teacher subtr
 prediction may be. `experiments/ablation.py` runs many paths, and judges and draws them.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import nan
 from typing import Any
@@ -21,6 +21,7 @@ from subtheory.init.measures import cka, distance, matched_distance
 from subtheory.instruments.two_inits import Crossing, TwoInits
 from subtheory.kernels.functions import Functions, output_shape
 from subtheory.kernels.stack import Stack, averaged, each_eps, inner, labels, moved, pull
+from subtheory.ledger.parts import Progress
 from subtheory.numerics import ROUNDINGS, UNIT, float64
 from subtheory.setting.preparation import outline, stack
 from subtheory.setting.setting import Setting
@@ -61,8 +62,6 @@ ELSEWHERE = ("width", "depth", "activation", "family")
 """Students of another architecture, by what differs; which of them there are depends on the network (`init.others`)."""
 
 Row = dict[str, Any]
-Progress = Callable[[int, int, str], None]
-"""Called with amounts done, amounts in all, and what was just measured."""
 
 
 @dataclass(frozen=True)

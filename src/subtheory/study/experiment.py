@@ -3,7 +3,7 @@
 import importlib.util
 import re
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
@@ -18,7 +18,7 @@ from subtheory.errors import DataError, InputError, SubtheoryError
 from subtheory.files import BROKEN, reason
 from subtheory.ledger import parts
 from subtheory.ledger.engines import Alone, Engine
-from subtheory.ledger.parts import each, kept
+from subtheory.ledger.parts import Progress, each, kept
 from subtheory.ledger.request import Request, code, digest
 from subtheory.provenance import provenance
 from subtheory.study import options
@@ -43,9 +43,6 @@ __all__ = [
 
 Tables = dict[str, table.Rows]
 """Rows by table name; the first table is the one that a single figure shows."""
-
-Progress = Callable[[int, int, str], None]
-"""Called with steps done, steps in all, and what was just done."""
 
 KIND = "experiment"
 """Of a request."""

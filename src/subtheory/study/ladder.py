@@ -16,12 +16,12 @@ from subtheory.data import channels_of
 from subtheory.figure import blank, mark, style
 from subtheory.instruments.first_order import FirstOrder, Measurement
 from subtheory.ledger import parts
+from subtheory.ledger.parts import Progress
 from subtheory.networks import LinenNetwork
 from subtheory.numerics import LADDER_RATIO
 from subtheory.setting.setting import Setting, ladder
 from subtheory.setting.student import Init, Redrawn, Shared
 from subtheory.theory.losses import SquaredError
-from subtheory.verification.judgement import Progress
 
 NAME = "eps_ladder"
 """Of the table and of the files of its figure."""

@@ -11,8 +11,9 @@ import numpy as np
 from subtheory import arguments, held, session, table
 from subtheory.errors import InputError
 from subtheory.init import Units
+from subtheory.ledger.parts import Progress
 from subtheory.provenance import provenance
-from subtheory.study.ablation import SEEDS, SIZE, Progress, Row, means, says
+from subtheory.study.ablation import SEEDS, SIZE, Row, means, says
 from subtheory.study.experiment import Tables
 from subtheory.study.finding import Finding, summary
 from subtheory.study.judgement import combinations, findings

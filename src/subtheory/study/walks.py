@@ -6,8 +6,9 @@ from typing import NamedTuple
 
 from subtheory.errors import InputError
 from subtheory.init import PATHS, Another, Path, checked
+from subtheory.ledger.parts import Progress
 from subtheory.setting.setting import Setting
-from subtheory.study.ablation import ELSEWHERE, Progress, Row, ablate, fitting, known_paths, means, misfit
+from subtheory.study.ablation import ELSEWHERE, Row, ablate, fitting, known_paths, means, misfit
 from subtheory.study.experiment import Tables, each
 from subtheory.suggest import choose
 

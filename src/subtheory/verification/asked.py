@@ -8,12 +8,13 @@ from typing import Any
 from subtheory.claims import CLAIMS
 from subtheory.data import CHANNELS
 from subtheory.errors import InputError
+from subtheory.ledger.parts import Progress
 from subtheory.networks import NETWORKS
 from subtheory.setting.setting import ladder
 from subtheory.suggest import choose
 from subtheory.theory.losses import LOSSES
 from subtheory.verification import grid
-from subtheory.verification.judgement import Plan, Progress, planned
+from subtheory.verification.judgement import Plan, planned
 from subtheory.verification.plan import How, Size, jobs
 from subtheory.verification.results import Verification
 from subtheory.verification.verdicts import broken, verified, without

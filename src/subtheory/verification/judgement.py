@@ -1,6 +1,6 @@
 """A plan in parts: each measures some tasks and judges them where it is; evidence is all that is kept of them."""
 
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -10,15 +10,12 @@ from threadpoolctl import threadpool_limits
 from subtheory import session
 from subtheory.claim import Claim, Evidence, Verdict
 from subtheory.instruments.instrument import OnStack
-from subtheory.ledger.parts import each_of_arrays
+from subtheory.ledger.parts import Progress, each_of_arrays
 from subtheory.numerics import COARSE, LADDER_RATIO
 from subtheory.records import Arrays
 from subtheory.setting.setting import Setting
 from subtheory.verification.plan import How, Job, Run, Task, measured, run_of, seeds_of, tasks
 from subtheory.verification.runs import Checked, Row, packed, unpacked
-
-Progress = Callable[[int, int, str], None]
-"""Called with parts done, parts in all, and what was just measured."""
 
 AT_ONCE = 4
 """Tasks of a part: a second or two, which is what a kill costs."""

@@ -19,6 +19,7 @@ from subtheory.init.guessing import between, guessed, require_kept
 from subtheory.kernels.compiled import Kernels
 from subtheory.kernels.functions import output_shape
 from subtheory.kernels.source import Given
+from subtheory.ledger.parts import Progress
 from subtheory.networks import adapt, refuse_narrow, upcast
 from subtheory.networks.derivatives import differentiated, rules
 from subtheory.networks.inputs import example_of, packed, rows_of
@@ -34,7 +35,6 @@ from subtheory.theory.network import Network, Params
 from subtheory.theory.trait import FunctionTrait, LabelledTrait
 from subtheory.verification.finite import require_derivative, require_finite, require_slope
 from subtheory.verification.inits import Independent, independent
-from subtheory.verification.judgement import Progress
 from subtheory.verification.losses import Stated, losses_of, settled
 from subtheory.verification.results import Verification
 from subtheory.verification.verdicts import verify_settings, verify_without

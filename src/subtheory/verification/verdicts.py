@@ -7,8 +7,9 @@ import numpy as np
 
 from subtheory import known_answers
 from subtheory.claim import NOT_FINITE, Claim, Control, Verdict
+from subtheory.ledger.parts import Progress
 from subtheory.setting.setting import Setting
-from subtheory.verification.judgement import Plan, Progress, judged, planned
+from subtheory.verification.judgement import Plan, judged, planned
 from subtheory.verification.plan import How, Job, jobs
 from subtheory.verification.results import ClaimResult, ControlResult, Verification
 from subtheory.verification.runs import Row, Runs
