@@ -39,7 +39,7 @@ __all__ = [
     "remove",
     "rows",
     "save",
-    "sweep",
+    "tidy",
     "write_atomic",
 ]
 
@@ -70,7 +70,7 @@ def _sha256(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
-def sweep(folder: Path | str, older_than: float = STALE) -> list[Path]:
+def tidy(folder: Path | str, older_than: float = STALE) -> list[Path]:
     """Remove temporary files that a killed process left behind, and no other: those in use are locked."""
     orphans = [path for path in sorted(Path(folder).glob(".*.tmp")) if files.abandoned(path) or _age(path) > older_than]
     for orphan in orphans:
@@ -129,7 +129,7 @@ def computed(
 
     A corrupt record is moved to `quarantine/` and computed again, which `tell` is told.
     """
-    sweep(folder)
+    tidy(folder)
     if any(file.exists() for file in _both(folder, key)):
         try:
             arrays, stored = load(folder, key)

@@ -4,11 +4,11 @@ import pytest
 
 from subtheory.errors import InputError
 from subtheory.falsification import slices
-from subtheory.falsification.slices import KIND, Asked, searched
+from subtheory.falsification.slices import KIND, Searching, searched
 from subtheory.ledger.parts import keeping
 from subtheory.ledger.request import Request
 
-TRUE = Asked("raw-step-approaches-the-teacher", 2.0, seed=3)
+TRUE = Searching("raw-step-approaches-the-teacher", 2.0, seed=3)
 
 
 @pytest.fixture(autouse=True)
@@ -40,17 +40,17 @@ def test_slices_draw_other_cases():
 
     with pytest.MonkeyPatch.context() as patch, pytest.raises(Stop):
         patch.setattr(slices, "search", search)
-        searched(Asked(TRUE.claim, 4.0, seed=3))
+        searched(Searching(TRUE.claim, 4.0, seed=3))
     assert seeds[0] == 3 and len(set(seeds)) == 3
 
 
 def test_an_unknown_claim():
     with pytest.raises(InputError, match="claim: unknown, did you mean"):
-        searched(Asked("raw-step-approach-the-teacher", 1.0))
+        searched(Searching("raw-step-approach-the-teacher", 1.0))
 
 
 def test_what_a_slice_finds_ends_the_search(tmp_path):
-    what = Asked("dichotomy-for-every-convex-loss", 20.0)
+    what = Searching("dichotomy-for-every-convex-loss", 20.0)
     with keeping(tmp_path, Request.of(KIND, what.about)) as kept:
         found, stated = searched(what)
     assert stated["claim"] == what.claim and found.evidence.margin < 0 and kept.computed < 20

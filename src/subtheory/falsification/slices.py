@@ -24,7 +24,7 @@ COUNTS = ("seconds", "cases", "vacuous", "outside")
 
 
 @dataclass(frozen=True)
-class Asked:
+class Searching:
     """Which claim, without which assumption, for how many seconds of searching, from which seed on."""
 
     claim: str
@@ -43,7 +43,7 @@ class Asked:
         return choose("claim", self.claim, {**CLAIMS, **OVER_READINGS})
 
 
-def searched(what: Asked, at_once: int = 1, progress: Progress | None = None) -> tuple[Search, Any]:
+def searched(what: Searching, at_once: int = 1, progress: Progress | None = None) -> tuple[Search, Any]:
     """What all slices found together, and the first counterexample as `counterexample.state` has it, if there is one.
 
     `at_once` slices are given away together; behind those that found one no more are begun.
@@ -59,7 +59,7 @@ def searched(what: Asked, at_once: int = 1, progress: Progress | None = None) ->
     return _together(what, several)
 
 
-def _slice(what: Asked, k: int, count: int, progress: Progress | None) -> dict[str, Any]:
+def _slice(what: Searching, k: int, count: int, progress: Progress | None) -> dict[str, Any]:
     """One of so many, as JSON."""
     seed = what.seed if k == 0 else int(np.random.SeedSequence((what.seed, k)).generate_state(1)[0])
     each_of, claim = what.budget / count, what.known
@@ -72,7 +72,7 @@ def _slice(what: Asked, k: int, count: int, progress: Progress | None) -> dict[s
     return {**told, "stated": stated, "evidence": asdict(found.evidence) if found.evidence else None}
 
 
-def _together(what: Asked, several: list[dict[str, Any]]) -> tuple[Search, Any]:
+def _together(what: Searching, several: list[dict[str, Any]]) -> tuple[Search, Any]:
     """Counts of all added up, the worst margin, and what was found first."""
     found = Search(what.known, what.without, margin=min(one["margin"] for one in several))
     stated = None
@@ -89,5 +89,5 @@ def _together(what: Asked, several: list[dict[str, Any]]) -> tuple[Search, Any]:
 
 def replay(about: Mapping[str, Any]) -> None:
     """Start it again, for one of its slices."""
-    what = Asked(**about)
+    what = Searching(**about)
     searched(what, max(1, round(what.budget / SLICE)))

@@ -168,6 +168,13 @@ def _answered(kept: Kept, wanted: str, parts: Mapping[str, Callable[[], Arrays]]
     return {name: arrays for name, arrays in found.items() if arrays is not None}
 
 
+def answer(compute: Callable[[str], Arrays]) -> None:
+    """For a run whose parts are what their names say: compute the one that is wanted, without a list of all."""
+    kept = _KEPT.get()
+    if kept is not None and (name := kept.wanted) is not None:
+        _answered(kept, name, {name: lambda: compute(name)})
+
+
 def _inside(kept: Kept, compute: Callable[[], T]) -> T:
     """What a part needs may be kept by itself, in this process; parts that need what has one name share it."""
     with _under(Kept(kept.store)):

@@ -103,7 +103,7 @@ class Store:
         self.folder.mkdir(parents=True, exist_ok=True)
         with suppress(OSError):
             os.utime(self.folder)
-        records.sweep(self.folder)
+        records.tidy(self.folder)
 
     def forget(self) -> None:
         """Remove everything."""

@@ -135,7 +135,7 @@ def _columns(columns: list[str], places: list[tuple[str, ...]], values: list[np.
 
 
 @dataclass(frozen=True)
-class Checked:
+class Soundness:
     """Records that are sound; files that are damaged, halves of records, what killed writers left; those put aside."""
 
     sound: int
@@ -149,7 +149,7 @@ class Checked:
         return not (self.damaged or self.halves or self.unfinished)
 
 
-def check(folder: Path) -> Checked:
+def check(folder: Path) -> Soundness:
     """Read every record of a sweep, whichever plan it is of, and change nothing. Raises DataError as `store_of`."""
     _, store = store_of(folder)
     there = {path.name for path in store.folder.iterdir()} if store.folder.exists() else set[str]()
@@ -162,7 +162,7 @@ def check(folder: Path) -> Checked:
     ]
     halves = [str(store.folder / key) for key in keys if key not in whole]
     aside = store.folder / records.QUARANTINE
-    return Checked(
+    return Soundness(
         len(whole) - len(damaged),
         [*damaged, *[table] * bool(table)],
         halves,

@@ -7,7 +7,7 @@ import json
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from subtheory.ledger.engines import Alone, Engine
 from subtheory.ledger.parts import Progress
 from subtheory.ledger.request import Request
 from subtheory.ledger.store import Arrays, Store
-from subtheory.records import canonical, sweep, write_atomic
+from subtheory.records import canonical, tidy, write_atomic
 from subtheory.sweep.plan import Cell, Plan, planned
 
 KIND = "sweep"
@@ -35,28 +35,15 @@ def request() -> Request:
     return Request.of(KIND, {})
 
 
-class Cells(Mapping[str, Callable[[], Arrays]]):
-    """Every cell there could be, by its name."""
-
-    def __getitem__(self, name: str) -> Callable[[], Arrays]:
-        from subtheory.sweep import cells  # with JAX, which nobody needs who computes nothing
-
-        cell = Cell.read(name)
-        return lambda: cells.compute(cell)
-
-    def __contains__(self, name: object) -> bool:
-        return isinstance(name, str) and bool(Cell.read(name))
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(())
-
-    def __len__(self) -> int:
-        return 0
-
-
 def replay(about: Mapping[str, Any]) -> None:
-    """Compute the one that is wanted."""
-    parts.each_of_arrays(Cells())
+    """Compute the cell that is wanted."""
+    parts.answer(_cell)
+
+
+def _cell(name: str) -> Arrays:
+    from subtheory.sweep import cells  # with JAX, which nobody needs who computes nothing
+
+    return cells.compute(Cell.read(name))
 
 
 def store_of(folder: Path | str) -> tuple[Plan, Store]:
@@ -99,7 +86,7 @@ def begin(plan: Plan, folder: Path, most: int | None = None) -> Begun:
     """Take a folder up again, or make it, for at most so many cells: those in it that are damaged are put aside."""
     store = Store.under(folder, request())
     store.begin()
-    sweep(folder)
+    tidy(folder)
     about = {"plan": msgspec.to_builtins(plan), "request": asdict(store.request)}
     told = json.dumps(about, indent=1, ensure_ascii=False) + "\n"
     if not _says(folder / FILE, told):

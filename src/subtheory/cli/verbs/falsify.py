@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from subtheory.claim import Claim
     from subtheory.falsification.search import Search
-    from subtheory.falsification.slices import Asked
+    from subtheory.falsification.slices import Searching
     from subtheory.theory.network import Network
 
 WIDE = 256
@@ -65,7 +65,7 @@ def main(options: Namespace) -> int:
     if claim.name in mine:
         found, stated = _own(claim, budget, seed, drawn, networks, options)
     else:
-        found, stated = _kept(slices.Asked(claim.name, budget, seed, options.without), processes, options)
+        found, stated = _kept(slices.Searching(claim.name, budget, seed, options.without), processes, options)
     # What was found is told before it is written: a full disk does not take it away.
     _report(found, str(out) if stated else None, options)
     if stated:
@@ -74,7 +74,7 @@ def main(options: Namespace) -> int:
     return 1 if stated else 0
 
 
-def _kept(what: Asked, processes: int, options: Namespace) -> tuple[Search, Any]:
+def _kept(what: Searching, processes: int, options: Namespace) -> tuple[Search, Any]:
     """Of a claim of the package: slices are kept, and shared out."""
     from subtheory.cli.progress import progress
     from subtheory.falsification import slices
