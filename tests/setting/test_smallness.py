@@ -10,10 +10,12 @@ import subtheory as st
 from subtheory.claim import Evidence
 from subtheory.claims import CLAIMS
 from subtheory.kernels.stack import on_channel
+from subtheory.numerics import COARSE, LADDER_RATIO
 from subtheory.setting.preparation import stack, started
 from subtheory.setting.smallness import SECOND, first_order_up_to
 from subtheory.theory.losses import LOSSES, read
-from subtheory.verification.verdicts import confirmed
+from subtheory.verification.judgement import confirmed
+from subtheory.verification.plan import measured
 
 RNG = np.random.default_rng(5)
 X, LABELS = RNG.standard_normal((20, 4)), RNG.integers(0, 3, 20)
@@ -76,13 +78,29 @@ def test_a_ladder_of_ones_own_stays_as_it_is():
 
 def test_a_failure_counts_if_it_is_there_on_a_finer_ladder_too():
     """ε at which f = sin(kθ) is not yet of first order refute nothing; a wrong constant fails on both."""
-    row = (SETTING.but(teacher="random"), 0, Evidence(2.0, 1.0, -1.0))
+    setting, evidence = SETTING.but(teacher="random"), Evidence(2.0, 1.0, -1.0)
     true = CLAIMS["alignment-is-ggn-form"]
-    assert confirmed(true, row)[2].verdict is st.Verdict.HOLDS
+    assert confirmed(true, setting, 0, evidence).verdict is st.Verdict.HOLDS
     doubled = replace(true, check_measurement=lambda m: true.check_measurement(replace(m, leading=2 * m.leading)))
-    assert confirmed(doubled, row)[2].verdict is st.Verdict.FAILS
-    stated = row[0].but(relative=False), *row[1:]
-    assert confirmed(true, stated) == stated, "ε of one's own are judged as they are"
+    assert confirmed(doubled, setting, 0, evidence).verdict is st.Verdict.FAILS
+    stated = setting.but(relative=False)
+    assert confirmed(true, stated, 0, evidence) is evidence, "ε of one's own are judged as they are"
+
+
+def test_a_failure_that_rounding_hides_on_the_finest_ladder_is_looked_for_before():
+    """Half of h″(0), seen at the largest ε alone: sixty-four times smaller ones say nothing of it."""
+    true = CLAIMS["alignment-to-second-order"]
+    halved = replace(
+        true, check_measurement=lambda m: true.check_measurement(replace(m, second_order=m.second_order / 2))
+    )
+    setting = SETTING.but(loss=st.KL())
+    (found,) = measured(((halved.reads, setting), (0,), (setting.loss,)))[setting.loss.name]
+    evidence = halved.check_measurement(found)
+    assert evidence.verdict is st.Verdict.FAILS
+    finest = setting.but(eps=tuple(eps / LADDER_RATIO**COARSE for eps in setting.eps))
+    (found,) = measured(((halved.reads, finest), (0,), (setting.loss,)))[setting.loss.name]
+    assert halved.check_measurement(found).vacuous
+    assert confirmed(halved, setting, 0, evidence).verdict is st.Verdict.FAILS
 
 
 def beside(mask):

@@ -123,7 +123,7 @@ def law(plain: Setting, seed: int, ranks: tuple[int, ...], n: int) -> tuple[floa
     cuts = cut(values, each)
     exact, moved = shares(values, each, cuts), shares(near, each, cuts)
     with np.errstate(divide="ignore", invalid="ignore"):
-        shift = np.nanmax(np.abs(moved - exact) / np.sqrt(exact * (1 - exact) / n))
+        shift = np.max(np.nan_to_num(np.abs(moved - exact) / np.sqrt(exact * (1 - exact) / n), posinf=np.inf))
         mean = abs(np.sum(near - values)) / np.sqrt(adapters.variance(values, n * each.max()))
     return float(inner(s.delta, G)), values, cuts, float(max(shift, mean))
 

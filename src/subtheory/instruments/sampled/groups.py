@@ -18,6 +18,9 @@ from subtheory.theory.beyond.sampling import Cumulants
 from subtheory.theory.losses import log_softmax
 from subtheory.theory.views import Full
 
+MOST = 10**15
+"""Rows of a group: where a teacher can hardly be told from its init, more are no whole numbers of a computer."""
+
 MATCHED = (1, 100)
 """Groups by a matched direction have so many times as many rows: what is matched stays at chance at every size."""
 
@@ -75,7 +78,7 @@ class Grouped(Ensemble):
             score, matched = _log_ratio(expected, eps), _direction(expected, other, gap, True)
             first, second = (sampling.cumulants(w, law, score) for law in (p, known.p0))
             distance = (first.mean - second.mean) / np.sqrt(second.variance)
-            rows = np.maximum(np.ceil(2 * (np.array(self.deflections) / distance) ** 2), 1).astype(np.int64)
+            rows = np.clip(np.ceil(2 * (np.array(self.deflections) / distance) ** 2), 1, MOST).astype(np.int64)
             many, predicted = rows[:, None] * np.array(MATCHED), sampling.normal(apart(distance, rows))
             shift = _shift(first, second, rows, predicted, self.draws)
             first, second = (sampling.cumulants(w, law, matched) for law in (p, known.p0))
