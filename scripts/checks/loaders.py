@@ -1,4 +1,7 @@
-"""R8: no code that runs what a file says: looked for in the syntax tree of every file, whatever it was imported as."""
+"""R8: no code that runs what a file says, by the names in the syntax tree of every file.
+
+It finds what is written without thinking, and not what is hidden behind another name.
+"""
 
 import ast
 from collections.abc import Iterator
@@ -23,20 +26,22 @@ CALLS = (
     "torch.load",
     "joblib.load",
 )
-"""What is not called, by the name that it ends with."""
+"""What is not called by this name, nor imported from its module."""
 
 FLAGS = ("allow_pickle", "shell")
 """What is not set to anything but False."""
 
 
 def unsafe(tree: ast.AST) -> Iterator[tuple[int, str]]:
-    """Line and name of everything that runs, or may run, what it reads."""
+    """Line and name of what is known to run, or may run, what it reads."""
     for node in ast.walk(tree):
         names: list[str] = []
         if isinstance(node, ast.Import):
             names = [each.name for each in node.names if each.name.split(".")[0] in MODULES]
         elif isinstance(node, ast.ImportFrom):
-            names = [node.module or ""] if (node.module or "").split(".")[0] in MODULES else []
+            module = node.module or ""
+            names = [module] if module.split(".")[0] in MODULES else []
+            names += [name for each in node.names if (name := f"{module}.{each.name}") in CALLS]
         elif isinstance(node, ast.Call):
             called = ast.unparse(node.func).removeprefix("builtins.")
             names = [called] if called in CALLS else []
