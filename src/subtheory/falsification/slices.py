@@ -1,4 +1,7 @@
-"""A search in slices of a minute, each with a seed of its own: what a kill costs, and what others can be given."""
+"""A search in slices of a minute, each with a seed of its own: what a kill costs, and what others can be given.
+
+A slice ends by the clock: what is kept of one on a busy machine has fewer cases, and is not made again.
+"""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
