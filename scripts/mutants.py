@@ -180,6 +180,8 @@ class Tree:
                 total += seconds
                 if code == -signal.SIGTERM:  # stopped from outside: nothing was found out
                     raise KeyboardInterrupt
+                if code in UNTRIED and not self.collects(file, sound, tests):
+                    raise SystemExit(output)
                 if code:
                     astray = code in (-signal.SIGXCPU, -signal.SIGKILL)
                     return _found(mutant, "timed out" if astray else "killed", _why(output), total)
@@ -187,6 +189,14 @@ class Tree:
         finally:
             file.write_text(sound, "utf-8")
 
+    def collects(self, file: Path, sound: str, tests: list[str]) -> bool:
+        """Whether there are these tests where a file is as it was: then its mutant keeps them from being imported."""
+        file.write_text(sound, "utf-8")
+        return self.python("-m", "pytest", *QUIETLY, "--collect-only", *tests)[0] == pytest.ExitCode.OK
+
+
+UNTRIED = (pytest.ExitCode.USAGE_ERROR, pytest.ExitCode.NO_TESTS_COLLECTED)
+"""Codes of pytest where there is no such test, and where a module cannot be imported."""
 
 QUIETLY = ("-x", "-q", "--no-header", "--tb=line", "-p", "no:cacheprovider")
 

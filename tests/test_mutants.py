@@ -111,6 +111,10 @@ def test_a_mutant_that_a_test_notices_is_killed_and_another_survives(scripts, pl
     assert killed["outcome"] == "killed" and test in killed["by"]
     assert tree.judged(by_change["x * 3 + 0 * x → x * 3 - 0 * x"], known)["outcome"] == "survived"
     assert (tree.folder / path).read_text() == planted.read_text()
+    assert tree.collects(tree.folder / path, planted.read_text(), [test])
+    (tree.folder / "tests" / "test_f.py").unlink()
+    with pytest.raises(SystemExit, match="test_f"):
+        tree.judged(by_change["x * 3 → x * 4"], known)
 
 
 def test_what_is_listed_as_changing_nothing_is_a_mutant_with_a_reason(scripts):

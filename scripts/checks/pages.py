@@ -199,9 +199,9 @@ def fit(pdf: bytes, wanted: float) -> str:
     wrong += [f"{width(pdf):.3f} in wide, not {wanted:.3f}"] * (abs(width(pdf) - wanted) > 0.01)
     text = sizes(pdf)
     wrong += ["no text"] * (not text)
-    wrong += [f"text of {min(text):.2f} pt"] * bool(text and min(text) < SCRIPT * figure.LEAST - 1e-6)
-    ordinary = [size for size in text if size < figure.LEAST - 1e-6]
-    wrong += [f"{len(ordinary)} of {len(text)} texts small"] * (2 * len(ordinary) > len(text))
+    whole = [size for size in text if size >= figure.LEAST - 1e-6]
+    small = [size for size in text if size not in whole and not any(abs(size - SCRIPT * of) < 0.01 for of in whole)]
+    wrong += [f"{len(small)} of {len(text)} texts small, to {min(small):.2f} pt"] if small else []
     return ", ".join(wrong)
 
 

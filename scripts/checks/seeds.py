@@ -65,10 +65,13 @@ def r20(quick: bool = False) -> Row:
 def r21(quick: bool = False) -> Row:
     """The verdicts of a GPU, twice, beside those of a CPU; where JAX finds no GPU, it says so and nothing is tried."""
     row = Row("on a GPU", "the same verdicts as on a CPU, twice")
+    environment.settle()  # deterministic operations; read when JAX starts
     if jax.default_backend() != "gpu":
         row.skipped = "not measured: JAX finds no GPU here"
         return row
-    code = "import json; from checks.seeds import *; print(json.dumps(verdicts(verified(0))))"
+    code = (
+        "import json; from checks.seeds import *; environment.settle('cpu'); print(json.dumps(verdicts(verified(0))))"
+    )
     path = f"{Path(__file__).parents[1]}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"
     elsewhere = os.environ | {"JAX_PLATFORMS": "cpu", "PYTHONPATH": path}
     cpu = subprocess.run([sys.executable, "-c", code], env=elsewhere, capture_output=True, text=True, check=True)

@@ -156,7 +156,7 @@ DRAWS, FEW_DRAWS = 40, 4
 
 
 def precisions(quick: bool, tell: Tell) -> Check:
-    """R18: kernels in float32 and in float64, where claims are true and where they are not."""
+    """Of R18 the first-order claims: kernels in float32 and float64, where claims are true and where they are not."""
     place, seeds = places(NETWORKS[:1])[0], range(FEW_DRAWS if quick else DRAWS)
     said, opposite, silent = 0, 0, 0
     for broken in (lambda patch: None, PLANTS["student-of-another-seed"], PLANTS["wrong-sign"]):
@@ -172,8 +172,8 @@ def precisions(quick: bool, tell: Tell) -> Check:
     with planted(single):
         least = _where_rounding_wins(place, seeds)
     return Check(
-        row="R18",
-        what="float32 against float64",
+        row="R18, in part",
+        what="first-order claims in float32 against float64",
         draws=said,
         found=f"{opposite} turned, {100 * silent / said:.2g} % say nothing; rounding wins below ε = {least:.1e} "
         f"(float64: {_where_rounding_wins(place, seeds):.0e})",
