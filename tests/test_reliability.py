@@ -3,6 +3,7 @@
 import sys
 from pathlib import Path
 
+import jax
 import numpy as np
 import pytest
 
@@ -83,6 +84,17 @@ def test_a_verdict_that_changes_is_seen():
     assert seeds.changed(known, dict.fromkeys(known, "holds")) and seeds.changed(known, {})
 
 
+def test_other_seeds_are_verified():
+    """A claim that holds, and its controls, which break as declared."""
+    found = seeds.verified(seeds.STEP, ("linear",), ("alignment-is-ggn-form",))
+    (claim,) = found.claims
+    assert str(claim.verdict) == "holds" and claim.seeds == seeds.EACH
+    said = seeds.verdicts(found)
+    assert len(said) == 1 + len(claim.tried) > 1 and set(said.values()) >= {"holds", "yes"}
+
+
 def test_a_gpu_that_is_not_there_is_no_success_and_said(capsys):
+    if jax.default_backend() == "gpu":
+        pytest.skip("one is there")
     assert reliability.main(["R21"]) == 0
-    assert "not measured" in capsys.readouterr().out or "0 missed" in capsys.readouterr().out
+    assert "not measured" in capsys.readouterr().out
