@@ -27,10 +27,8 @@ def compute_in_single_precision() -> None:
     from subtheory import numerics
 
     numerics.UNIT = float(np.finfo(np.float32).eps) / 2
-    from subtheory.certificate import making
     from subtheory.kernels import compiled
 
-    making.AGREEMENT = numerics.ROUNDINGS * numerics.UNIT
     in_double = compiled._on_one
 
     def in_single(*given: Any) -> list[np.ndarray]:

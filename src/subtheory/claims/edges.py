@@ -7,7 +7,7 @@ from subtheory.claims.assumptions import GRADIENT_STUDENT, NULL_SPACE, SHARED_IN
 from subtheory.constructed import witnesses
 from subtheory.envelope import limit
 from subtheory.instruments.first_order import Measurement
-from subtheory.numerics import UNIT
+from subtheory.numerics import ROUNDINGS, UNIT
 from subtheory.setting.setting import Setting
 from subtheory.setting.teachers import Invisible, LogitShift
 from subtheory.theory.losses import L1, Quartic, SquaredError
@@ -66,9 +66,10 @@ def zero_branch_is_exact(m: Measurement) -> Evidence:
 def zero_branch_promises_nothing(m: Measurement) -> Evidence:
     """In the zero branch the trait loss may rise: an alignment of zero is not a step of zero."""
     predicted = 4 * m.alpha**2 * m.eps**4
-    error = np.maximum(np.abs(m.trait_change - predicted) - 1e-12 * predicted, 0) / predicted
+    # θ0 and both losses are 0 there: nothing cancels, and each factor is rounded relative to itself.
+    error = np.abs(m.trait_change - predicted) / (ROUNDINGS * UNIT * predicted)
     still = np.abs(m.alignment) / np.maximum(m.alignment_rounding, np.finfo(float).tiny)
-    margin = float(min(1 - np.max(still), 1 - np.max(error) / 1e-9))
+    margin = float(min(1 - np.max(still), 1 - np.max(error)))
     return Evidence(float(m.trait_change[0] / predicted[0]), 1.0, margin)
 
 
