@@ -1,6 +1,7 @@
 """The command line: exit codes, one line for bad input, JSON, and planted errors that it must name."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -10,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from subtheory.audit import PLANTS, planted
-from subtheory.cli import main
+from subtheory.cli import environment, main
 from subtheory.cli.parser import build
 
 PROGRAM = [sys.executable, "-m", "subtheory"]
@@ -212,3 +213,21 @@ def test_no_such_device_is_one_line() -> None:
     assert done.returncode == 2
     assert done.stderr.count("\n") == 1
     assert "device" in done.stderr
+
+
+@pytest.mark.parametrize("words", [["verify"], ["run", "eps_ladder"]], ids=["verify", "run"])
+def test_a_variable_that_jax_refuses_is_one_line(words: list[str]) -> None:
+    """Also where JAX is imported before devices are chosen, as an experiment does."""
+    wrong = os.environ | {"JAX_ENABLE_X64": "maybe"}
+    done = subprocess.run([*PROGRAM, *words], env=wrong, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 2 and done.stdout == ""
+    assert done.stderr == "error: JAX_ENABLE_X64: JAX takes no such value, got 'maybe'\n"
+
+
+def test_an_error_of_anything_else_is_no_fault_of_a_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of another text, or once JAX is there: such an error is a fault of the program."""
+    said = ValueError("invalid truth value 'maybe' for environment 'JAX_ENABLE_X64'")
+    monkeypatch.setenv("JAX_ENABLE_X64", "maybe")
+    assert environment.refused(said) is None
+    monkeypatch.delitem(sys.modules, "jax")
+    assert environment.refused(said) is not None and environment.refused(ValueError("math domain error")) is None

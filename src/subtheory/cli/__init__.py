@@ -33,6 +33,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     except SubtheoryError as error:
         print(f"error: {terminal.line(error)}", file=sys.stderr)
         return error.exit_code
+    except ValueError as error:
+        from subtheory.cli import environment
+
+        if not (told := environment.refused(error)):
+            raise
+        print(f"error: {terminal.line(told)}", file=sys.stderr)
+        return told.exit_code
     except KeyboardInterrupt:
         print(terminal.interrupted(), file=sys.stderr)
         return 130

@@ -100,6 +100,15 @@ def fault() -> tuple[str, str] | None:
     return max(told, key=lambda name: (name in said, name.lower() in said)), said
 
 
+def refused(error: ValueError) -> InputError | None:
+    """What is wrong with a variable whose value ended `import jax` with this error; None if something else did."""
+    said = str(error)
+    named = [name for name in os.environ if name.startswith("JAX_") and (name in said or name.lower() in said)]
+    if not named or "jax" in sys.modules:
+        return None
+    return InputError(max(named, key=len), repr(os.environ[max(named, key=len)]), "JAX takes no such value")
+
+
 def _meet() -> None:
     """Join the other hosts, which JAX finds by what Slurm, Open MPI or a TPU says of them."""
     import jax
