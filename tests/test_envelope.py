@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from subtheory.claim import Evidence, Verdict
-from subtheory.envelope import envelope, limit, worst, worst_margin
+from subtheory.envelope import at_least, envelope, limit, worst, worst_margin
 from subtheory.numerics import COARSE, UNIT
 from subtheory.setting.setting import ladder
 
@@ -54,6 +54,29 @@ def test_numbers_that_are_not_finite_never_hold(bad, rung):
     measured[rung] = bad
     with np.errstate(invalid="ignore"):
         assert judged(measured).verdict is not Verdict.HOLDS
+
+
+@pytest.mark.parametrize(
+    ("value", "least", "off", "verdict"),
+    [
+        (0.70, 0.60, 0.05, Verdict.HOLDS),
+        (0.60, 0.60, 0.05, Verdict.HOLDS),  # on its bound, which is known to less than 10 %
+        (0.59, 0.60, 1e-3, Verdict.FAILS),
+        (0.10, 0.60, 9.00, Verdict.VACUOUS),
+        (9.90, 0.60, 9.00, Verdict.HOLDS),
+        (1e-9, 0.0, 1e-10, Verdict.HOLDS),
+        (-1e-9, 0.0, 1e-10, Verdict.FAILS),
+        (1e-9, 0.0, 1e-8, Verdict.VACUOUS),
+        (-1e-9, 0.0, 1e-8, Verdict.VACUOUS),
+        (0.0, 0.0, 0.0, Verdict.VACUOUS),
+        (-0.1, 0.0, 0.0, Verdict.FAILS),
+        (np.nan, 0.0, 1e-8, Verdict.UNDECIDED),
+    ],
+)
+def test_a_bound_is_kept_missed_or_not_told(value, least, off, verdict):
+    """Also beside a number that is clear of its bound."""
+    assert at_least(value, least, off).verdict is verdict
+    assert at_least(np.array([1e2, value]), least, off).verdict is verdict
 
 
 def test_a_short_ladder_says_nothing():

@@ -80,6 +80,24 @@ def limit(
     )
 
 
+def at_least(value: np.ndarray | float, least: np.ndarray | float, off: np.ndarray | float) -> Evidence:
+    """Judge value ≥ least, or > 0 where that is 0, of numbers (n,) that may be `off` by so much: the worst of them.
+
+    Fails where one is below by more than it may be off. Vacuous where one is no further from its bound than that, and
+    that is `SHARP` of the bound or more: it could be on either side. The margin is (value + off − least)/unit, the unit
+    being the bound, or `off` where that is 0.
+    """
+    value, least, off = (np.ravel(each) for each in np.broadcast_arrays(value, least, off))
+    unit = np.where(least != 0, np.abs(least), off)
+    above = value + off - least
+    margin = np.where(unit > 0, above / np.where(unit > 0, unit, 1.0), above)
+    hidden = (np.abs(value - least) <= off) & (off >= SHARP * np.abs(least))
+    at = int(np.argmin(margin))  # of NaN the first
+    dull = bool(margin[at] >= 0 and hidden.any())
+    reason = "rounding would hide the sign, or 10 % of a bound" if dull else ""
+    return Evidence(float(value[at]), float(least[at]), float(margin[at]), reason)
+
+
 LEAST_FIRST = (Verdict.FAILS, Verdict.UNDECIDED, Verdict.VACUOUS, Verdict.HOLDS)
 
 

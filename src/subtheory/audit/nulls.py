@@ -268,7 +268,7 @@ def sustained(rng: Generator) -> list[Training]:
     known = Spectrum(np.ones(1), np.ones(1), np.zeros(()))
     row = np.zeros(2)
     return [
-        Training(np.ones(1), 0.5, known, none, none, cosine * one, one, none, row, none, np.ones(1), row, row)
+        Training(np.ones(1), 0.5, known, none, none, cosine * one, one, none, row, none, np.ones(1), row, row, row)
         for cosine in rng.standard_normal(many_steps.DRAWS)
     ]
 

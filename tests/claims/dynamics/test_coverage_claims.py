@@ -25,6 +25,14 @@ def test_a_step_just_below_the_floor_is_noticed() -> None:
     assert FLOOR.check(replace(r, step=(1 - 1e-9) * r.step)).verdict is Verdict.FAILS
 
 
+def test_a_floor_that_rounding_hides_is_none() -> None:
+    """In float32 an allowance of many times the floor would excuse a student that is far below it."""
+    r = record(FLOOR, 0)
+    below = replace(r, step=0.1 * r.step)
+    assert FLOOR.check(below).verdict is Verdict.FAILS
+    assert FLOOR.check(replace(below, blur=r.blur * 2.0**29)).verdict is Verdict.VACUOUS
+
+
 @pytest.mark.parametrize("name", ["cosine", "kept", "even"])
 @pytest.mark.parametrize("factor", [0.99, 1.01])
 def test_a_square_that_is_off_the_product_is_noticed(name: str, factor: float) -> None:

@@ -14,6 +14,7 @@ from subtheory.claims.dynamics.settings import classifiers
 from subtheory.constructed import witnesses
 from subtheory.instruments.dynamics.lazy import Lazy
 from subtheory.instruments.dynamics.trajectory import Training, Trajectory
+from subtheory.numerics import ROUNDINGS, UNIT
 from subtheory.setting.setting import Setting
 from subtheory.theory.dynamics.spectrum import gained
 
@@ -101,6 +102,39 @@ def test_what_is_planted_is_noticed(name: str, claim: Claim, change: Any, reques
     r = request.getfixturevalue(name)
     assert claim.check(r).verdict is Verdict.HOLDS
     assert claim.check(replace(r, **change(r))).verdict is Verdict.FAILS
+
+
+def rounded(r: Training, u: float) -> Training:
+    """The record of a computation whose unit roundoff is u, off by a 256th of what it may be, against every sign."""
+    more = u / UNIT
+    allowed = {name: more * getattr(r, name) for name in ("rounding", "blur", "trait_rounding")}
+    off = {name: each / ROUNDINGS for name, each in allowed.items()}
+    sense = np.sign(r.trait[:, :1] - r.trait[:, 1:2])
+    return replace(
+        r,
+        travelled=r.travelled - off["rounding"],
+        step=r.step - off["blur"][1:] / r.rate * np.sqrt(r.spectrum.form(np.ones_like)),
+        trait=r.trait + sense * off["trait_rounding"] * (np.arange(r.steps + 1) > 0),
+        **allowed,
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "claim"),
+    [
+        ("plain", claims.many_steps_align_below_the_critical_rate),
+        ("plain", claims.multi_step_cosine_follows_the_spectrum),
+        ("off_target", claims.first_step_forecasts_the_rest),
+    ],
+)
+def test_a_sign_that_rounding_may_turn_is_none(name: str, claim: Claim, request: pytest.FixtureRequest) -> None:
+    """In float32 a step of the smallest ε may seem to lead back: nothing is said of it, and in float64 it is not so."""
+    r = request.getfixturevalue(name)
+    single = rounded(r, float(np.finfo(np.float32).eps) / 2)
+    turned = [single.travelled[-1, 1:], single.cosine[-1], single.trait[-1, 0] - single.trait[-1, 1:]]
+    assert any(np.any(each < 0) for each in turned)
+    assert claim.check(single).verdict is Verdict.VACUOUS
+    assert claim.check(rounded(r, UNIT)).verdict is Verdict.HOLDS
 
 
 def test_witnesses_are_exact() -> None:

@@ -9,7 +9,7 @@ from subtheory.claims.assumptions import GRADIENT_STUDENT, SHARED_INIT
 from subtheory.claims.dynamics.settings import classifiers, followed
 from subtheory.claims.inits import CONSTANT
 from subtheory.constructed import inputs
-from subtheory.envelope import limit, worst
+from subtheory.envelope import at_least, limit, worst
 from subtheory.instruments.dynamics.anchored import AnchoredTraining, Anchoring, Decay, Decays
 from subtheory.setting.setting import Setting
 from subtheory.theory.dynamics.anchors import share
@@ -118,9 +118,10 @@ def liminal_anchors_attenuate_and_do_not_stop(r: Anchoring) -> Evidence:
     held, free = (LIMINAL,) * STEPS + (0.0,) * STEPS, (0.0,) * 2 * STEPS
     both = [followed(r, r.travelled, shares(r, held)), followed(r, r.free, shares(r, free))]
     missing = (r.free - r.travelled)[-1]
-    falls = missing[STEPS] > 0 and np.all(np.diff(missing[STEPS:]) < 0)
+    off = 2 * r.rounding[STEPS:]  # of two students
+    falls = at_least(-np.diff(missing[STEPS:]), 0, off[1:] + off[:-1])
     return replace(
-        worst(both, holds=falls),
+        worst([*both, at_least(missing[STEPS], 0, off[0]), falls]),
         measured=float(r.travelled[-1, -1] / r.free[-1, -1]),
         predicted=float(shares(r, held)[-1] / shares(r, free)[-1]),
         eps=float(r.eps[-1]),

@@ -1,5 +1,7 @@
 """What the cosine of a student's first step with its teacher's update says of what the student keeps, and what not."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from subtheory.claim import Assumption, Control, Evidence, claim
@@ -8,9 +10,10 @@ from subtheory.claims.dynamics.settings import OF_TRAINING
 from subtheory.claims.inits import one_step
 from subtheory.constructed import witnesses
 from subtheory.constructed.labels import linear
-from subtheory.envelope import limit
+from subtheory.envelope import at_least, limit
 from subtheory.instruments.dynamics.projected import Converged, Projected, Rivals
 from subtheory.instruments.dynamics.trajectory import Training, Trajectory
+from subtheory.numerics import UNIT
 from subtheory.setting.setting import Setting
 from subtheory.theory.losses import SquaredError
 
@@ -51,7 +54,9 @@ def coverage_has_a_floor(r: Training) -> Evidence:
     kappa = values.max() / values.min()
     floor = 2 * np.sqrt(kappa) / (1 + kappa)
     found, off = nearest(r.cosine[:, 0], r.blur[1] / (r.rate * r.size[:, 0]))
-    return Evidence(found, float(floor), float((found + off - floor) / floor), eps=float(r.eps[-1]))
+    # Each eigenvalue is off by 2nuλmax, the smallest by 2nuκ of itself, and the floor by half of that.
+    off += floor * len(r.spectrum.values) * UNIT * kappa
+    return replace(at_least(found, floor, off), eps=float(r.eps[-1]))
 
 
 @claim(

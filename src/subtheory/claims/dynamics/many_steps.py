@@ -11,7 +11,7 @@ from subtheory.claims.first_order import regular
 from subtheory.claims.inits import one_step
 from subtheory.constructed import witnesses
 from subtheory.constructed.labels import classifier
-from subtheory.envelope import limit, worst
+from subtheory.envelope import at_least, limit, worst
 from subtheory.instruments.dynamics.trajectory import Training, Trainings, Trajectory
 from subtheory.numerics import ROUNDINGS, UNIT
 from subtheory.setting.setting import Setting
@@ -77,7 +77,10 @@ def many_steps_align_below_the_critical_rate(r: Training) -> Evidence:
         predicted = r.eps * np.sqrt(r.spectrum.form(left(r.rate, 2 * t)))
         found.append(limit(r.distance[:, t], predicted, predicted, r.eps, 2, np.full_like(r.eps, r.blur[t])))
     nearer = np.diff(r.distance[-1]) <= r.blur[1:]
-    return worst(found, holds=np.all(nearer) and np.all(r.travelled[-1, 1:] > 0))
+    # What is rounding may be behind the init, but not where it ought to be more than that.
+    way, off = r.travelled[-1, 1:], r.rounding[1:]
+    clear = r.eps[-1] * np.array([r.spectrum.form(gained(r.rate, t)) for t in range(1, r.steps + 1)]) > 2 * off
+    return worst([*found, at_least(way, 0, off)], holds=np.all(nearer) and np.all(way[clear] > 0))
 
 
 UP_TO_THE_TOP = Assumption(
@@ -105,12 +108,12 @@ def multi_step_cosine_follows_the_spectrum(r: Training) -> Evidence:
 
     It need not shrink: `multi-step-cosine-can-rise-and-fall`.
     """
-    found = []
+    rounding = r.blur[1:] / (r.rate * r.size)
+    found = [at_least(r.cosine[-1], 0, rounding[-1])]
     for t in range(r.steps):
         predicted = np.full_like(r.eps, cosine(r.spectrum, r.rate, t))
-        rounding = r.blur[t + 1] / (r.rate * r.size[:, t])
-        found.append(limit(r.cosine[:, t], predicted, predicted, r.eps, 1, rounding))
-    return worst(found, holds=np.all(r.cosine[-1] > 0))
+        found.append(limit(r.cosine[:, t], predicted, predicted, r.eps, 1, rounding[:, t]))
+    return worst(found)
 
 
 TWO_SPEEDS = Assumption(
@@ -197,7 +200,7 @@ def steps_without_their_part_along_the_teacher_carry_nothing(r: Training) -> Evi
         found.append(limit(r.missed[:, t], predicted, predicted, r.eps, 3, rounding))
         if t:
             change, unit = r.trait[:, t] - r.trait[:, 0], r.eps * r.spectrum.form(gained(r.rate, t))
-            found.append(limit(change, 0 * change, unit, r.eps, 2, ROUNDINGS * UNIT * np.abs(r.trait[:, 0])))
+            found.append(limit(change, 0 * change, unit, r.eps, 2, np.full_like(r.eps, r.trait_rounding[t])))
     # A step loses its part along Δ but for its rounding, beside which that of the outputs is no error.
     clean = np.abs(r.travelled[:, 1:]) <= ROUNDINGS * UNIT * r.rate * np.cumsum(r.size, axis=1) * np.sqrt(size2)
     return worst(found, holds=np.all(clean))
@@ -227,13 +230,14 @@ def first_step_forecasts_the_rest(r: Training) -> Evidence:
     what the modes say, order and constant. Beyond: `a-first-step-can-mislead-beyond-its-bound`.
     """
     change, weight = r.trait[:, :1] - r.trait, r.slope * r.spectrum.along
-    rounding, found = ROUNDINGS * UNIT * np.abs(r.trait[:, 0]), []
+    found = []
     for t in range(1, r.steps + 1):
-        each = weight * gained(r.rate, t)(r.spectrum.values)
+        each, rounding = weight * gained(r.rate, t)(r.spectrum.values), np.full_like(r.eps, r.trait_rounding[t])
         found.append(limit(change[:, t], r.eps * each.sum(), r.eps * np.abs(each).sum(), r.eps, 2, rounding))
-    same = change[-1] * change[-1, 1] > 0
-    end = foreseen(r.rate, r.slope, r.spectrum)
-    return worst(found, holds=np.all(same[1:][np.arange(1, r.steps + 1) < end]))
+    first = change[-1, 1]
+    sense = np.sign(first) * (np.abs(first) > r.trait_rounding[1])  # none, where rounding makes it
+    before = 1 + np.flatnonzero(np.arange(1, r.steps + 1) < foreseen(r.rate, r.slope, r.spectrum))
+    return worst([*found, at_least(sense * change[-1, before], 0, r.trait_rounding[before])])
 
 
 AGAINST = Assumption("against", "A slow mode pulls another loss against the fast one.", lambda setting: None)

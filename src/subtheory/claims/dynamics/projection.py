@@ -3,13 +3,15 @@
 Students are really trained, on few inputs: how long that takes grows with the condition number of G.
 """
 
+from dataclasses import replace
+
 import numpy as np
 
 from subtheory.claim import Assumption, Control, Evidence, claim
 from subtheory.claims.dynamics.settings import OF_TRAINING
 from subtheory.claims.inits import one_step
 from subtheory.constructed.labels import classifier, linear
-from subtheory.envelope import limit, worst
+from subtheory.envelope import at_least, limit, worst
 from subtheory.instruments.dynamics.projected import LEFT, Converged, Projected
 from subtheory.setting.setting import Setting, ladder
 from subtheory.theory.losses import SquaredError
@@ -91,4 +93,4 @@ def class_head_bounds_the_transfer(c: Converged) -> Evidence:
     if c.left > LEFT:
         return Evidence(0.0, 0.0, 1.0, UNFINISHED)
     kept, off = nearest(c.kept, c.rounding)
-    return Evidence(kept, c.ceiling, (c.ceiling + off - kept) / c.ceiling, eps=float(c.eps[-1]))
+    return replace(at_least(-kept, -c.ceiling, off), measured=kept, predicted=c.ceiling, eps=float(c.eps[-1]))

@@ -63,6 +63,8 @@ class Training:
     """Size of the rounding error of what is travelled, (T + 1,)."""
     blur: np.ndarray
     """Size of the rounding error of θ_S(t), in norm, (T + 1,)."""
+    trait_rounding: np.ndarray
+    """Size of the rounding error of L_T(θ_S(t)) − L_T(θ0): of the loss, and of where the student is, (T + 1,)."""
 
     @property
     def steps(self) -> int:
@@ -204,7 +206,8 @@ def _trainings(s: Stack, loss: Loss, how: Trajectory) -> Iterator[Training]:
     B, shares = whitened(s, loss), batches(s.x.shape[1], how.steps, how.batch)
     known = modes(B)
     found = spectrum(known, s.delta)
-    slope = spectrum(known, -s.trait.gradient(s.functions, s.theta0)).along
+    gradient = s.trait.gradient(s.functions, s.theta0)
+    slope = spectrum(known, -gradient).along
     unit = 1 / found.largest
     rate, delta = s.alpha * unit, each_eps(s, s.delta, 1)
     away = each_eps(s, s.student - s.theta0, 1) - s.eps[..., None] * delta
@@ -222,6 +225,7 @@ def _trainings(s: Stack, loss: Loss, how: Trajectory) -> Iterator[Training]:
     longest, counts = norm(update).max(axis=(1, 2)), np.arange(how.steps + 1)
     rounding = rounded(s, loss, reach, longest)[:, None] * counts
     blur = (reach * (blurred(s, loss) + ROUNDINGS * UNIT * longest))[:, None] * counts
+    trait_rounding = ROUNDINGS * UNIT * (1 + abs(trait[:, 0, :1])) + norm(gradient)[:, None] * blur
     linear = (coefficients(B @ B.mT, u, each, rate, momentum) @ u[..., None])[..., 0]
     travelled, step = (inner(each, delta[..., None, :]) for each in (moved, update))
     distance, size = norm(away[..., None, :] + moved), norm(update)
@@ -240,6 +244,7 @@ def _trainings(s: Stack, loss: Loss, how: Trajectory) -> Iterator[Training]:
             slope=slope[i],
             rounding=rounding[i],
             blur=blur[i],
+            trait_rounding=trait_rounding[i],
         )
 
 
