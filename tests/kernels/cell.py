@@ -13,6 +13,7 @@ import subtheory as st
 from subtheory.cli import environment
 from subtheory.kernels.compiled import ROWS, Kernels
 from subtheory.kernels.functions import shapes_of
+from subtheory.networks import NETWORKS
 from subtheory.theory.losses import KL
 
 COUNTS = (1, 7, 4 * ROWS + 2)
@@ -64,7 +65,7 @@ def host(network):
 
 if __name__ == "__main__":
     st.configure(cache=False, progress=False)
-    mode, network = sys.argv[1], SHAPES[(*sys.argv[2:], "smooth")[0]]
+    mode, network = sys.argv[1], (NETWORKS | SHAPES)[(*sys.argv[2:], "smooth")[0]]
     if mode == "compare":
         found = devices(network)
         print(f"{network.name}: {apart(found['1'], found['all']):.2g} of the largest entry apart")
