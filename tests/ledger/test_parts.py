@@ -51,6 +51,20 @@ def test_a_corrupt_part_is_put_aside_and_computed_again(tmp_path, capsys):
     assert "corrupt" in capsys.readouterr().err and list(tmp_path.rglob("quarantine/*"))
 
 
+def test_a_part_that_its_name_says_is_computed_where_it_is_wanted_and_nowhere_else(tmp_path):
+    told = []
+
+    def compute(name):
+        told.append(name)
+        return {"length": np.array(len(name))}
+
+    parts.answer(compute)
+    place = store.Store.under(tmp_path, Request.of("test", {}))
+    with parts.answering(place, "seven"), pytest.raises(parts.Done):
+        parts.answer(compute)
+    assert told == ["seven"] and place.found("seven") == {"length": 5}
+
+
 # A run of this module, which other processes replay -------------------------------------------------
 
 
