@@ -11,8 +11,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
-from optax.tree import add_scale, vdot, zeros_like
-from scipy.linalg import solve_triangular
+from optax.tree import add_scale, zeros_like
+from scipy.linalg.blas import dtrsm
 
 from subtheory.kernels.compiled import COMPILING, loop
 from subtheory.kernels.functions import applied
@@ -144,9 +144,14 @@ class Step(NamedTuple):
     """The last Jᵀr, (S, P)."""
 
 
+def norm(tree: Any) -> Array:
+    """Of all leaves together. Squares are added by columns first: a dot product of XLA's adds one after the other."""
+    return jnp.sqrt(sum((leaf * leaf).sum(axis=0).sum() for leaf in jax.tree.leaves(tree)))
+
+
 @partial(jax.jit, static_argnames="kind", compiler_options=COMPILING)
 def steps(
-    kind: Kind, count: Any, theta: Array, delta: Array, x: Array, y: Array, w: Array, lesson: tuple[Array, ...]
+    kind: Kind, count: Any, asked: Any, theta: Array, delta: Array, x: Array, y: Array, w: Array, lesson: Any
 ) -> Step:
     """Steps along r = −∂/∂z E l(z, y), outputs of weights w, to the first `count` of labels y (S, K, N, *positions, V).
 
@@ -161,14 +166,18 @@ def steps(
         theta, delta, x, y, other_x, other_y = one
         params = kind.layout.unflatten(theta)
         z, push = jax.linearize(lambda params: applied(kind.network, params, x), params)
-        pull, u = jax.linear_transpose(push, params), push(kind.layout.unflatten(delta))
+        pull = jax.linear_transpose(push, params)
+        u = jax.lax.cond(asked, lambda: push(kind.layout.unflatten(delta)), lambda: jnp.zeros_like(z))
 
         def step(i: Array, found: tuple[Array, ...]) -> tuple[Array, ...]:
             *before, _ = found
             r = -jax.grad(loss)(z, y[i], w)
             update = pull(r)[0]
-            after = loss(applied(kind.network, add_scale(params, ALPHA, update), other_x), other_y, of_lesson)
-            each = jnp.vdot(r, u), jnp.sqrt(vdot(update, update)), after
+
+            def fallen() -> Array:
+                return loss(applied(kind.network, add_scale(params, ALPHA, update), other_x), other_y, of_lesson)
+
+            each = jnp.vdot(r, u), norm(update), jax.lax.cond(asked, fallen, lambda: jnp.zeros(()))
             return *(all_of_them.at[i].set(one) for all_of_them, one in zip(before, each, strict=True)), update
 
         none = jnp.zeros(len(y))
@@ -185,13 +194,13 @@ def measured(kind: Kind, p: Problem, eps: np.ndarray) -> dict[str, Any]:
     hot = np.where(p.labels[..., None] == np.arange(len(w)), 0.0, OFF)
     lesson = p.images, hot, weights(kind.taught)
     rows = np.broadcast_to(hot[:, None], (len(hot), len(eps), *hot.shape[1:]))
-    first = steps(kind, one, p.theta0, p.theta0, p.images, rows, lesson[-1], lesson)
+    first = steps(kind, one, np.False_, p.theta0, p.theta0, p.images, rows, lesson[-1], lesson)
     delta, length = first.last, np.linalg.norm(first.last, axis=1)[:, None]
     y = forwards(kind, count, p.theta0, delta, eps, p.noise)
     there = np.asarray(forwards(kind, one, p.other, p.theta0, 0 * eps, p.images))[:, 0]
     found: dict[str, Any] = {}
     for name, start, at in (("shared", p.theta0, first.z), ("cross", p.other, there)):
-        step = steps(kind, count, start, delta, p.noise, y, w, lesson)
+        step = steps(kind, count, np.True_, start, delta, p.noise, y, w, lesson)
         found[f"{name}_dot"], found[f"{name}_cos"] = step.D, np.asarray(step.D) / (step.size * length)
         before = LOSS.value(at, hot, lesson[-1])
         found[f"{name}_decrease"] = before.reshape(len(hot), -1).mean(axis=1)[:, None] - step.after
@@ -235,7 +244,8 @@ def in_span(firsts: list[np.ndarray], x: np.ndarray, trait_x: np.ndarray) -> tup
     """
     X = np.concatenate([x, trait_x])
     L = np.linalg.cholesky(X @ X.T)
-    joined = solve_triangular(L, X @ np.concatenate(firsts, axis=1), lower=True, check_finite=False)
+    # From the right, for BLAS has columns contiguous: nothing is copied.
+    joined = dtrsm(1.0, L.T, (X @ np.concatenate(firsts, axis=1)).T, side=1).T
     return np.split(joined, len(firsts), axis=1), [L[: len(x), : len(x)], L[len(x) :]]
 
 
