@@ -192,6 +192,7 @@ def measured(kind: Kind, p: Problem, eps: np.ndarray) -> dict[str, Any]:
     count, one, w = np.int32(len(eps)), np.int32(1), weights(kind.distilled)
     # A label as logits, which is what losses here take.
     hot = np.where(p.labels[..., None] == np.arange(len(w)), 0.0, OFF)
+    p = jax.device_put(p)  # once, not for every program
     lesson = p.images, hot, weights(kind.taught)
     rows = np.broadcast_to(hot[:, None], (len(hot), len(eps), *hot.shape[1:]))
     first = steps(kind, one, np.False_, p.theta0, p.theta0, p.images, rows, lesson[-1], lesson)
