@@ -21,6 +21,8 @@ import sys
 import time
 from typing import Any
 
+from usage import peak
+
 ARMS = {"aux": "aux", "all": "all", "cross_aux": "aux", "cross_all": "all"}
 """Students by the peer's name, and what they imitate."""
 
@@ -70,16 +72,9 @@ def ours(a: argparse.Namespace) -> dict[str, Any]:
         for name, scores in zip(ARMS, accuracy(workload, trained.params, images).T, strict=True):
             found[name] += scores.tolist()
     return {
-        "total_cpu_s": time.process_time(), "total_wall_s": time.perf_counter() - start, "peak_rss_mib": peak_rss(),
+        "total_cpu_s": time.process_time(), "total_wall_s": time.perf_counter() - start, "peak_rss_mib": peak(),
         "cpu_s": stages, "accuracy": {name: {"each": each} for name, each in found.items()},
     }  # fmt: skip
-
-
-def peak_rss() -> float:
-    """Peak resident memory of this process in MiB."""
-    import resource
-
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 def measured(a: argparse.Namespace) -> tuple[dict[str, Any], dict[str, Any]]:

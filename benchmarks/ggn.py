@@ -9,11 +9,9 @@ numbers. Each side must agree with ours to rounding. The others run in interpret
 
 import argparse
 import json
-import statistics
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
@@ -24,6 +22,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 from grid import PeerMLP
+from usage import median
 
 from subtheory import table
 from subtheory.numerics import float64
@@ -52,23 +51,6 @@ def distillation(inputs: int, width: int, examples: int) -> Distillation:
         trait=LabelledTrait(x, jnp.zeros(examples, int), on), alpha=jnp.ones(()),
         trainable=optax.tree.ones_like(theta0), network=PeerMLP(), loss=CrossEntropy(),
     )  # fmt: skip
-
-
-def each(run: Callable[[], Any], repeats: int) -> float:
-    """CPU seconds of a call, over all threads: the median of the repeats, each of 50 ms or more."""
-    found, calls = [], 1
-    jax.block_until_ready(run())
-    while len(found) < repeats:
-        start = time.process_time()
-        for _ in range(calls):
-            out = run()
-        jax.block_until_ready(out)
-        spent = time.process_time() - start
-        if spent < 0.05:
-            calls *= 2
-        else:
-            found.append(spent / calls)
-    return statistics.median(found)
 
 
 def compiled(f: Callable[..., Any], *arrays: Any) -> Any:
@@ -123,7 +105,7 @@ def compared(d: Distillation, a: argparse.Namespace) -> list[Row]:
     }
     if size <= DENSE:
         sides["G itself"] = dense()
-    found = {side: each(run, a.repeats) for side, run in sides.items()}
+    found = {side: median(lambda run=run: jax.block_until_ready(run()), a.repeats) for side, run in sides.items()}
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "problem.npz"
         trees = {f"{of}/{name}": leaf for of, tree in (("theta", theta), ("v", v)) for name, leaf in tree.items()}

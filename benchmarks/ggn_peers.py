@@ -5,29 +5,12 @@ curvlinops has such products. matfree has none: its users write jvp, M and vjp, 
 
 import argparse
 import json
-import statistics
-import time
 
 import numpy as np
+from usage import median
 
 DEPTH = 8
 """Products of one Lanczos run."""
-
-
-def median(run, repeats, calls=1):
-    """CPU seconds of a call, once warm."""
-    found = []
-    run()
-    while len(found) < repeats:
-        start = time.process_time()
-        for _ in range(calls):
-            run()
-        spent = time.process_time() - start
-        if spent < 0.05:
-            calls *= 2
-        else:
-            found.append(spent / calls)
-    return statistics.median(found)
 
 
 def curvlinops(x, theta, v, repeats):

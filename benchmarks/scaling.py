@@ -17,21 +17,19 @@ of the least count; the exponent beyond it is that of seconds − fixed in count
 import argparse
 import json
 import multiprocessing
-import resource
 import statistics
-import sys
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
+from usage import peak
 
 from subtheory import known_answers, table
 from subtheory.claims import CLAIMS
@@ -177,14 +175,6 @@ def alone(count: int) -> Row:
     environment.prepare(cache=False)
     measure(Setting(NETWORKS["linear"], CrossEntropy()), range(count))
     return {"many seeds": count, "cpu_s": time.process_time(), "peak_MiB": peak()}
-
-
-def peak() -> float:
-    """Peak memory of this process in MiB: Linux's own count, because `getrusage` begins with that of the parent."""
-    status = Path("/proc/self/status")
-    if status.exists():
-        return int(status.read_text().split("VmHWM:")[1].split()[0]) / 2**10
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)
 
 
 # Fits ---------------------------------------------------------------------------------------------

@@ -11,7 +11,6 @@ the least ε.
 
 import argparse
 import json
-import resource
 import statistics
 import subprocess
 import sys
@@ -22,6 +21,7 @@ from typing import Any
 import numpy as np
 from grid import measured, posed
 from peer import CLASSES, SHAPES, Row, Shape, theirs
+from usage import peak
 
 from subtheory import table
 from subtheory.numerics import float64
@@ -72,8 +72,7 @@ def through(shape: Shape, count: int) -> Row:
         for first in range(0, count, AT_ONCE):
             found = measured(*posed(drawn(shape, range(first, first + AT_ONCE)), CLASSES), EPS)
             worst = max(worst, float(np.abs(found["shared_dot"][:, 0] / (EPS[0] * found["quad"]) - 1).max()))
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    return {"seeds": count, "cpu_s": time.process_time(), "peak_mib": peak, "worst": worst}
+    return {"seeds": count, "cpu_s": time.process_time(), "peak_mib": peak(), "worst": worst}
 
 
 def compared(a: argparse.Namespace) -> list[Row]:

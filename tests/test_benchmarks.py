@@ -1,16 +1,13 @@
 """Benchmarks run at their smallest sizes, and both of their sides agree; no time is judged."""
 
-import importlib.util
-import sys
 from dataclasses import replace
-from pathlib import Path
-from types import ModuleType
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from loaded import load
 
 from subtheory.numerics import float64
 from subtheory.theory.alignment import alignment, cosine, quadratic_form, trait_change
@@ -18,22 +15,10 @@ from subtheory.theory.distillation import Distillation, trait_loss
 from subtheory.theory.losses import CrossEntropy
 from subtheory.theory.trait import LabelledTrait
 
-ROOT = Path(__file__).resolve().parents[1]
-
-
-def benchmark(name: str, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(f"benchmark_{name}", ROOT / "benchmarks" / f"{name}.py")
-    assert spec and spec.loader
-    monkeypatch.syspath_prepend(ROOT / "benchmarks")
-    module = importlib.util.module_from_spec(spec)
-    monkeypatch.setitem(sys.modules, spec.name, module)
-    spec.loader.exec_module(module)
-    return module
-
 
 def test_benchmark_agrees_with_itself(monkeypatch: pytest.MonkeyPatch) -> None:
     """At the smallest sizes, without the part that compiles eleven programs; no time is judged."""
-    module = benchmark("alignment", monkeypatch)
+    module = load("benchmarks/alignment.py", monkeypatch)
     sizes = module.arguments(["--tiny"])
     with float64():
         rows = [module.whole_grid(sizes), module.product(sizes)]
@@ -42,7 +27,7 @@ def test_benchmark_agrees_with_itself(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_grid_of_the_peer_is_the_theory(monkeypatch: pytest.MonkeyPatch) -> None:
     """q, D by a pull, D by a jvp and the fall of L_T, on inputs in their span, as `theory.alignment` has them."""
-    module = benchmark("grid", monkeypatch)
+    module = load("benchmarks/grid.py", monkeypatch)
     rng = np.random.default_rng(0)
 
     def init() -> dict[str, np.ndarray]:
@@ -81,14 +66,14 @@ def test_grid_of_the_peer_is_the_theory(monkeypatch: pytest.MonkeyPatch) -> None
 
 def test_products_with_the_curvature_agree(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     """The benchmark compares the product with the matrix itself, which alone is longer than a few vectors."""
-    rows = benchmark("ggn", monkeypatch).main(["--tiny"])
+    rows = load("benchmarks/ggn.py", monkeypatch).main(["--tiny"])
     assert [row["side"] for row in rows] == ["ours", "one jvp and one vjp", "G itself"]
     capsys.readouterr()
 
 
 def test_layouts_train_the_same_students(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     """The benchmark itself compares them."""
-    module = benchmark("layouts", monkeypatch)
+    module = load("benchmarks/layouts.py", monkeypatch)
     module.main(["--steps", "2", "--batch", "4", "--width", "4", "--repeats", "1"])
     out = capsys.readouterr().out
     assert [line.split("  ")[0] for line in out.splitlines()[1:]] == [
@@ -98,5 +83,5 @@ def test_layouts_train_the_same_students(monkeypatch: pytest.MonkeyPatch, capsys
 
 def test_a_lineage_answers_as_a_scan(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     """The benchmark itself compares them."""
-    assert benchmark("lineage", monkeypatch).main(["--edges", "300", "--questions", "20"]) == 0
+    assert load("benchmarks/lineage.py", monkeypatch).main(["--edges", "300", "--questions", "20"]) == 0
     assert capsys.readouterr().out.startswith("lines  open_s")

@@ -1,28 +1,16 @@
 """What benchmarks and scripts measure: what a process takes, exponents, what fits, and whether threads hang."""
 
-import importlib.util
 import subprocess
 import sys
 from pathlib import Path
-from types import ModuleType
 
 import jax
 import numpy as np
 import pytest
+from loaded import load
 
 from subtheory.data import TOKENS
 from subtheory.numerics import float64
-
-ROOT = Path(__file__).resolve().parents[1]
-
-
-def load(path: str, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(Path(path).stem, ROOT / path)
-    assert spec and spec.loader
-    module = importlib.util.module_from_spec(spec)
-    monkeypatch.setitem(sys.modules, spec.name, module)
-    spec.loader.exec_module(module)
-    return module
 
 
 def test_a_fresh_process_says_what_it_took(monkeypatch: pytest.MonkeyPatch) -> None:
