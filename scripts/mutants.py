@@ -160,10 +160,11 @@ class Tree:
             "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
         }  # fmt: skip
         before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        # Not by a function in the child, for which Python would fork a process with JAX's threads.
+        limited = [] if limit is None else ["prlimit", f"--cpu={limit}:{limit + 5}"]
         ran = subprocess.run(
-            [sys.executable, *arguments], cwd=self.folder, env=environment, text=True, stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False,
-            preexec_fn=None if limit is None else lambda: resource.setrlimit(resource.RLIMIT_CPU, (limit, limit + 5)),
+            [*limited, sys.executable, *arguments], cwd=self.folder, env=environment, text=True,
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False,
         )  # fmt: skip
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
         return ran.returncode, ran.stdout, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime

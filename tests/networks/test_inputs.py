@@ -113,7 +113,7 @@ def test_whole_numbers_that_no_float_holds():
 
 
 def test_verify_sees_the_same_network_through_a_structure():
-    """To rounding, the numbers are those of the plain network on plain inputs."""
+    """To rounding, the numbers are those of the plain network on plain inputs; margins to what is allowed for it."""
     labels = np.arange(6) % 3
     plain = st.verify(
         lambda p, x: jnp.tanh(x[:3] @ p["W"] + x[3]) @ p["V"], PARAMS, claims="cosine-limit", seeds=1, loss="kl",
@@ -125,7 +125,8 @@ def test_verify_sees_the_same_network_through_a_structure():
         channel=rows, trait=(rows, labels),
     )["cosine-limit"]  # fmt: skip
     assert found.verdict is plain.verdict is st.Verdict.HOLDS
-    assert found.margin == pytest.approx(plain.margin, abs=1e-6)
+    assert found.measured == pytest.approx(plain.measured, rel=1e-9)
+    assert found.margin == pytest.approx(plain.margin, abs=1e-3)  # other parameters are shaken otherwise
 
 
 def test_strategies_say_that_they_draw_no_structures():

@@ -78,16 +78,20 @@ Judged = dict[tuple[str, str], list[Verdict]]
 def verdicts(place: Place, seeds: Sequence[int]) -> Judged:
     """Of every claim that speaks of a place."""
     found: Judged = {}
-    first, finer = _records(place, place.setting, seeds), dict[str, list[Any]]()
+    first, finer = _records(place, place.setting, seeds), dict[int, dict[str, list[Any]]]()
     for loss in place.losses:
         for claim in SUITE.values():
             if claim.reads != place.reads or not claim.applies(place.setting.but(loss=loss)):
                 continue
             each = _judged(claim, first[loss.name])
-            if Verdict.FAILS in each and not claim.every_eps:
-                finer = finer or _records(place, refined(place.setting), seeds)
-                again = _judged(claim, finer[loss.name])
-                each = [b if a is Verdict.FAILS else a for a, b in zip(each, again, strict=True)]
+            hidden = set() if claim.every_eps else {i for i, one in enumerate(each) if one is Verdict.FAILS}
+            for rungs in range(COARSE, 0, -1):  # as `verification.judgement.confirmed` does
+                if not hidden:
+                    break
+                finer[rungs] = finer.get(rungs) or _records(place, refined(place.setting, rungs), seeds)
+                again = _judged(claim, finer[rungs][loss.name])
+                each = [again[i] if i in hidden else one for i, one in enumerate(each)]
+                hidden = {i for i in hidden if again[i] is Verdict.VACUOUS}
             found[claim.name, loss.name] = each
     return found
 
@@ -101,9 +105,9 @@ def _judged(claim: Claim, records: Sequence[Any]) -> list[Verdict]:
         return [claim.check_measurement(record).verdict for record in records]
 
 
-def refined(setting: Setting) -> Setting:
-    """The same with the ladder on which a failure is confirmed."""
-    return setting.but(eps=tuple(eps / LADDER_RATIO**COARSE for eps in setting.eps))
+def refined(setting: Setting, rungs: int) -> Setting:
+    """The same with a ladder so many rungs finer, on which a failure is confirmed."""
+    return setting.but(eps=tuple(eps / LADDER_RATIO**rungs for eps in setting.eps))
 
 
 def caught(core: AbstractContextManager[Any], seeds: Sequence[int]) -> list[set[str]]:

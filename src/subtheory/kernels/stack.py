@@ -128,7 +128,7 @@ def on_channel(s: Stack) -> OnChannel:
     taylor, other = (TaylorModel(*(part[(*(slice(None),) * lead, i)] for part in found)) for i in range(2))
     near = s.functions.values(shaken(s.theta0, lead), shaken(s.x, lead))
     off = abs(near - each_eps(s, taylor.z0, taylor.z0.ndim - lead)).max(axis=lead)
-    return OnChannel(taylor, off / SHAKE, abs(other.u))
+    return OnChannel(taylor, settled(off / SHAKE), abs(other.u))
 
 
 def shaken(array: Any, lead: int) -> Any:
@@ -148,7 +148,12 @@ def shaken(array: Any, lead: int) -> Any:
 def trait_rounding(s: Stack, theta: Any, value: Any) -> Any:
     """How far L_T is off at θ (..., P), where it is `value`: by ROUNDINGS·u of 1, of itself, of what θ does to it."""
     near = s.trait.value(s.students, shaken(theta, theta.ndim - 1))
-    return ROUNDINGS * UNIT * (1.0 + abs(value) + abs(near - value[..., None]).max(axis=-1) / SHAKE)
+    return ROUNDINGS * UNIT * (1.0 + abs(value) + settled(abs(near - value[..., None]).max(axis=-1) / SHAKE))
+
+
+def settled(array: Any) -> Any:
+    """A constant to whoever differentiates: what tiny changes do is known, its slope is rounding."""
+    return array if namespace(array) is np else jax.lax.stop_gradient(array)
 
 
 def generic_signs(xp: Any, count: int) -> Any:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
+from importlib.machinery import SourceFileLoader
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -83,6 +84,13 @@ class Outcome:
         return [f"{' on '.join(str(row[k]) for k in row if k != WHY)}: {row[WHY]}" for row in self.skipped]
 
 
+class _Source(SourceFileLoader):
+    """Reads the file itself: bytecode on disk is told from an edit by whole seconds."""
+
+    def get_code(self, fullname: str) -> Any:
+        return self.source_to_code(self.get_data(self.path), self.path)
+
+
 @dataclass(frozen=True)
 class Experiment:
     """A file of `experiments/`; its code is run when its question, tables or figure are first asked for."""
@@ -94,7 +102,7 @@ class Experiment:
     def module(self) -> ModuleType:
         """The file's code. Raises SubtheoryError if it does not define all of `PARTS`."""
         title = f"subtheory_experiment_{self.name}"
-        spec = importlib.util.spec_from_file_location(title, self.path)
+        spec = importlib.util.spec_from_file_location(title, self.path, loader=_Source(title, str(self.path)))
         assert spec and spec.loader
         module = importlib.util.module_from_spec(spec)
         sys.modules[title] = module
