@@ -17,6 +17,8 @@ import pytest
 from subtheory import resources
 from subtheory.cli import main
 from subtheory.errors import InputError, SubtheoryError
+from subtheory.ledger import parts
+from subtheory.ledger.engines import Shard
 from subtheory.study import experiment, options
 
 SLOW = """'Parts that are slow, and a file that remembers which were computed.'
@@ -266,3 +268,17 @@ def test_parts_of_an_interrupted_run_stay(slow, tmp_path, monkeypatch):
         experiment.run("slow", tmp_path, progress=stop)
     experiment.run("slow", tmp_path)
     assert slow.read_text().split() == ["0", "1", "2", "3"] and not list(tmp_path.rglob("parts"))
+
+
+def test_a_share_says_that_others_are_missing(slow, tmp_path):
+    with pytest.raises(parts.Elsewhere, match="still missing"):
+        experiment.run("slow", tmp_path, engine=Shard(1, 50))
+
+
+def test_a_worker_runs_the_file_that_the_request_is_about(slow, tmp_path):
+    """An edit while it lives is another experiment, not the old code under a new name."""
+    one = experiment.experiments()["slow"]
+    first = experiment._known("slow", one.identity(False)["source"])
+    assert first is experiment._known("slow", one.identity(False)["source"])
+    one.path.write_text(one.path.read_text() + "\n")
+    assert experiment._known("slow", one.identity(False)["source"]) is not first

@@ -1,5 +1,6 @@
 """What any process does for a run, wherever it stands: compute one part by its name, and keep it."""
 
+import json
 import os
 import sys
 import threading
@@ -46,8 +47,6 @@ def _prepare(request: Request, cache: bool) -> None:
     """Take over what the run's environment says, where JAX has not started yet."""
     if "jax" in sys.modules:
         return
-    import json
-
     wanted = json.loads(request.machine)
     for name in VARIABLES:
         os.environ.pop(name, None)

@@ -233,8 +233,11 @@ def run(
         records.remove(folder / "tables", RECORD)
     try:
         arrays, _ = records.computed(folder / "tables", RECORD, meta, compute)
-    except parts.Elsewhere:  # of another runner, who has put the tables together and removed the parts meanwhile?
-        arrays, found = records.load(folder / "tables", RECORD)
+    except parts.Elsewhere as error:  # or another runner has put the tables together and removed the parts meanwhile
+        try:
+            arrays, found = records.load(folder / "tables", RECORD)
+        except DataError:
+            raise error from None
         if found.get("id") != meta["id"]:
             raise
     parts.forget(folder / "parts")
@@ -251,14 +254,14 @@ def _tables(experiment: Experiment, quick: bool, chosen: Mapping[str, Value], pr
 
 
 @lru_cache
-def _known(name: str) -> Experiment:
-    """One object, whose file is read once."""
+def _known(name: str, source: str) -> Experiment:
+    """One object for a file of this digest, whose code is run once; an edit while a worker lives is another one."""
     return choose("experiment", name, experiments())
 
 
 def replay(about: Mapping[str, Any]) -> None:
     """Compute the tables again, for one of their parts."""
-    experiment = _known(about["experiment"])
+    experiment = _known(about["experiment"], about["source"])
     if experiment.identity(about["quick"], about["options"]) != about:
         raise SubtheoryError(f"experiment {experiment.name}: its file or its data are others here")
     _tables(experiment, about["quick"], about["options"], None)
