@@ -2,6 +2,7 @@
 
 from subtheory.networks.adapters import Adapted, Reordered, adapt, is_module, parameters_of
 from subtheory.networks.convnet import ConvNet
+from subtheory.networks.decoders import Llama
 from subtheory.networks.linen import BIAS_STD, Law, LinenNetwork
 from subtheory.networks.mlp import MLP, Linear
 from subtheory.networks.precision import refuse_narrow, require_float64, upcast
@@ -31,6 +32,7 @@ __all__ = [
     "Law",
     "Linear",
     "LinenNetwork",
+    "Llama",
     "Reordered",
     "Transformer",
     "VisionTransformer",

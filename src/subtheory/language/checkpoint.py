@@ -1,0 +1,58 @@
+"""A checkpoint: the weights of a language model as parameters of a network, and its tokenizer."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from subtheory.errors import InputError
+from subtheory.language import packaged
+from subtheory.language.tokenizer import Tokenizer
+from subtheory.networks import Llama
+from subtheory.theory.network import Params
+
+
+@dataclass(frozen=True, eq=False)
+class Checkpoint:
+    """θ0 of a real model."""
+
+    network: Llama
+    params: Params
+    """float32 NumPy arrays, a pytree of the network's."""
+    tokenizer: Tokenizer
+    name: str
+    note: str = ""
+    """What is to be known of the weights, such as that they were quantised."""
+    sha256: str = ""
+    """Of the file or files that they came from."""
+
+
+def load(where: str | Path) -> Checkpoint:
+    """The checkpoint of a name ("smollm2"), a GGUF file, or a folder of Hugging Face's (config.json, safetensors).
+
+    Raises InputError on "model" for what is none of them, files that are damaged or of an unknown architecture, and
+    where packages or weights are missing, with the command that installs them.
+    """
+    if str(where) in packaged.KNOWN:
+        return _gguf(packaged.located(str(where)), str(where))
+    path = Path(where)
+    if path.is_file():
+        return _gguf(path, path.stem)
+    names = ", ".join(packaged.KNOWN)
+    raise InputError("model", repr(str(where)), f"must be {names}, a .gguf file or a folder with a config.json")
+
+
+def _gguf(path: Path, name: str) -> Checkpoint:
+    from subtheory.language import gguf_file
+
+    network, params, tokenizer, note = gguf_file.read(path, name)
+    return Checkpoint(network, params, tokenizer, name, note, packaged.sha256(path))
+
+
+def required(module: str) -> Any:
+    """A module of the extra [llm]. Raises InputError on "llm" with the command that installs it."""
+    import importlib
+
+    try:
+        return importlib.import_module(module)
+    except ImportError:
+        raise InputError("llm", f"no module {module}", "must be installed: pip install 'subtheory[llm]'") from None
