@@ -10,6 +10,9 @@ from subtheory.language.tokenizer import Tokenizer
 from subtheory.networks import Llama
 from subtheory.theory.network import Params
 
+TINY = "tiny"
+"""The name of a random model, for tests and a first look."""
+
 
 @dataclass(frozen=True, eq=False)
 class Checkpoint:
@@ -27,17 +30,21 @@ class Checkpoint:
 
 
 def load(where: str | Path) -> Checkpoint:
-    """The checkpoint of a name ("smollm2"), a GGUF file, or a folder of Hugging Face's (config.json, safetensors).
+    """The checkpoint of a name ("smollm2", or "tiny" for a random one), a GGUF file, or a folder of Hugging Face's.
 
     Raises InputError on "model" for what is none of them, files that are damaged or of an unknown architecture, and
     where packages or weights are missing, with the command that installs them.
     """
     if str(where) in packaged.KNOWN:
         return _gguf(packaged.located(str(where)), str(where))
+    if str(where) == TINY:
+        from subtheory.language import tiny
+
+        return Checkpoint(*tiny.read()[:3], TINY, tiny.read()[3])
     path = Path(where)
     if path.is_file():
         return _gguf(path, path.stem)
-    names = ", ".join(packaged.KNOWN)
+    names = ", ".join([*packaged.KNOWN, TINY])
     raise InputError("model", repr(str(where)), f"must be {names}, a .gguf file or a folder with a config.json")
 
 
