@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from importlib import import_module
 
 CHECKS = {
-    "R4": "records", "R5": "places", "R6": "inputs", "R7": "hostile", "R8": "loaders", "R17": "bits", "R19": "bits",
-    "R20": "seeds", "R21": "seeds", "R22": "finite", "R26": "pages", "R27": "pages", "R28": "pages",
-    "R1": "kills", "R2": "kills", "R3": "ledger", "R29": "ledger", "R32": "ledger",
+    "R4": "records", "R5": "places", "R6": "inputs", "R7": "hostile", "R8": "loaders", "R17": "bits",
+    "R19": "bits", "R20": "seeds", "R21": "seeds", "R22": "finite", "R26": "pages", "R27": "pages", "R28": "pages",
+    "R16": "identities", "R1": "kills", "R2": "kills", "R3": "ledger", "R29": "ledger", "R32": "ledger",
     "verification": "kills",
 }  # fmt: skip
 """The module of `checks` whose function of this name, in small letters, makes the row."""

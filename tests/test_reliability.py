@@ -2,10 +2,12 @@
 
 import sys
 from pathlib import Path
+from random import Random
 
 import jax
 import numpy as np
 import pytest
+import sympy as sp
 
 from subtheory import figure
 from subtheory.cli import main
@@ -15,7 +17,8 @@ from subtheory.study import ladder
 sys.path.insert(0, str(Path(__file__).parents[1] / "scripts"))
 
 import reliability
-from checks import bits, finite, inputs, pages, seeds
+from checks import bits, finite, identities, inputs, pages, seeds
+from checks.row import Row
 
 
 @pytest.mark.parametrize("kind", ["number", "flag", "lineage"])
@@ -98,3 +101,19 @@ def test_a_gpu_that_is_not_there_is_no_success_and_said(capsys):
         pytest.skip("one is there")
     assert reliability.main(["R21"]) == 0
     assert "not measured" in capsys.readouterr().out
+
+
+def test_an_identity_that_does_not_hold_in_numbers_would_be_seen():
+    x, y = sp.symbols("x y", positive=True)
+    same, wrong, unknown = (sp.sqrt(x**2), x), (x + y, x + 1.000001 * y), (sp.Function("f")(x), x)
+    row = Row("", "")
+    assert (
+        identities.measured(row, "made up", [same, ((x + y) ** 2, x**2 + 2 * x * y + y**2), wrong, unknown], Random(0))
+        == 1
+    )
+    assert row.count == 2 and len(row.missed) == 1
+
+
+def test_identities_of_a_proof_hold_in_numbers():
+    row = identities.r16(quick=True)
+    assert row.ok and row.count > 20

@@ -18,6 +18,7 @@ DIGITS = 40
 MARK = "_subtheory_step"
 """Attribute of a function that is a step."""
 
+_compared: ContextVar[list[tuple[Any, Any]] | None] = ContextVar("compared", default=None)
 _asserted: ContextVar[list[int] | None] = ContextVar("asserted", default=None)
 
 
@@ -46,6 +47,17 @@ def counting() -> Iterator[list[int]]:
         _asserted.reset(token)
 
 
+@contextmanager
+def comparing() -> Iterator[list[tuple[Any, Any]]]:
+    """The expressions that `equal` finds equal inside, entry by entry."""
+    pairs: list[tuple[Any, Any]] = []
+    token = _compared.set(pairs)
+    try:
+        yield pairs
+    finally:
+        _compared.reset(token)
+
+
 def assert_that(true: bool, otherwise: Callable[[], str]) -> None:
     """Count one assertion; raises Disproved with the text if it is not true (printing is slow: only then)."""
     count = _asserted.get()
@@ -65,6 +77,9 @@ def equal(left: Any, right: Any) -> None:
     assert_that(same, lambda: f"{left} and {right} have different shapes")
     for one, other in zip(ones, others, strict=True):
         assert_that(_is_zero(one - other), partial("{} is not {}".format, one, other))
+        pairs = _compared.get()
+        if pairs is not None:
+            pairs.append((one, other))
 
 
 def nonnegative(value: Any) -> None:
