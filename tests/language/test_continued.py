@@ -4,35 +4,37 @@ from functools import cache
 
 import jax
 import numpy as np
+import pytest
 
 from subtheory.language.sampling import TOGETHER, continued
-from subtheory.networks import Llama
+from subtheory.networks import GPT2, Decoder, Llama
 from subtheory.numerics import float64
 
 NET = Llama(vocabulary=12)
-APPLY = jax.jit(NET.apply)
 PROMPTS = [[1, 2, 3], [4, 5], [6, 7, 8, 9, 1]]
 
 
 @cache
-def params(seed: int = 0) -> dict:
+def params(seed: int = 0, net: Decoder = NET) -> dict:
     with float64():
-        drawn = jax.jit(NET.init)(jax.random.key(seed))
+        drawn = jax.jit(net.init)(jax.random.key(seed))
     return jax.tree.map(lambda a: np.asarray(a, np.float32), drawn)
 
 
-def test_without_heat_each_token_is_the_likeliest_of_the_text_so_far():
-    theta, found = params(), continued(NET, params(), PROMPTS, 6, 0, end=11, temperature=0.0)
+@pytest.mark.parametrize("net", [NET, GPT2(vocabulary=12, context=11)], ids=lambda net: net.name)
+def test_without_heat_each_token_is_the_likeliest_of_the_text_so_far(net):
+    theta, apply = params(0, net), jax.jit(net.apply)
+    found = continued(net, theta, PROMPTS, 6, 0, end=11, temperature=0.0)
     for prompt, tokens, mask in zip(PROMPTS, *found, strict=True):
         assert tokens[: len(prompt)].tolist() == prompt
         for at in np.flatnonzero(mask):
-            assert tokens[at] == np.argmax(APPLY(theta, tokens)[at - 1])
+            assert tokens[at] == np.argmax(apply(theta, tokens)[at - 1])
 
 
 def test_texts_follow_the_law_of_the_model():
     many = [[1, 2, 3]] * (16 * TOGETHER)
     found = continued(NET, params(), many, 1, 5, end=11)
-    p = np.asarray(jax.nn.softmax(APPLY(params(), np.array([1, 2, 3]))[-1]))
+    p = np.asarray(jax.nn.softmax(NET.apply(params(), np.array([1, 2, 3]))[-1]))
     share = np.bincount(found.tokens[:, 3], minlength=12) / len(many)
     assert np.abs(share - p).max() < 5 * np.sqrt(0.25 / len(many))
 

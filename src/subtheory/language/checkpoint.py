@@ -7,7 +7,7 @@ from typing import Any
 from subtheory.errors import InputError
 from subtheory.language import packaged
 from subtheory.language.tokenizer import Tokenizer
-from subtheory.networks import Llama
+from subtheory.networks import Decoder
 from subtheory.theory.network import Params
 
 TINY = "tiny"
@@ -18,7 +18,7 @@ TINY = "tiny"
 class Checkpoint:
     """θ0 of a real model."""
 
-    network: Llama
+    network: Decoder
     params: Params
     """float32 NumPy arrays, a pytree of the network's."""
     tokenizer: Tokenizer

@@ -13,7 +13,7 @@ import numpy as np
 from jax import Array
 
 from subtheory.language.texts import Texts
-from subtheory.networks import Llama
+from subtheory.networks import Decoder
 from subtheory.numerics import float64
 from subtheory.theory.linearize import TaylorModel
 from subtheory.theory.network import Params
@@ -41,26 +41,26 @@ def labels(texts: Texts) -> np.ndarray:
     return texts.y[np.nonzero(texts.asked)]
 
 
-def outputs(network: Llama, params: Params, read: Read) -> Array:
+def outputs(network: Decoder, params: Params, read: Read) -> Array:
     """f_θ: logits at the positions that are read, (M, V)."""
     z = jax.vmap(lambda x: network.apply(params, x))(jnp.asarray(read.x))
     return z[read.row, read.at]
 
 
 @partial(jax.jit, static_argnums=0)
-def values(network: Llama, params: Params, read: Read) -> Array:
+def values(network: Decoder, params: Params, read: Read) -> Array:
     """f_θ, (M, V)."""
     return outputs(network, params, read)
 
 
 @partial(jax.jit, static_argnums=0)
-def jvp(network: Llama, params: Params, delta: Params, read: Read) -> tuple[Array, Array]:
+def jvp(network: Decoder, params: Params, delta: Params, read: Read) -> tuple[Array, Array]:
     """f_θ and J_θ Δ, (M, V) each."""
     return jax.jvp(lambda p: outputs(network, p, read), (params,), (delta,))
 
 
 @partial(jax.jit, static_argnums=0)
-def taylor(network: Llama, params: Params, delta: Params, read: Read) -> TaylorModel:
+def taylor(network: Decoder, params: Params, delta: Params, read: Read) -> TaylorModel:
     """f, u = d/dt and v = d²/dt² of f_{θ + tΔ} at t = 0, (M, V) each."""
 
     def along(p: Params) -> tuple[Array, Array]:
@@ -71,7 +71,7 @@ def taylor(network: Llama, params: Params, delta: Params, read: Read) -> TaylorM
 
 
 @partial(jax.jit, static_argnums=0)
-def pull(network: Llama, params: Params, cotangent: Array, read: Read) -> Params:
+def pull(network: Decoder, params: Params, cotangent: Array, read: Read) -> Params:
     """J_θᵀ r of r (M, V), like θ."""
     return jax.vjp(lambda p: outputs(network, p, read), params)[1](cotangent)[0]
 

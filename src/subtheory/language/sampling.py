@@ -9,7 +9,7 @@ import numpy as np
 from jax import Array
 
 from subtheory.language.texts import Texts
-from subtheory.networks import Llama
+from subtheory.networks import Decoder
 from subtheory.theory.losses import OFF
 from subtheory.theory.network import Params
 
@@ -18,7 +18,7 @@ TOGETHER = 64
 
 
 def continued(
-    network: Llama, params: Params, prompts: list[list[int]], new: int, seed: int, *, end: int,
+    network: Decoder, params: Params, prompts: list[list[int]], new: int, seed: int, *, end: int,
     allowed: np.ndarray | None = None, temperature: float = 1.0,
 ) -> Texts:  # fmt: skip
     """Each prompt with up to `new` sampled tokens, the predicted ones, to the first `end` (which counts).
@@ -55,7 +55,7 @@ def _joined(prompts: list[list[int]], said: np.ndarray, end: int) -> Texts:
 
 @partial(jax.jit, static_argnums=(0, 1))
 def _continued(
-    network: Llama, new: int, params: Params, prompts: Array, lengths: Array, numbers: Array, seed: Any,
+    network: Decoder, new: int, params: Params, prompts: Array, lengths: Array, numbers: Array, seed: Any,
     allowed: Array, temperature: Array, end: Any,
 ) -> Array:  # fmt: skip
     dtype = jax.tree.leaves(params)[0].dtype

@@ -16,7 +16,7 @@ from subtheory.errors import InputError
 from subtheory.language.derivatives import Read, labels, pull, values
 from subtheory.language.texts import Texts, texts
 from subtheory.language.tokenizer import Tokenizer
-from subtheory.networks import Llama
+from subtheory.networks import Decoder
 from subtheory.theory.network import Params
 
 
@@ -66,11 +66,11 @@ class Trait:
     loss: Any
     """ℓ, a pytree such as `Contrast`."""
 
-    def value(self, network: Llama, params: Params) -> float:
+    def value(self, network: Decoder, params: Params) -> float:
         """L_T(θ)."""
         return float(_loss(self.loss, values(network, params, self.read)))
 
-    def gradient(self, network: Llama, params: Params) -> Params:
+    def gradient(self, network: Decoder, params: Params) -> Params:
         """∇L_T(θ) = Jᵀ∇ℓ, like θ."""
         return pull(network, params, _slope(self.loss, values(network, params, self.read)), self.read)
 

@@ -2,7 +2,7 @@
 
 from subtheory.networks.adapters import Adapted, Reordered, adapt, is_module, parameters_of
 from subtheory.networks.convnet import ConvNet
-from subtheory.networks.decoders import Llama
+from subtheory.networks.decoders import GPT2, Decoder, Llama
 from subtheory.networks.linen import BIAS_STD, Law, LinenNetwork
 from subtheory.networks.mlp import MLP, Linear
 from subtheory.networks.precision import refuse_narrow, require_float64, upcast
@@ -25,10 +25,12 @@ NETWORKS: dict[str, LinenNetwork] = {network.name: network for network in _ALL}
 
 __all__ = [
     "BIAS_STD",
+    "GPT2",
     "MLP",
     "NETWORKS",
     "Adapted",
     "ConvNet",
+    "Decoder",
     "Law",
     "Linear",
     "LinenNetwork",

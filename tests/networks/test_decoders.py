@@ -1,4 +1,4 @@
-"""The Llama decoder: what a cache keeps, what its parts do, and what it refuses."""
+"""Decoders of language models: what a cache keeps, what their parts do, and what they refuse."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -10,17 +10,20 @@ import numpy as np
 import pytest
 
 from subtheory.errors import InputError
-from subtheory.networks import Llama
+from subtheory.networks import GPT2, Decoder, Llama
 from subtheory.numerics import float64
 from subtheory.theory.network import Network
 
 NET = Llama(layers=3, heads=4, key_heads=2)
-FAMILY = [NET, replace(NET, tied=False), replace(NET, biased=True), replace(NET, normed_heads=True, remat=False)]
-NAMES = ["Llama", "untied", "biased, as Qwen2", "normed heads, as Qwen3"]
+FAMILY = [
+    NET, replace(NET, tied=False), replace(NET, biased=True), replace(NET, normed_heads=True, remat=False),
+    GPT2(context=12),
+]  # fmt: skip
+NAMES = ["Llama", "untied", "biased, as Qwen2", "normed heads, as Qwen3", "GPT-2"]
 
 
 @cache
-def drawn(net: Llama) -> tuple:
+def drawn(net: Decoder) -> tuple:
     with float64():
         params = jax.tree.map(np.asarray, jax.jit(net.init)(jax.random.key(0)))
     rng = np.random.default_rng(1)
@@ -28,12 +31,12 @@ def drawn(net: Llama) -> tuple:
 
 
 @cache
-def apply(net: Llama) -> Callable:
+def apply(net: Decoder) -> Callable:
     return jax.jit(net.apply)
 
 
 @cache
-def step(net: Llama) -> Callable:
+def step(net: Decoder) -> Callable:
     return jax.jit(net.step)
 
 
@@ -95,8 +98,21 @@ def test_it_is_a_network_that_compares_by_value():
 
 
 @pytest.mark.parametrize(
-    ("field", "value"), [("layers", 0), ("width", 1.5), ("key_heads", 3), ("head", 7), ("vocabulary", -1)]
-)
-def test_sizes_that_do_not_fit_are_refused(field, value):
+    ("net", "field", "value"),
+    [
+        (NET, "layers", 0), (NET, "width", 1.5), (NET, "key_heads", 3), (NET, "head", 7), (NET, "vocabulary", -1),
+        (GPT2(), "heads", 3), (GPT2(), "context", 0),
+    ],
+)  # fmt: skip
+def test_sizes_that_do_not_fit_are_refused(net, field, value):
     with pytest.raises(InputError, match=f"{field}.*{value}"):
-        replace(NET, **{field: value})
+        replace(net, **{field: value})
+
+
+def test_a_text_longer_than_the_learned_positions_is_refused_and_not_wrapped():
+    net = GPT2(context=12)
+    params = drawn(net)[0]
+    with pytest.raises(InputError, match="text: must have at most 12 for gpt2, got 13 tokens"):
+        net.apply(params, np.zeros(13, np.int32))
+    with pytest.raises(InputError, match="got 14 tokens"):
+        net.step(params, jnp.zeros(1, jnp.int32), net.cache(14, jnp.float32), 0, 0)
