@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from subtheory import files
 from subtheory.errors import InputError
 from subtheory.language import packaged
 from subtheory.language.tokenizer import Tokenizer
@@ -26,7 +27,7 @@ class Checkpoint:
     note: str = ""
     """What is to be known of the weights, such as that they were quantised."""
     sha256: str = ""
-    """Of the file or files that they came from."""
+    """Of the file that they came from; of a folder, of what `packaged.sha256_of_all` says."""
 
 
 def load(where: str | Path) -> Checkpoint:
@@ -41,18 +42,30 @@ def load(where: str | Path) -> Checkpoint:
         from subtheory.language import tiny
 
         return Checkpoint(*tiny.read()[:3], TINY, tiny.read()[3])
-    path = Path(where)
-    if path.is_file():
-        return _gguf(path, path.stem)
+    path = Path(where).expanduser()
+    try:
+        if path.is_file():
+            return _gguf(path, path.stem)
+        if path.is_dir():
+            return _folder(path)
+    except OSError as error:  # of a name that is too long, or a place that may not be looked at
+        raise InputError("model", repr(str(where)), f"must be readable ({files.reason(error)})") from error
     names = ", ".join([*packaged.KNOWN, TINY])
     raise InputError("model", repr(str(where)), f"must be {names}, a .gguf file or a folder with a config.json")
 
 
 def _gguf(path: Path, name: str) -> Checkpoint:
-    from subtheory.language import gguf_file
+    from subtheory.language.stored import gguf_file
 
     network, params, tokenizer, note = gguf_file.read(path, name)
     return Checkpoint(network, params, tokenizer, name, note, packaged.sha256(path))
+
+
+def _folder(path: Path) -> Checkpoint:
+    from subtheory.language.stored import folder
+
+    network, params, tokenizer, read = folder.read(path)
+    return Checkpoint(network, params, tokenizer, network.name, sha256=packaged.sha256_of_all(read))
 
 
 def required(module: str) -> Any:

@@ -1,6 +1,7 @@
 """Weights that come as a package: found without importing it, and known by their hash."""
 
 import hashlib
+from collections.abc import Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import NamedTuple
@@ -38,6 +39,12 @@ def sha256(path: Path) -> str:
         with path.open("rb") as file:
             _HASHED[key] = hashlib.file_digest(file, "sha256").hexdigest()
     return _HASHED[key]
+
+
+def sha256_of_all(paths: Sequence[Path]) -> str:
+    """Of the lines that `sha256sum FILE ...` prints for files of a folder, by name."""
+    lines = [f"{sha256(path)}  {path.name}\n" for path in sorted(paths, key=lambda path: path.name)]
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
 def located(name: str) -> Path:

@@ -1,7 +1,9 @@
 """Texts as tokens and back, and conversations as the texts that a model was tuned on."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from subtheory.errors import InputError
@@ -44,12 +46,15 @@ class Tokenizer:
         from jinja2.sandbox import ImmutableSandboxedEnvironment
 
         # As trained: blocks on lines of their own leave no blank behind. A template comes with weights: sandboxed.
-        environment = ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True)
+        environment = ImmutableSandboxedEnvironment(
+            trim_blocks=True, lstrip_blocks=True, extensions=["jinja2.ext.loopcontrols"]
+        )
         environment.globals["raise_exception"] = _refuse
+        environment.filters["tojson"] = partial(json.dumps, ensure_ascii=False)  # Jinja's own is one for HTML
         try:
             made = environment.from_string(self.template)
             return made.render(messages=list(messages), add_generation_prompt=answering, **self.names)
-        except TemplateError as error:
+        except (TemplateError, ArithmeticError, LookupError, TypeError, ValueError) as error:
             raise InputError("messages", str(list(messages))[:80], f"do not fit the template ({error})") from error
 
 
