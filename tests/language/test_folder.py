@@ -14,7 +14,8 @@ import pytest
 from subtheory.errors import InputError
 from subtheory.language import load
 from subtheory.language.stored.configuration import described
-from subtheory.language.stored.folder import CONFIG, INDEX, WEIGHTS
+from subtheory.language.stored.folder import INDEX, WEIGHTS
+from subtheory.language.stored.tokens import CONFIG
 
 pytest.importorskip("safetensors")
 pytest.importorskip("tokenizers")

@@ -13,17 +13,17 @@ import numpy as np
 
 from subtheory import files
 from subtheory.errors import InputError
+from subtheory.language.stored import tokens
 from subtheory.language.stored.configuration import Family, described
+from subtheory.language.stored.tokens import said_in
 from subtheory.language.stored.weights import filled
 from subtheory.language.tokenizer import Tokenizer
 from subtheory.networks import Decoder
 from subtheory.theory.network import Params
 
-CONFIG, WEIGHTS, INDEX, TOKENS = "config.json", "model.safetensors", "model.safetensors.index.json", "tokenizer.json"
+WEIGHTS, INDEX = "model.safetensors", "model.safetensors.index.json"
 SHARDS = 1000
 """Files that weights may be spread over."""
-TOKENIZER = 64 * 2**20
-"""Bytes of a tokenizer.json: those of large vocabularies have 40 MB."""
 FLOATS = ("F16", "BF16", "F32", "F64")
 BUFFERS = re.compile(r".*rotary_emb\.inv_freq|h\.\d+\.attn\.(bias|masked_bias)")
 """Tensors that some files hold and that are no weights: frequencies and masks, which are computed."""
@@ -35,24 +35,12 @@ def read(path: Path) -> tuple[Decoder, Params, Tokenizer, list[Path]]:
 
     Raises InputError on "model" for a file that is missing or damaged, and for what is not computed here, by its name.
     """
-    network, family = described(_json(path / CONFIG), path.resolve().name)
+    network, family = described(said_in(path / tokens.CONFIG), path.resolve().name)
     shards = _shards(path)
     with ExitStack() as stack:
         params = _params(network, family, dict(_tensors(shards, stack)))
-    tokenizer = _tokenizer(path, network.vocabulary)
-    return network, params, tokenizer, [path / CONFIG, *shards, path / TOKENS]
-
-
-def _json(path: Path, needed: bool = True) -> Any:
-    """What a file says; an empty object for one that is not needed and not there."""
-    if not path.is_file():
-        if not needed:
-            return {}
-        raise InputError("model", str(path.parent), f"must have a file {path.name}")
-    try:
-        return files.read_json(path)
-    except files.BROKEN as error:
-        raise InputError("model", str(path), f"must be a file of JSON ({files.reason(error)})") from error
+    tokenizer = tokens.read(path, network.vocabulary)
+    return network, params, tokenizer, [path / tokens.CONFIG, *shards, path / tokens.TOKENS]
 
 
 # Weights ---------------------------------------------------------------------------------------------
@@ -64,7 +52,7 @@ def _shards(path: Path) -> list[Path]:
     if not (path / INDEX).is_file():
         pickled = " (weights as .bin are pickles, which are not opened here)" if [*path.glob("*.bin")] else ""
         raise InputError("model", str(path), f"must have a file {WEIGHTS} or {INDEX}{pickled}")
-    index = _json(path / INDEX)
+    index = said_in(path / INDEX)
     mapped = index.get("weight_map") if isinstance(index, dict) else None
     names = set(map(str, mapped.values())) if isinstance(mapped, dict) else set()
     if not 1 <= len(names) <= SHARDS:
@@ -114,64 +102,3 @@ def _params(network: Decoder, family: Family, slices: dict[str, Any]) -> Params:
     if network.tied and HEAD in found and not np.array_equal(tensor(HEAD), params["embed"]["embedding"]):
         raise InputError("model", network.name, f"must have a {HEAD} equal to its embedding, to which it is tied")
     return params
-
-
-# Texts -----------------------------------------------------------------------------------------------
-
-
-def _tokenizer(path: Path, vocabulary: int) -> Tokenizer:
-    from subtheory.language.checkpoint import required
-
-    library = required("tokenizers")
-    if not (path / TOKENS).is_file():
-        raise InputError("model", str(path), f"must have a file {TOKENS}")
-    try:
-        found = library.Tokenizer.from_str(files.read(path / TOKENS, TOKENIZER).decode())
-        known = found.get_vocab(with_added_tokens=True)
-    except Exception as error:
-        raise InputError("model", str(path / TOKENS), f"must be a tokenizer ({files.reason(error)})") from error
-    if max(known.values(), default=-1) >= vocabulary:
-        raise InputError("model", max(known.values()), f"must have tokens below the vocab_size {vocabulary}")
-    found.no_truncation()
-    found.no_padding()
-    said = _json(path / "tokenizer_config.json", needed=False)
-    said = said if isinstance(said, dict) else {}
-    names = {name: _content(value) for name, value in said.items() if name.endswith("_token")}
-    names = {name: value for name, value in names.items() if value}
-    end = _end(path, names.get("eos_token", ""), known)
-    return Tokenizer(found, end, _template(path, said.get("chat_template")), names)
-
-
-def _content(value: Any) -> str:
-    """Of a special token, which is a text or an object with one."""
-    text = value.get("content") if isinstance(value, dict) else value
-    return text if isinstance(text, str) else ""
-
-
-def _end(path: Path, named: str, known: dict[str, int]) -> int:
-    """The token that ends an answer: the tokenizer's, else the first of generation_config.json, else config.json's."""
-    if named in known:
-        return known[named]
-    for name in ("generation_config.json", CONFIG):
-        said = _json(path / name, needed=False)
-        value = said.get("eos_token_id") if isinstance(said, dict) else None
-        value = value[0] if isinstance(value, list) and value else value
-        if isinstance(value, int) and not isinstance(value, bool) and value in known.values():
-            return value
-    wanted = "must say which of its tokens ends a text (eos_token in tokenizer_config.json, or eos_token_id)"
-    raise InputError("model", str(path), wanted)
-
-
-def _template(path: Path, said: Any) -> str:
-    """The chat template: a file of its own goes before the tokenizer's, of which the default one is taken."""
-    if (path / "chat_template.jinja").is_file():
-        try:
-            return files.read(path / "chat_template.jinja", files.TEXT).decode()
-        except files.BROKEN as error:
-            raise InputError(
-                "model", str(path), f"must have a readable chat template ({files.reason(error)})"
-            ) from error
-    if isinstance(said, list):
-        named = {each.get("name"): each.get("template") for each in said if isinstance(each, dict)}
-        said = named.get("default")
-    return said if isinstance(said, str) else ""
