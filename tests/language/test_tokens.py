@@ -109,8 +109,8 @@ def test_conversations_are_written_by_the_template_in_a_file_or_in_the_tokenizer
 
 @pytest.mark.parametrize(
     "template",
-    ["{{ messages[9].content }}", "{{ 1 + 'a' }}", "{% for x in range(10**9) %}{% endfor %}", "{{ raise_exception('no') }}",
-     "{{ ''.__class__.__mro__ }}", "{% if %}", "{{ messages | nonsuch }}", "{{ 1 / 0 }}"],
+    ["{{ messages[9].content }}", "{{ 1 + 'a' }}", "{% for x in range(10**9) %}{% endfor %}", "{% if %}",
+     "{{ raise_exception('no') }}", "{{ ''.__class__.__mro__ }}", "{{ messages | nonsuch }}", "{{ 1 / 0 }}"],
 )  # fmt: skip
 def test_a_template_that_fails_or_reaches_further_is_one_line(tmp_path, template):
     found = tokens.read(written(tmp_path, GPT2, tokenizer_config={"chat_template": template}), 300)
