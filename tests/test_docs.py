@@ -105,11 +105,11 @@ def test_commands_parse(page: Path) -> None:
 
 @pages
 def test_flags_exist(page: Path) -> None:
-    """Of `subtheory`, of a benchmark or a script, of Dask, or of coverage.py."""
+    """Of `subtheory`, of a benchmark or a script, of Dask, of coverage.py, or of pip."""
     text = page.read_text("utf-8")
     verbs = next(action for action in build()._actions if hasattr(action.choices, "values"))
     known = {flag for verb in verbs.choices.values() for flag in verb._option_string_actions} | {"--version"}
-    known |= {"--host", "--nthreads", "--nworkers"} | {"--branch", "--source"}
+    known |= {"--host", "--nthreads", "--nworkers"} | {"--branch", "--source"} | {"--no-deps"}
     for script in (path for folder in ("benchmarks", "scripts") for path in (ROOT / folder).glob("*.py")):
         known |= set(re.findall(r'"(--[a-z-]+)"', script.read_text("utf-8")))
     assert set(re.findall(r"(?<![\w=-])--[a-z][a-z-]+(?!\w)", text)) <= known
