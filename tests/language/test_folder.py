@@ -224,7 +224,7 @@ NORM = "model__norm__weight"
 SPOILED = {
     "no config": (gone(CONFIG), "must have a file config.json"),
     "a config of no JSON": (said(CONFIG, b"{"), "must be a file of JSON"),
-    "a config that is a list": (said(CONFIG, b"[]"), "config.json must be an object"),
+    "a config that is a list": (said(CONFIG, b"[]"), "must be an object of JSON"),
     "a deep config": (said(CONFIG, b"[" * 10**5), "must be a file of JSON"),
     "a large config": (said(CONFIG, b" " * 9 * 2**20), "must be a file of JSON (larger than"),
     "no weights": (gone(WEIGHTS), "must have a file model.safetensors"),

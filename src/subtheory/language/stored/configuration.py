@@ -215,14 +215,12 @@ FAMILIES = {
 """By `model_type`. SmolLM says llama."""
 
 
-def described(said: Any, name: str) -> tuple[Decoder, Family]:
+def described(said: Mapping[str, Any], name: str) -> tuple[Decoder, Family]:
     """The network of config.json, and its family.
 
     Raises InputError on "model" for the first field, in the order of the file, that changes what is computed and is not
     computed here; and for one that is missing or of the wrong kind.
     """
-    if not isinstance(said, dict):
-        raise InputError("model", name, "config.json must be an object")
     kind = said.get("model_type")
     if not isinstance(kind, str) or kind not in FAMILIES:
         raise refused("model_type", kind, f"must be {', '.join(FAMILIES)}")

@@ -52,8 +52,7 @@ def _shards(path: Path) -> list[Path]:
     if not (path / INDEX).is_file():
         pickled = " (weights as .bin are pickles, which are not opened here)" if [*path.glob("*.bin")] else ""
         raise InputError("model", str(path), f"must have a file {WEIGHTS} or {INDEX}{pickled}")
-    index = said_in(path / INDEX)
-    mapped = index.get("weight_map") if isinstance(index, dict) else None
+    mapped = said_in(path / INDEX).get("weight_map")
     names = set(map(str, mapped.values())) if isinstance(mapped, dict) else set()
     if not 1 <= len(names) <= SHARDS:
         raise InputError("model", str(path / INDEX), f"must have a weight_map to between 1 and {SHARDS} files")

@@ -17,8 +17,8 @@ MOST = 64 * 2**20
 """Bytes of a tokenizer.json: those of large vocabularies have 40 MB."""
 
 
-def said_in(path: Path, needed: bool = True, most: int = files.TEXT) -> Any:
-    """What a file of JSON says; an empty object for one that is not needed and not there.
+def said_in(path: Path, needed: bool = True, most: int = files.TEXT) -> dict[str, Any]:
+    """The object that a file of JSON is; an empty one where it is not needed and not there.
 
     Raises InputError on "model" for one that is needed and not there, or is damaged.
     """
@@ -27,9 +27,12 @@ def said_in(path: Path, needed: bool = True, most: int = files.TEXT) -> Any:
             return {}
         raise InputError("model", str(path.parent), f"must have a file {path.name}")
     try:
-        return files.read_json(path, most)
+        said = files.read_json(path, most)
     except files.BROKEN as error:
         raise InputError("model", str(path), f"must be a file of JSON ({files.reason(error)})") from error
+    if not isinstance(said, dict):
+        raise InputError("model", str(path), "must be an object of JSON")
+    return said
 
 
 def read(path: Path, vocabulary: int) -> Tokenizer:
@@ -52,7 +55,6 @@ def read(path: Path, vocabulary: int) -> Tokenizer:
     found.no_truncation()
     found.no_padding()
     said = said_in(path / "tokenizer_config.json", needed=False)
-    said = said if isinstance(said, dict) else {}
     names = {name: _content(value) for name, value in said.items() if name.endswith("_token")}
     names = {name: value for name, value in names.items() if value}
     end = _end(path, names.get("eos_token", ""), known)
@@ -87,8 +89,7 @@ def _end(path: Path, named: str, known: dict[str, int]) -> int:
     if named in known:
         return known[named]
     for name in ("generation_config.json", CONFIG):
-        said = said_in(path / name, needed=False)
-        value = said.get("eos_token_id") if isinstance(said, dict) else None
+        value = said_in(path / name, needed=False).get("eos_token_id")
         value = value[0] if isinstance(value, list) and value else value
         if isinstance(value, int) and not isinstance(value, bool) and value in known.values():
             return value
