@@ -220,6 +220,10 @@ def pickled(folder):
     (folder / WEIGHTS).rename(folder / "pytorch_model.bin")
 
 
+def configured(**fields):
+    return lambda folder: (folder / CONFIG).write_text(json.dumps(ABOUT["llama-untied"]["config"] | fields))
+
+
 NORM = "model__norm__weight"
 SPOILED = {
     "no config": (gone(CONFIG), "must have a file config.json"),
@@ -235,6 +239,8 @@ SPOILED = {
     "a tensor too many": (changed(model__extra=lambda a: a), "has a tensor extra, which is not computed here"),
     "another shape": (changed(lm_head__weight=lambda a: a.T.copy()), "lm_head.weight of shape (64, 32), got (32, 64)"),
     "no numbers": (changed(**{NORM: lambda a: a * np.nan}), "finite numbers in its tensor norm.weight"),
+    "numbers that float32 has not": (changed(**{NORM: lambda a: a * np.float64(1e300)}), "finite numbers in"),
+    "a million layers": (configured(num_hidden_layers=2**20), "must have those of 1048576 layers, got 30 tensors"),
     "no tokenizer": (gone("tokenizer.json"), "must have a file tokenizer.json"),
     "a tokenizer of no kind": (said("tokenizer.json", b"{}"), "must be a tokenizer"),
     "a damaged template": (said("chat_template.jinja", b"\xff"), "must have a readable chat template"),

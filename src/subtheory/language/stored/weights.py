@@ -24,9 +24,11 @@ def filled(
     """Parameters of the network, float32: each tensor is checked before room is made for more.
 
     `outputs_first`: matrices are stored (outputs, inputs), and turned here; an embedding (V, D) is as it is. Raises
-    InputError on "model" for the first tensor that is missing, has no place, has another
-    shape than the network's, or numbers that are not finite.
+    InputError on "model" for the first tensor that is missing, has no place, has another shape than the network's, or
+    has numbers that are not finite in float32.
     """
+    if network.layers > len(present):  # before their names are made
+        raise InputError("model", f"{len(present)} tensors", f"must have those of {network.layers} layers")
     wanted, structure = _shapes(network)
     stored = {key: _stored(names[key], network.layers) for key in wanted}
     places = dict.fromkeys(name for some in stored.values() for name in some)
@@ -36,7 +38,8 @@ def filled(
         raise InputError("model", network.name, f"has a tensor {extra}, which is not computed here")
 
     def one(name: str, shape: tuple[int, ...], turned: bool) -> np.ndarray:
-        found = tensor(name)
+        with np.errstate(over="ignore"):  # of float64, which is looked at below
+            found = np.asarray(tensor(name), np.float32)
         found = found.T if turned else found
         if found.shape != shape:
             said = f"must have a tensor {name} of shape {shape[::-1] if turned else shape}"
@@ -48,7 +51,7 @@ def filled(
     def leaf(key: str, shape: tuple[int, ...]) -> np.ndarray:
         turned = outputs_first and key.endswith("kernel")
         if "{}" not in names[key]:
-            return np.ascontiguousarray(one(names[key], shape, turned), np.float32)
+            return np.ascontiguousarray(one(names[key], shape, turned))
         first = one(stored[key][0], shape[1:], turned)
         found = np.empty(shape, np.float32)
         for layer, name in enumerate(stored[key]):
