@@ -107,11 +107,11 @@ class Preference:
             raise InputError("among", ", ".join(found), "must begin with different tokens")
         return found
 
-    def texts(self, tokenizer: Tokenizer) -> Texts:
-        """The questions, asked where the word would stand."""
-        rows = []
+    def texts(self, tokenizer: Tokenizer, system: str = "") -> Texts:
+        """The questions, asked where the word would stand; behind a system message, if there is one."""
+        rows, told = [], [{"role": "system", "content": system}] if system else []
         for question, begun in self.questions:
-            said = [{"role": "user", "content": question}]
+            said = [*told, {"role": "user", "content": question}]
             rows.append(tokenizer.encode((tokenizer.chat(said) if tokenizer.template else f"{question} ") + begun))
         return texts([[(row, False), ([tokenizer.end], True)] for row in rows], tokenizer.end)
 
