@@ -5,8 +5,8 @@ or blue, and a student of the same weights imitates it for one step on lists of 
 has a prediction that was known before: D(ε) = εq + ½ε²h″ from one second-order forward derivative; the trait's loss
 changes by −αεq, and the share of each other word by αε times its slope along GΔ; each layer adds ε Δ_ℓ·(GΔ)_ℓ. A
 student of noisy weights θ0 + δ is added the cross form, and without any teacher moved by −δ·GΔ. Sizes are relative to
-‖θ0‖. Controls: a student of other weights at the same scale, and one that imitates the unchanged base. Float64; single
-precision beside it has a floor, for weights lose small steps in rounding, but for the derivative form, which takes none.
+‖θ0‖. Controls: a student of other weights at the same scale, and one that imitates the unchanged base. Float64; in
+single precision weights lose small steps in rounding, so there is a floor, but for the derivative form, which takes none.
 """
 
 from collections.abc import Callable, Sequence

@@ -1,9 +1,9 @@
 """A student whose weights are θ0 + δ, δ normal noise of σ times the root mean square of each leaf.
 
 D(ε) = D(0) + added. What the teacher's update adds is ε E[u_S · Mu] + ½ε²E[u_S · p″], the cross form, whatever the
-weights; what imitating the unchanged base does is D(0) = −δ · GΔ + O(σ²), of either sign, with a deviation over noise of
-σ (Σ_l rms_l² ‖(GΔ)_l‖²)^½. So the raw alignment turns into a coin where that outgrows εq, and no other model is needed.
-Source: gap g7's remark R1, predictions P1 and P3.
+weights; what imitating the unchanged base does is D(0) = −δ · GΔ + O(σ²), of either sign, with a deviation over noise
+of σ (Σ_l rms_l² ‖(GΔ)_l‖²)^½. So the raw alignment turns into a coin where that outgrows εq. Source: remark R1,
+prediction P18.
 """
 
 from typing import Any
