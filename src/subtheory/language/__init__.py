@@ -3,4 +3,4 @@
 from subtheory.language.checkpoint import Checkpoint, load
 from subtheory.language.tokenizer import Tokenizer
 
-__all__ = ["Checkpoint", "Tokenizer", "load", "packaged", "traits", "tuning"]
+__all__ = ["Checkpoint", "Tokenizer", "anatomy", "load", "packaged", "traits", "tuning"]

@@ -19,7 +19,7 @@ from subtheory.language.derivatives import Read, norm
 from subtheory.language.texts import Texts
 from subtheory.language.tokenizer import Tokenizer
 from subtheory.language.traits import TRAITS, Preference, Trait
-from subtheory.networks import Llama
+from subtheory.networks import Decoder
 from subtheory.theory.network import Params
 
 
@@ -27,7 +27,7 @@ from subtheory.theory.network import Params
 class Model:
     """θ0 on the device, in one precision."""
 
-    network: Llama
+    network: Decoder
     params: Params
     tokenizer: Tokenizer
     length: float

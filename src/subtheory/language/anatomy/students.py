@@ -9,7 +9,7 @@ from jax import Array
 
 from subtheory.language.derivatives import jvp, values
 from subtheory.language.traits import Trait
-from subtheory.networks import Llama
+from subtheory.networks import Decoder
 from subtheory.theory.network import Params
 
 
@@ -23,7 +23,7 @@ class Said(NamedTuple):
     """Among all tokens."""
 
 
-def said(network: Llama, params: Params, trait: Trait) -> Said:
+def said(network: Decoder, params: Params, trait: Trait) -> Said:
     """What is said at θ."""
     return Said(*(np.asarray(each) for each in _said(values(network, params, trait.read), trait.loss.among)))
 
@@ -35,7 +35,7 @@ def _said(z: Array, among: Array) -> Said:
     return Said(shares.mean(axis=0), jnp.exp(shares).mean(axis=0), p.mean(axis=0))
 
 
-def slopes(network: Llama, params: Params, direction: Params, trait: Trait) -> np.ndarray:
+def slopes(network: Decoder, params: Params, direction: Params, trait: Trait) -> np.ndarray:
     """d/dt of every word's log share along a direction of θ, (B,)."""
     return np.asarray(_slopes(*jvp(network, params, direction, trait.read), trait.loss.among))
 
