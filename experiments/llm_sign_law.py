@@ -110,8 +110,8 @@ class Moments:
 
 def _with(plan: Plan, measure: Callable[[lesson.Model, lesson.Teacher], Any]) -> Any:
     with float64():
-        model = lesson.model(plan.model, "float32")
-        return measure(model, lesson.teacher(model, lesson.asked(model)[plan.trait]))
+        found = lesson.taught(plan.model, plan.trait, "float32")
+        return measure(found.model, found.teacher)
 
 
 def _drawn(plan: Plan, name: str, eps: float, progress: Progress | None) -> dict[str, np.ndarray]:

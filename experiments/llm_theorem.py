@@ -5,8 +5,8 @@ or blue, and a student of the same weights imitates it for one step on lists of 
 has a prediction that was known before: D(ε) = εq + ½ε²h″ from one second-order forward derivative; the trait's loss
 changes by −αεq, and the share of each other word by αε times its slope along GΔ; each layer adds ε Δ_ℓ·(GΔ)_ℓ. A
 student of noisy weights θ0 + δ is added the cross form, and without any teacher moved by −δ·GΔ. Sizes are relative to
-‖θ0‖. Controls: a student of other weights at the same scale, and one that imitates the unchanged base. Float64; in
-single precision weights lose small steps in rounding, so there is a floor, but for the derivative form, which takes none.
+‖θ0‖. Controls: a student of other weights at the same scale, and one that imitates the unchanged base. Float64: in
+single precision weights lose small steps in rounding, so there is a floor, but for the derivative form.
 """
 
 from collections.abc import Callable, Sequence
@@ -77,8 +77,9 @@ def tables(plan: Plan = PLAN, progress: Progress | None = None) -> dict[str, lis
     for trait in plan.traits:
         todo[f"ladder: {trait}"] = partial(of, trait, ladder)
         todo[f"students: {trait}"] = partial(of, trait, rows.student_rows)
-    todo["layers"] = partial(of, first, lambda s: {"layer_steps": rows.layer_step_rows(s, CHANNELS[0])})
-    todo["noise"] = partial(of, first, lambda s: {"noise": mismatch.mismatch_rows(s, CHANNELS[0], plan.seed)})
+        if trait == first:
+            todo["layers"] = partial(of, trait, lambda s: {"layer_steps": rows.layer_step_rows(s, CHANNELS[0])})
+            todo["noise"] = partial(of, trait, lambda s: {"noise": mismatch.mismatch_rows(s, CHANNELS[0], plan.seed)})
     todo["single precision"] = partial(
         of, first, lambda s: {"single": rows.ladder_rows(s, plan.seed), "forms": rows.form_rows(s)}, "float32"
     )
@@ -88,7 +89,7 @@ def tables(plan: Plan = PLAN, progress: Progress | None = None) -> dict[str, lis
 def _subject(plan: Plan, trait: str, dtype: str) -> rows.Subject:
     model = lesson.model(plan.model, dtype)
     taught = lesson.lesson(model.tokenizer, CHANNELS, plan.seed, plan.texts, plan.tokens)
-    return rows.subject(model, trait, lesson.asked(model)[trait], lesson.asked(model, unseen=True)[trait], taught)
+    return rows.subject(plan.model, trait, taught, dtype)
 
 
 # Findings --------------------------------------------------------------------------------------------

@@ -100,6 +100,23 @@ def teacher(model: Model, trait: Trait) -> Teacher:
     return Teacher(delta, norm(delta))
 
 
+class Taught(NamedTuple):
+    """A model, a trait on its questions and on unseen ones, and the trait's teacher."""
+
+    model: Model
+    trait: Trait
+    unseen: Trait
+    teacher: Teacher
+
+
+@lru_cache(maxsize=1)
+def taught(name: str, trait: str, dtype: str = "float64") -> Taught:
+    """By a checkpoint's name and a trait's; the last one of a process is kept, for what is asked of it next."""
+    found = model(name, dtype)
+    seen = asked(found)[trait]
+    return Taught(found, seen, asked(found, unseen=True)[trait], teacher(found, seen))
+
+
 def other_weights(model: Model, seed: int, share: float = 1.0, kept: bool = False) -> Params:
     """Normal noise of `share` times the root mean square of each leaf, instead of θ0, or (`kept`) added to it."""
     leaves, tree = jax.tree.flatten(model.params)

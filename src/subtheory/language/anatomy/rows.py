@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from subtheory.language.anatomy import alignment, layers, students
-from subtheory.language.anatomy.lesson import Lesson, Model, Teacher, other_weights, teacher
+from subtheory.language.anatomy.lesson import Lesson, Model, Teacher, other_weights, taught
 from subtheory.language.derivatives import inner, jvp, moved, norm, pull, taylor, values
 from subtheory.language.traits import Trait
 from subtheory.numerics import LADDER_RATIO, ROUNDINGS
@@ -52,9 +52,10 @@ class Subject(NamedTuple):
         return jvp(self.model.network, params, self.teacher.delta, self.lesson.read)
 
 
-def subject(model: Model, name: str, trait: Trait, unseen: Trait, lesson: Lesson) -> Subject:
-    """With the teacher of its trait."""
-    return Subject(model, name, trait, unseen, teacher(model, trait), lesson)
+def subject(model: str, name: str, lesson: Lesson, dtype: str = "float64") -> Subject:
+    """Of a model's name and a trait's."""
+    found = taught(model, name, dtype)
+    return Subject(found.model, name, found.trait, found.unseen, found.teacher, lesson)
 
 
 def ladder_rows(s: Subject, seed: int) -> list[Row]:

@@ -1,8 +1,8 @@
 """Sequences that a teacher really samples, and what each adds to the alignment of a student of them.
 
 Tokens are restricted to a few, in sampling and in the loss: a softmax over fewer outputs is a channel of its own, and
-nothing is filtered. A sequence scores s = Σ_t (u_{y_t} − E_p0 u), d log p0/dε of it along Δ, by one jvp; its information
-v = Σ_t Var_p0(u) at its own prefixes. Of θ0's sequences E s = 0 and E s² = E v exactly; of a teacher's at θ0 + εΔ
+nothing is filtered. A sequence scores s = Σ_t (u_{y_t} − E_p0 u), its d log p0/dε along Δ, by one jvp; its information
+is v = Σ_t Var_p0(u) at its own prefixes. Of θ0's sequences E s = 0 and E s² = E v exactly; of a teacher's at θ0 + εΔ
 E s = εE v + ½ε²E h″, and KL = ½ε²E v per sequence, all to the order that is written. Source: predictions P9 and P49.
 """
 
