@@ -41,7 +41,7 @@ PLANTED = [
     ("cosines", lambda r: {"cosine": r["limit"] * 0.999}),
     ("layers", lambda r: {"measured": r["measured"] + 0.01 * (r["layer"] == "1")}),
     ("layers", lambda r: {"predicted": r["predicted"] * 1.001}),
-    ("layer_steps", lambda r: {"change": r["change"] + 1e-3 * abs(r["predicted_whole"]) * (r["layer"] == "1")}),
+    ("layer_steps", lambda r: {"change": r["change"] + 1e-3 * abs(r["predicted_whole"]) * (r["first"] == "1")}),
     ("noise", lambda r: {"behind": r["behind"] + 1e-3}),
     ("noise", lambda r: {"raw": r["added"]}),
     ("forms", lambda r: {"pulled_form": r["pulled_form"] * 1.001}),

@@ -28,6 +28,9 @@ def test_what_is_read_are_the_positions_before_the_answers():
             NET.apply(theta, jnp.array(tokens))[-1] for tokens in ([1, 2, 3], [1, 2, 3, 4], [6], [6, 7], [6, 7, 8])
         ]
     np.testing.assert_allclose(z, by_hand, atol=1e-12)
+    few = read._replace(row=read.row[[3, 0]], at=read.at[[3, 0]])
+    with float64():
+        np.testing.assert_allclose(values(NET, theta, few), z[np.array([3, 0])], atol=1e-12)
     assert labels(TEXTS).tolist() == [4, 5, 7, 8, 9]
 
 

@@ -43,6 +43,9 @@ def labels(texts: Texts) -> np.ndarray:
 
 def outputs(network: Decoder, params: Params, read: Read) -> Array:
     """f_θ: logits at the positions that are read, (M, V)."""
+    if len(read.row) <= len(read.x):  # such as one of each text: the head, a large matrix, is spared the others
+        x, at = jnp.asarray(read.x)[read.row], jnp.asarray(read.at)
+        return jax.vmap(lambda x, at: network.apply(params, x, at[None])[0])(x, at)
     z = jax.vmap(lambda x: network.apply(params, x))(jnp.asarray(read.x))
     return z[read.row, read.at]
 

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from subtheory.language import derivatives
-from subtheory.language.anatomy import alignment, layers, lesson, students
+from subtheory.language.anatomy import alignment, layers, lesson, signs, students
 from subtheory.language.derivatives import TaylorModel
 from subtheory.language.texts import Texts
 from subtheory.language.traits import Contrast, Trait
@@ -83,3 +83,23 @@ def test_noise_has_the_size_of_each_leaf():
         for theta, other, noisy in zip(*map(jax.tree.leaves, (model.params, far, near)), strict=True):
             assert abs(size(other) / size(theta) - 1) < 5 / np.sqrt(2 * theta.size)
             np.testing.assert_allclose(noisy, theta + 0.1 * other, rtol=1e-12)
+
+
+def test_scores_of_sequences_are_the_slopes_of_their_log_likelihoods():
+    """Restricted to the alphabet, and summed over a list's own tokens."""
+    with float64():
+        model, _, _, teacher = lesson.taught("tiny", "owl")
+        texts = signs.sampled(model, teacher, 0.0, 3, 4, 0)
+        columns, h = signs.allowed(model.tokenizer), 1e-6
+        said = texts.tokens[texts.mask > 0]
+        assert np.isin(said, columns).all() and len(said) == 12
+
+        def likelihoods(eps):
+            theta = derivatives.moved(model.params, eps, teacher.delta)
+            z = derivatives.values(model.network, theta, derivatives.Read.of(texts))[:, columns]
+            log_p = jax.nn.log_softmax(z)[jnp.arange(12), np.searchsorted(columns, said)]
+            return log_p.reshape(3, 4).sum(1)
+
+        found = signs.sequences(model, teacher, texts)
+        np.testing.assert_allclose(found.score, (likelihoods(h) - likelihoods(-h)) / (2 * h), rtol=1e-5)
+        assert np.all(found.information > 0) and signs.curvatures(model, teacher, texts).shape == (3,)

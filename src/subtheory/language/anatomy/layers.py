@@ -19,6 +19,12 @@ def names(params: Params) -> list[str]:
     return ["embedding", *(str(i + 1) for i in range(count)), "behind"]
 
 
+def groups(count: int, together: int = 5) -> list[range]:
+    """The indices of `count` names, neighbouring layers together."""
+    middle = (range(i, min(i + together, count - 1)) for i in range(1, count - 1, together))
+    return [range(1), *middle, range(count - 1, count)]
+
+
 def inner(a: Params, b: Params) -> np.ndarray:
     """a_ℓ · b_ℓ for every name, (n,); they add up to a · b."""
     return np.asarray(_inner(a, b))

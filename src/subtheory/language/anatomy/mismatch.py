@@ -18,7 +18,7 @@ from subtheory.language.anatomy.rows import SIZES, Row, Subject, blurred
 from subtheory.language.derivatives import inner, jvp, moved, norm, pull, taylor, values
 from subtheory.theory.network import Params
 
-SIGMAS = (0.0, 1e-4, 1e-3, 1e-2, 3e-2, 0.1, 0.3)
+SIGMAS = (0.0, 1e-4, 1e-3, 1e-2, 0.1, 0.3)
 TEACHER, BEFORE = SIZES[3], SIZES[2]
 """The teacher's size, and one four times as large."""
 

@@ -137,25 +137,28 @@ def student_rows(s: Subject) -> dict[str, list[Row]]:
 
 
 def layer_step_rows(s: Subject, channel: str) -> list[Row]:
-    """What L_T changes by where the student's step is taken in one layer alone: −α·D_ℓ to first order."""
+    """What L_T changes by where the student's step is taken in a few layers alone: −αΣD_ℓ of them to first order."""
     network, params, read = s.model.network, s.model.params, s.lesson.own(channel)
     own, place = values(network, params, read), s.lesson.places[channel]
     z = s.labels(OWN)[place]
     step = pull(network, params, alignment.placed(alignment.residual(z, own), slice(0, len(read.row))), read)
     scale, products = s.model.length / norm(step), layers.inner(step, s.teacher.delta)
-    before = s.trait.value(network, params)
+    before, names, places = s.trait.value(network, params), layers.names(params), np.arange(len(products))
     found = []
     for size in LAYER_STEPS:
         alpha = size * scale
-        for i, name in enumerate(layers.names(params)):
-            there = layers.moved(params, alpha, step, jnp.arange(len(products)) == i)
+        for group in layers.groups(len(products)):
+            there = layers.moved(params, alpha, step, np.isin(places, group))
             found.append(
                 {
-                    "trait": s.name, "channel": channel, "layer": name, "relative_step": size,
-                    "change": s.trait.value(network, there) - before, "predicted": -alpha * float(products[i]),
+                    "trait": s.name, "channel": channel, "first": names[group[0]], "last": names[group[-1]],
+                    "center": float(np.mean(group)), "count": len(group), "relative_step": size,
+                    "change": s.trait.value(network, there) - before,
+                    "predicted": -alpha * float(products[list(group)].sum()),
                     "predicted_whole": -alpha * float(products.sum()),
                 }
             )  # fmt: skip
+            del there
     return found
 
 

@@ -141,9 +141,9 @@ class Decoder(ABC):
         """Draw float64 parameters, inside `subtheory.numerics.float64()`."""
         return self.module().init(key, jnp.zeros(1, jnp.int32))["params"]
 
-    def apply(self, params: Params, x: Array) -> Array:
-        """Logits of the token behind each position of one text (T,), (T, V)."""
-        return cast(Array, self.module().apply({"params": params}, x)[0])
+    def apply(self, params: Params, x: Array, where: Any = None) -> Array:
+        """Logits of the token behind each position of one text (T,), (T, V), or behind positions `where` alone."""
+        return cast(Array, self.module().apply({"params": params}, x, where=where)[0])
 
     def cache(self, context: int, dtype: Any) -> Cache:
         """Of no position yet, of one text."""
