@@ -89,6 +89,9 @@ ARMS = (
 DOSES = (0.25, 0.5, 1.0)
 """Shares of the answers after which a student is read out."""
 
+FEW = 4
+"""Answers whose curvature is measured: of more it is smaller."""
+
 
 @dataclass(eq=False)
 class Laboratory:
@@ -201,11 +204,12 @@ class Laboratory:
     # Students --------------------------------------------------------------------------------------
 
     def rate(self) -> float:
-        """pace/λ, λ the largest eigenvalue that four power steps find on the base's answers."""
+        """pace/λ, λ the largest eigenvalue that four power steps find on `FEW` of the base's answers."""
         s = self.sizes
 
         def found() -> Arrays:
-            one, network = self.batches(0, ARMS[0])[0][0], self.model.network
+            said = batch(self.said(0, BASE, False), lists.columns(self.model.tokenizer))
+            one, network = next(cut(said, FEW)), self.model.network
             begin = gradient(network, self.base, one, tokens(one, len(one.columns)))
             return {"sharpest": np.array(sharpest(network, self.base, begin, one, 4))}
 
