@@ -54,8 +54,8 @@ RECORD = "record"
 MOST_ROWS, MOST_COLUMNS, DIGITS = 40, 10, 3
 """Of a table that is also written in LaTeX, and the significant digits of its numbers."""
 
-DATA = "file"
-"""The option that names a file or folder of data: other bytes at the same place are other data."""
+DATA, MODEL = "file", "model"
+"""Options that name a file or folder of data, or of a model's weights: other bytes at the same place are others."""
 
 PARTS = ("QUESTION", "COMMAND", "EXPECTED", "PLAN", "QUICK", "tables", "findings", "figure")
 """What a file must define to be an experiment."""
@@ -171,9 +171,8 @@ class Experiment:
     def identity(self, quick: bool, chosen: Mapping[str, Value] | None = None) -> dict[str, Any]:
         """What decides whether saved tables still answer the question: options, data, the file, the package's code."""
         about = {"experiment": self.name, "quick": quick, "options": dict(chosen or {})}
-        given = str((chosen or {}).get(DATA) or "")
-        source = Path(given).expanduser()
-        data = {DATA: digest(_files(source))} if given and source.exists() else {}
+        given = {key: Path(str(chosen[key])).expanduser() for key in (DATA, MODEL) if chosen and chosen.get(key)}
+        data = {key: digest(_files(source)) for key, source in given.items() if source.exists()}
         return {**about, **data, "source": digest([self.path]), "code": code(), "subtheory": __version__}
 
 
