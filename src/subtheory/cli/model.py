@@ -27,7 +27,7 @@ ARGUMENTS = (
 NEEDED = ("model", "trait", "channel")
 
 ELSEWHERE = {
-    "verify": ("network", "channel", "quick", "full", "processes"),
+    "verify": ("network", "channel", "quick", "full", "processes", "trait", "tokens", "layers"),
     "ablate": ("network", "channel", "teacher"),
 }
 """Flags that speak of built-in networks."""

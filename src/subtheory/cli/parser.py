@@ -67,11 +67,19 @@ def build() -> Parser:
         help="four networks, each teacher, channel and kind of path once with each, two seeds",
     )
     size.add_argument("--full", action="store_true", help="every path with every network and loss, 32 seeds")
+    models = {"network": "; or a pretrained model: smollm2, FILE.gguf, FOLDER"}
     for name in ("network", "loss", "channel"):
-        verify.add_argument(
-            f"--{name}", action="append", metavar="NAME", help=f"only this {name} (repeat or use commas)"
-        )
+        text = f"only this {name} (repeat or use commas){models.get(name, '')}"
+        verify.add_argument(f"--{name}", action="append", metavar="NAME", help=text)
     _model(verify)
+    verify.add_argument("--trait", action="append", metavar="NAME", help="of a pretrained model: only this trait")
+    verify.add_argument("--tokens", metavar="N", help="of a pretrained model: where texts are cut (default 16)")
+    verify.add_argument(
+        "--layers",
+        action="append",
+        metavar="I,J",
+        help="of a pretrained model: all that the teacher moves and the student trains (default: all parameters)",
+    )
     verify.add_argument("--eps", metavar="E", help="largest relative change that the teacher makes (default 0.01)")
     verify.add_argument("--seeds", metavar="N", help="runs per setting (default 8)")
     verify.add_argument("--seed", metavar="N", help="the first of them (default 0)")

@@ -121,6 +121,10 @@ class FirstOrder(OnStack):
     def of(self, d: Distillation) -> Measurement:
         return replace(super().of(d), distillation=d)
 
+    def records(self, setting: Setting, seeds: Sequence[int], losses: Sequence[Loss]) -> dict[str, Sequence[Any]]:
+        measure = getattr(setting.source, "measurements", None)  # of parameters that are too many for a stack
+        return measure(setting, seeds, losses) if measure else super().records(setting, seeds, losses)
+
     def finish(self, record: Measurement, setting: Setting, seed: int) -> Measurement:
         """A constructed setting's record keeps what was measured."""
         if not getattr(setting.source, "deterministic", False):
@@ -143,34 +147,50 @@ def record(s: Stack, losses: Sequence[Loss], reference: Any) -> dict[str, Any]:
     curved = xp.stack([averaged(s, loss.hessian(taylor.z0, taylor.u, w)) for loss in losses])
     rough = [[averaged(s, loss.hessian(taylor.z0, one, w)) for loss in losses] for one in rough_outputs(known)]
     G, *spread = f.pulls(s.theta0, xp.stack([curved, *map(xp.stack, rough)]), s.x)
-    form = xp.stack([expectation(s, loss.leading(taylor.z0, taylor.u, w)) for loss in losses])
-    size = norm(G)
+    each = [of_outputs(s, loss, known) for loss in losses]
+    found = {name: xp.stack([own[name] for own in each]) for name in each[0]}
+    form, size = found["leading"], norm(G)
     elsewhere = f.taylor(s.theta0, s.delta, reference).u
-    found = {
-        "leading": form,
+    found |= {
         "ggn_norm": size,
         "trait_slope": inner(slope, G),
         "alpha": s.alpha * xp.stack([step_size(*each) for each in zip(losses, form, size, strict=True)]),
-        "second_order": xp.stack([_second(s, loss, taylor) for loss in losses]),
         "trained": form if s.trains is None else _trained_form(s, losses, taylor),
-        "rounding": xp.stack([outputs_rounding(s, loss, known) for loss in losses]),
-        "update_rounding": 2 * ROUNDINGS * UNIT * sum(map(norm, spread)),
-        "form_rounding": xp.stack([_form_rounding(s, loss, known) for loss in losses]),
-        "second_rounding": xp.stack([_second_rounding(s, loss, known) for loss in losses]),
+        "update_rounding": update_rounding(*map(norm, spread)),
     }
-    shared = {
-        "eps": s.eps,
-        "delta_norm": norm(s.delta),
-        "visible": _summed(elsewhere**2, s, 1) / elsewhere.shape[s.weights.ndim - 1],
-        "fastest": abs(taylor.u).max(axis=tuple(range(s.weights.ndim - 1, taylor.u.ndim))),
-        "blur": ROUNDINGS * UNIT * _off(known).max(axis=tuple(range(s.weights.ndim - 1, taylor.u.ndim))),
-    }
+    shared = {"eps": s.eps, "delta_norm": norm(s.delta), **shared_outputs(s, known)}
+    shared["visible"] = _summed(elsewhere**2, s, 1) / elsewhere.shape[s.weights.ndim - 1]
     if s.other is not None:
         return found | shared | _foreign(s, losses, y, found["alpha"])
     z, velocity = (taylor.z0, taylor.u) if s.shared else f.taylor(s.student, s.delta, s.x)[:2]
     before = s.trait.value(f, s.student)
     shared |= {"trait": before, "trait_rounding": trait_rounding(s, s.student, before)}
     return found | shared | _steps(s, losses, found["alpha"], y, z, velocity, taylor, before)
+
+
+def of_outputs(s: Stack, loss: Loss, known: OnChannel) -> dict[str, Any]:
+    """The fields of a loss that follow from what the channel sees, (...)."""
+    return {
+        "leading": expectation(s, loss.leading(known.taylor.z0, known.taylor.u, s.outputs)),
+        "second_order": _second(s, loss, known.taylor),
+        "rounding": outputs_rounding(s, loss, known),
+        "form_rounding": _form_rounding(s, loss, known),
+        "second_rounding": _second_rounding(s, loss, known),
+    }
+
+
+def shared_outputs(s: Stack, known: OnChannel) -> dict[str, Any]:
+    """The fields of all losses that follow from what the channel sees, (...)."""
+    behind = tuple(range(s.weights.ndim - 1, known.taylor.u.ndim))
+    return {
+        "fastest": abs(known.taylor.u).max(axis=behind),
+        "blur": ROUNDINGS * UNIT * _off(known).max(axis=behind),
+    }
+
+
+def update_rounding(*sizes: Any) -> Any:
+    """The field of that name, by ‖E JᵀMo‖ of the `rough_outputs` o, (...) each."""
+    return 2 * ROUNDINGS * UNIT * sum(sizes)
 
 
 def _summed(values: Any, s: Stack, extra: int = 0) -> Any:
@@ -257,7 +277,7 @@ def _steps(
         "update_norm": norm(update),
         "trait_change": after - before[..., None, None],
     }
-    faint = [_faint(s, taylor) if loss.order == 0 else 0.0 for loss in losses]
+    faint = [faint_signs(s, loss, taylor) for loss in losses]
     unclear = xp.stack(
         [
             _unclear(s, one, gradient, z) + more
@@ -270,26 +290,34 @@ def _steps(
 def _unclear(s: Stack, r: Any, gradient: Any, z: Any) -> Any:
     """Σ|Δ_i| over entries of the gradient (..., K, P) that are rounding, where a student takes signs; else 0, (..., K).
 
-    r is off by ROUNDINGS·u of the outputs, and the gradient by as much of its largest entry. Exact zeros have a
-    clear sign, 0.
+    Exact zeros have a clear sign, 0.
     """
     if s.rule.linear:
         return 0.0 * s.eps
-    xp = namespace(r)
-    strongest = abs(r).max(axis=tuple(range(s.weights.ndim, r.ndim)))
-    pulling = xp.where((r != 0).any(axis=s.weights.ndim - 1), z, 0.0)  # what pulls at no ε is not read
-    size = ROUNDINGS * UNIT * _largest(s, pulling)[..., None]
-    faint = size * abs(gradient).max(axis=-1) / xp.maximum(strongest, UNIT**4)
+    faint = faint_share(s, r, z) * abs(gradient).max(axis=-1)
     hidden = s.rule.unclear(gradient, faint[..., None])
     return (abs(trained(s, each_eps(s, s.delta, 1))) * hidden).sum(axis=-1)
 
 
-def _faint(s: Stack, taylor: TaylorModel) -> Any:
-    """E Σ w|u_i| over outputs whose sign at ε need not be that of u_i, which an L1 loss takes, (..., K).
+def faint_share(s: Stack, r: Any, z: Any) -> Any:
+    """What share of the largest entry of a gradient Jᵀr is rounding, (..., K).
+
+    r is off by ROUNDINGS·u of the outputs z, and the gradient by as much of its largest entry.
+    """
+    xp = namespace(r)
+    strongest = abs(r).max(axis=tuple(range(s.weights.ndim, r.ndim)))
+    pulling = xp.where((r != 0).any(axis=s.weights.ndim - 1), z, 0.0)  # what pulls at no ε is not read
+    return ROUNDINGS * UNIT * _largest(s, pulling)[..., None] / xp.maximum(strongest, UNIT**4)
+
+
+def faint_signs(s: Stack, loss: Loss, taylor: TaylorModel) -> Any:
+    """E Σ w|u_i| over outputs whose sign at ε need not be that of u_i, which an L1 loss takes, (..., K); else 0.
 
     An output moves by εu + ½ε²v + ..., off by its rounding: the first term decides the sign where |u| > ε|v|, twice
     the second term, and εu is more than the rounding.
     """
+    if loss.order != 0:
+        return 0.0
     moving = s.outputs * (abs(taylor.u) + abs(taylor.v)) > 0
     size = ROUNDINGS * UNIT * _largest(s, namespace(taylor.u).where(moving, taylor.z0, 0.0))
     u, v = (each_eps(s, abs(a), a.ndim - s.weights.ndim + 1) for a in (taylor.u, taylor.v))

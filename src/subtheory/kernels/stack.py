@@ -141,7 +141,7 @@ def shaken(array: Any, lead: int) -> Any:
     wide = xp.expand_dims(array, lead)
     if np.dtype(array.dtype).kind != "f":
         return wide
-    s = xp.cos(xp.arange(1.0, SHAKES * int(np.prod(own)) + 1) ** 2).reshape(SHAKES, *own)
+    s = generic(xp, SHAKES * int(np.prod(own))).reshape(SHAKES, *own)
     return (wide * (1.0 + SHAKE * (s if len(own) == 1 else abs(s)))).astype(array.dtype)
 
 
@@ -156,9 +156,14 @@ def settled(array: Any) -> Any:
     return array if namespace(array) is np else jax.lax.stop_gradient(array)
 
 
+def generic(xp: Any, count: int) -> Any:
+    """Numbers in [−1, 1] without a pattern, (count,)."""
+    return xp.cos(xp.arange(1.0, count + 1) ** 2)
+
+
 def generic_signs(xp: Any, count: int) -> Any:
     """±1 without a pattern, (count,)."""
-    return xp.where(xp.cos(xp.arange(1.0, count + 1) ** 2) < 0, -1.0, 1.0)
+    return xp.where(generic(xp, count) < 0, -1.0, 1.0)
 
 
 def each_eps(s: Stack, array: Any, own: int) -> Any:

@@ -17,6 +17,7 @@ from subtheory.records import canonical, cell_id
 KINDS = {
     "experiment": "subtheory.study.experiment",
     "falsify": "subtheory.falsification.slices",
+    "pretrained": "subtheory.language.measuring.asked",
     "sweep": "subtheory.sweep.running",
     "verify": "subtheory.verification.asked",
 }

@@ -164,7 +164,7 @@ class Setting:
     @property
     def shown(self) -> str:
         """The setting in words."""
-        channel = self.channel.name if self.channel else "given"
+        channel = self.channel.name if self.channel else getattr(self.source, "name", "given")
         outputs = self.outputs if isinstance(self.outputs, str) else ",".join(map(str, self.outputs))
         own = [self.student.shown, "" if self.view == Full() else self.view.shown]
         own += [] if self.subtracted else ["nothing subtracted"]

@@ -35,11 +35,17 @@ def first_order_up_to(s: Stack, loss: Loss) -> Any:
     )
     both = np.stack([averaged(s, pull.first), averaged(s, pull.second)], axis=s.weights.ndim - 1)
     step = s.functions.pulls(s.theta0[..., None, :], both, inputs(s))
-    ratios = [_ratio(norm(step[..., 0, :]), norm(step[..., 1, :]))]
-    if loss.order == 1:
-        along = [abs(expectation(s, (each * taylor.u).sum(axis=-1))) for each in (pull.first, pull.second)]
-        ratios.append(_ratio(*along))
-    return 2 * SECOND * np.minimum.reduce(ratios)
+    sizes = norm(step[..., 0, :]), norm(step[..., 1, :])
+    along = [abs(expectation(s, (each * taylor.u).sum(axis=-1))) for each in (pull.first, pull.second)]
+    return up_to(sizes, (along[0], along[1]) if loss.order == 1 else None)
+
+
+def up_to(sizes: tuple[Any, Any], along: tuple[Any, Any] | None) -> Any:
+    """The ε at which what is of second order is `SECOND` of what is of first, (...).
+
+    `sizes` are ‖E[Jᵀr′]‖ and ‖E[Jᵀr″]‖, `along` |E[r′·u]| and |E[r″·u]|, None where these are another loss's.
+    """
+    return 2 * SECOND * np.minimum.reduce([_ratio(*pair) for pair in (sizes, along) if pair is not None])
 
 
 def _ratio(a: Any, b: Any) -> Any:

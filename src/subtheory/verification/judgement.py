@@ -55,7 +55,7 @@ def planned(todo: Sequence[Job], seeds: Sequence[int]) -> Plan:
 
 
 def _split(order: Sequence[Task]) -> Iterator[tuple[Task, ...]]:
-    """`AT_ONCE` neighbours of one network, or of those that are constructed."""
+    """`AT_ONCE` neighbours of one network, or of those that are constructed; one where a source measures itself."""
     some: list[Task] = []
     for task in order:
         if some and (len(some) == AT_ONCE or _kin(some[0]) != _kin(task)):
@@ -68,7 +68,7 @@ def _split(order: Sequence[Task]) -> Iterator[tuple[Task, ...]]:
 
 def _kin(task: Task) -> Hashable:
     setting = task[0][1]
-    return setting.source is not None, setting.network
+    return setting.source is not None, setting.network, setting if hasattr(setting.source, "measurements") else None
 
 
 def judged(plan: Plan, progress: Progress | None = None, how: How = How()) -> list[list[Row]]:

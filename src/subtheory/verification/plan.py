@@ -151,12 +151,15 @@ def measured(task: Task) -> dict[str, list[Any]]:
 
 def _place(runs: Iterable[Run]) -> Callable[[Run], tuple[Any, ...]]:
     """Runs that share a network and what is prepared for it come one after the other."""
-    networks = {network: i for i, network in enumerate(dict.fromkeys(setting.network for _, setting in runs))}
+    each = list(runs)
+    networks = {network: i for i, network in enumerate(dict.fromkeys(setting.network for _, setting in each))}
+    sources = {source: i for i, source in enumerate(dict.fromkeys(setting.source for _, setting in each))}
 
     def place(run: Run) -> tuple[Any, ...]:
         setting = run[1]
         channel = setting.channel.name if setting.channel else ""
-        return networks[setting.network], channel, str(setting.outputs), setting.examples, setting.student.shown
+        begun = networks[setting.network], sources[setting.source], channel, str(setting.outputs)
+        return *begun, setting.examples, setting.student.shown
 
     return place
 

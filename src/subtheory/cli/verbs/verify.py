@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from subtheory.arguments import LARGEST_SEED
-from subtheory.cli import environment, sharing, terminal
+from subtheory.cli import environment, pretrained, sharing, terminal
 from subtheory.cli.numbers import count, positive
 from subtheory.cli.output import print_json, print_table, writable
 from subtheory.errors import InputError
@@ -33,6 +33,8 @@ def main(options: Namespace) -> int:
         from subtheory.cli import model
 
         return _told(model.verified(options), options)
+    if (name := pretrained.named(options)) is not None:
+        return _told(pretrained.verified(name, options), options)
     seeds = count("seeds", options.seeds, 1, 10_000) if options.seeds is not None else SEEDS[_size(options)]
     first = count("seed", "0" if options.seed is None else options.seed, 0, LARGEST_SEED - seeds + 1)
     eps = positive("eps", options.eps) if options.eps is not None else None
