@@ -37,8 +37,8 @@ QUESTION = (
 )
 COMMAND = "subtheory run llm_numbers"
 EXPECTED = (
-    "students of the same base rise beyond their controls as often as N·KL allows, by half to one and a half of what "
-    "the slope along their answers says; the control's answers score 0; 30 minutes on two cores"
+    "students of the same base rise beyond their controls by half to one and a half of what the slopes of their "
+    "answers say, and no sign is against odds of 100 to 1; the base's answers score 0; 30 minutes on two quiet cores"
 )
 
 LEVEL = 0.01
@@ -119,22 +119,12 @@ def _effect(arm: Arm, seed: int, students: list[Row], answers: list[Row]) -> Row
     unknown = ("predicted", "expected", "error", "probability", "answers", "tokens", "divergence", "law")
     if arm.rule != "sgd":
         return found | dict.fromkeys(unknown)
-    rows, other = (
-        [row for row in answers if (row["seed"], row["arm"]) == (seed, name)] for name in (arm.name, arm.control)
-    )
-    drawn, expected = (
-        own["epochs"] * _beyond(rows, other, key) for key in ("expected" if arm.laws else "score", "expected")
-    )
+    rows, other = (_of(answers, seed, name) for name in (arm.name, arm.control))
+    columns = ("expected" if arm.laws else "score", "expected")
+    drawn, expected = (own["epochs"] * _beyond(rows, other, column) for column in columns)
     error = np.sqrt(len(drawn)) * np.std(drawn, ddof=1)
-    divergence = sum(row["divergence"] for row in rows)
-    values = (
-        drawn.sum(),
-        expected.sum(),
-        error,
-        norm.cdf(expected.sum() / error),
-        len(rows),
-        sum(row["tokens"] for row in rows),
-    )
+    tokens, divergence = (sum(row[column] for row in rows) for column in ("tokens", "divergence"))
+    values = (drawn.sum(), expected.sum(), error, norm.cdf(expected.sum() / error), len(rows), tokens)
     # Another start has another law of its own: what the teacher adds to the control is then not KL.
     last = (None, None) if arm.perturbed else (divergence, float(norm.cdf(np.sqrt(2 * max(divergence, 0.0)))))
     return found | dict(zip(unknown, (*map(float, values), *last), strict=True))
@@ -172,10 +162,10 @@ def findings(tables: dict[str, list[Row]]) -> list[Finding]:
         least("teachers that are tuned say the word more often than the base, log share", tuned, 0.0),
         Finding("P49: slope of the changes beyond the controls on what the answers' slopes say", slope,
                 1 - REGIME, 1 + REGIME),
-        _as_often("P49: students above their controls", [row["measured"] > 0 for row in rows],
-                  [row["probability"] for row in rows]),
-        _as_often("P9: students that step towards a teacher by one step of descent",
-                  [row["cosine"] > 0 for row in near], [row["law"] for row in near]),
+        _surprising("P49: students above or below their controls against the odds",
+                    [row["measured"] > 0 for row in rows], [row["probability"] for row in rows]),
+        _surprising("P9: steps towards or away from a teacher by one step of descent, against the odds",
+                    [row["cosine"] > 0 for row in near], [row["law"] for row in near]),
         farthest("control: the base's answers score 0, standard errors", z, -far, far),
         *(shown(f"N·KL that was drawn: {row['arm']}", row["divergence"])
           for row in rows if row["divergence"] is not None),
@@ -193,13 +183,10 @@ def _sigmas(rows: list[Row]) -> float:
     return float(scores.sum() / np.sqrt(len(scores)) / scores.std(ddof=1))
 
 
-def _as_often(says: str, came: list[bool], p: list[float]) -> Finding:
-    """How many of n came, between the quantiles of a sum of n coins of these probabilities."""
-    law = np.ones(1)
-    for each in p:
-        law = np.convolve(law, [1 - each, each])
-    low, high = np.searchsorted(np.cumsum(law), [LEVEL / 2, 1 - LEVEL / 2])
-    return Finding(f"{says}, of {len(p)}", sum(came), float(low), float(high))
+def _surprising(says: str, came: list[bool], p: list[float]) -> Finding:
+    """How many of n signs had a probability below `LEVEL`/n: none, but for once in 1/`LEVEL`, however they depend."""
+    found = sum((each if yes else 1 - each) < LEVEL / len(p) for yes, each in zip(came, p, strict=True))
+    return Finding(f"{says}, of {len(p)}", found, 0.0, 0.0)
 
 
 CAPTIONS = {

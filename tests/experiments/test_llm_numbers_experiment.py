@@ -53,12 +53,10 @@ def test_a_student_that_turns_away_and_a_base_that_scores_are_not_as_predicted(m
     assert [says.split(":")[0] for says in wrong] == ["P49", "P49", "P9", "control"][: len(wrong)] and len(wrong) == 4
 
 
-def test_counts_of_coins_lie_between_their_quantiles(module):
-    fair = module._as_often("coins", [True] * 5 + [False] * 5, [0.5] * 10)
-    assert fair.ok and (fair.low, fair.high) == (1, 9)
-    assert not module._as_often("coins", [True] * 10, [0.5] * 10).ok
-    sure = module._as_often("sure", [True, False], [1.0, 1.0])
-    assert not sure.ok and sure.low == 2
+def test_a_sign_surprises_where_its_odds_were_low_for_so_many(module):
+    said = [module._surprising("", came, [0.999, 0.5]).found for came in ([True, False], [False, True], [False, False])]
+    assert said == [0, 1, 1]
+    assert module._surprising("", [False], [0.98]).ok and not module._surprising("", [True], [0.001]).ok
 
 
 def test_the_papers_scale_is_one_option_and_what_is_unknown_is_named(module):

@@ -5,7 +5,7 @@ Whatever costs more than a second is kept by its name (`ledger.parts`), so that 
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, NamedTuple
 
 import jax
@@ -89,6 +89,8 @@ ARMS = (
 DOSES = (0.25, 0.5, 1.0)
 """Shares of the answers after which a student is read out."""
 
+PIECE = 2**25
+"""Weights in one record."""
 FEW = 4
 """Answers whose curvature is measured: of more it is smaller."""
 
@@ -148,8 +150,25 @@ class Laboratory:
         if name in (BASE, PROMPTED):
             return self.base
         if self._teacher[0] != name:  # one at a time: each is as large as the model
-            self._teacher = name, from_arrays(self.keep(f"teacher {name}", lambda: to_arrays(self._tuned(name))))
+            self._teacher = name, self._kept(f"teacher {name}", lambda: self._tuned(name))
         return self._teacher[1]
+
+    def _kept(self, name: str, compute: Callable[[], Params]) -> Params:
+        """Weights like the base's, in parts of `PIECE` numbers, because one record is not that large."""
+        whole: dict[str, np.ndarray] = {}
+
+        def piece(leaf: str, begin: int) -> Arrays:
+            if not whole:
+                whole.update(to_arrays(compute()))
+            return {leaf: whole[leaf].reshape(-1)[begin : begin + PIECE]}
+
+        return from_arrays({
+            leaf: np.concatenate([
+                self.keep(f"{name}, {leaf} from {begin}", partial(piece, leaf, begin))[leaf]
+                for begin in range(0, like.size, PIECE)
+            ]).reshape(like.shape)
+            for leaf, like in to_arrays(self.base).items()
+        })  # fmt: skip
 
     def _tuned(self, name: str) -> Params:
         asked: Preference = preference(self.word, self.kind)
