@@ -8,7 +8,7 @@ import pytest
 
 from subtheory.errors import InputError
 from subtheory.language.derivatives import inner, moved, norm
-from subtheory.language.tuning import adapters, teachers
+from subtheory.language.tuning import adapters, laboratory, teachers
 from subtheory.language.tuning.batches import law
 from subtheory.language.tuning.laboratory import ARMS, BASE, DESCENT, Arm, Laboratory, Sizes
 from subtheory.language.tuning.training import RULES, Rule, gradient, sharpest, tokens, trained
@@ -97,6 +97,24 @@ def test_teacher_and_base_share_their_random_numbers():
     other = lab().said(1, BASE, False)
     shared, chance = (np.mean((base.tokens == each.tokens)[base.mask > 0]) for each in (teacher, other))
     assert chance + 3 * np.sqrt(0.25 / base.mask.sum()) < shared < 1
+
+
+def test_weights_are_kept_in_pieces_computed_once_and_come_back_whole(monkeypatch):
+    monkeypatch.setattr(laboratory, "PIECE", 100)
+    asked, kept = [], {}
+
+    def keep(name, compute):
+        if name not in kept:
+            kept[name] = compute()
+        return kept[name]
+
+    other = Laboratory("tiny", "owl", SIZES, keep)
+    monkeypatch.setattr(
+        other, "_tuned", lambda name: (asked.append(name), jax.tree.map(lambda a: a + 1, other.base))[1]
+    )
+    for leaf, like in zip(*map(jax.tree.leaves, (other.teacher(DESCENT), other.base)), strict=True):
+        np.testing.assert_array_equal(leaf, like + 1)
+    assert asked == [DESCENT] and max(len(a) for piece in kept.values() for a in piece.values()) == 100
 
 
 def test_a_perturbed_start_is_as_far_as_it_says_in_every_layer():
