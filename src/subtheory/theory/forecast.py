@@ -174,11 +174,15 @@ def null_scores(
     for sign in signs:
         taylor = functions.taylor(theta, sign * delta, x)
         found = rows(taylor.z0, taylor.u, y, w, mask)
-        seen = found.form > 0
-        c = xp.where(seen, xp.sqrt(q / xp.where(seen, found.form, 1.0)), 0.0)
+        factors.append(c := factor(q, found.form))
         scores.append(c * found.score)
-        factors.append(c)
     return xp.stack(scores), xp.stack(factors)
+
+
+def factor(q: Any, form: Any) -> Any:
+    """c with c²·form = q, by which a direction of the null is stretched; 0 where no row sees it."""
+    xp, seen = namespace(q, form), form > 0
+    return xp.where(seen, xp.sqrt(q / xp.where(seen, form, 1.0)), 0.0)
 
 
 def sign_probability(divergence: float) -> float:

@@ -15,9 +15,9 @@ from subtheory.networks import inputs
 from subtheory.numerics import ROUNDINGS, UNIT
 from subtheory.provenance import provenance
 from subtheory.setting.setting import Setting
-from subtheory.statistics import half_width, pearson, spearman
+from subtheory.study.forecast.assembled import Control, Measured, assembled
 from subtheory.study.forecast.given import Data, parameters, rows_of
-from subtheory.study.forecast.results import Forecast, Row
+from subtheory.study.forecast.results import Forecast
 from subtheory.theory import forecast as theory
 from subtheory.theory.losses import CrossEntropy
 from subtheory.theory.network import Params
@@ -25,9 +25,6 @@ from subtheory.verification.own import listen, prepared
 
 DRAWS = 32
 """Directions of the null: its root mean square is then off by about 1/√(2·32) = 12 %."""
-
-TENTH = 0.1
-"""Share of the rows that a score puts first, of which the audit says what they add to D."""
 
 
 def forecast(
@@ -160,87 +157,17 @@ def _made(
     taught = here.logits("teacher", theta0 + delta, d)
     signs = (rng.choice([-1.0, 1.0], delta.size) for _ in range(draws))
     null, _ = theory.null_scores(f, theta0, delta, signs, d.x, d.y, w, d.mask)
-    usual, n = np.sqrt(np.mean(null**2, axis=0)), d.counted
     at = (f, theta0, z, d.x, d.y, w, d.mask)
     step = theory.step(*at)
-    scored = {
-        "score": known.score,
-        "share": known.score / n,
-        "information": known.information,
-        "readout": rate * readout.score / n,
-        "difficulty": known.difficulty,
-        "gradient_norm": theory.gradient_norms(*at),
-        "null": np.divide(known.score, usual, out=np.zeros_like(usual), where=usual > 0),
-        "labels": known.count,
-        "oracle": here.log_p(d, taught) + known.difficulty,
-        "kernel": theory.student_scores(f, theta0, step, d.x, d.y, w, d.mask),
-    }
-    if student is not None:
-        scored["student"] = here.log_p(d, here.logits("student", student, d)) + known.difficulty
-    own, of_readout = (None if control is None else here.rows(control, v) for v in (delta, here.readout))
-    felt = float(np.sum(np.abs(theory.cotangents(z, d.y, w, d.mask) * u))) / n
-    totals = {
-        "rows": float(len(d.x)),
-        "labels": n,
-        **_summed("alignment", known, own, 1.0),
-        **_summed("readout", readout, of_readout, rate),
-        **_divergence(known, float(np.sum(d.mask * theory.token_divergences(z, taught, w)))),
-        **_step(known, step, delta, felt),
-        **_chance(known.score.sum(), null.sum(axis=1), n),
-    }
-    rows = [{"row": i, **{name: float(values[i]) for name, values in scored.items()}} for i in range(len(d.x))]
-    against = [] if own is None else [float(value) for value in own.score]
-    told = provenance((), "") | {"null directions": draws}
-    return Forecast(rows, totals, _audit(scored, null), against, messages, told)
-
-
-def _divergence(known: theory.Rows, exact: float) -> Row:
-    """q, N·KL to second order and exactly, and how likely N such rows have D > 0."""
-    kl = float(known.information.sum()) / 2
-    return {"form": float(known.form), "kl": kl, "kl_exact": exact, "sign_probability": theory.sign_probability(kl)}
-
-
-def _step(known: theory.Rows, step: np.ndarray, delta: np.ndarray, felt: float) -> Row:
-    """Δθ_S · Δ of the real step, and how far the rows' sum is from it in roundings of what both are made of."""
-    rounding = ROUNDINGS * UNIT * (felt + float(np.linalg.norm(step) * np.linalg.norm(delta)))
-    return {"step": float(step @ delta), "adds_up": float(abs(known.alignment - step @ delta) / rounding)}
-
-
-def _chance(total: float, null: np.ndarray, n: float) -> Row:
-    """Root mean square of D along the null's directions, and the share of them and Δ whose D is as far from 0."""
-    as_far = 1 + int(np.sum(np.abs(null) >= abs(total)))
-    return {"null": float(np.sqrt(np.mean((null / n) ** 2))), "null_share": as_far / (len(null) + 1)}
-
-
-def _summed(name: str, rows: theory.Rows, control: theory.Rows | None, factor: float) -> Row:
-    """factor·Σ s_i/n less that of the control's rows, and the ends of its 95 % interval over independent rows.
-
-    Half of the interval is t·s/√N, s the deviation of N s_i/n over the rows; that of a difference is √(a² + b²).
-    """
-    parts = [rows] if control is None else [rows, control]
-    means = [factor * float(one.alignment) for one in parts]
-    halves = [abs(factor) * half_width(len(one.score) * one.score / one.count.sum()) for one in parts]
-    added, half = means[0] - sum(means[1:]), float(np.sqrt(np.sum(np.square(halves))))
-    return {name: means[0], f"added_{name}": added, f"{name}_low": added - half, f"{name}_high": added + half}
-
-
-def _audit(scored: dict[str, np.ndarray], null: np.ndarray) -> list[Row]:
-    """How every score ranks the rows beside the teacher's log-ratio, and what its first tenth of them adds to D."""
-    names = {"score": "forecast", "kernel": "student, predicted", "student": "student", "difficulty": "difficulty",
-             "gradient_norm": "gradient norm"}  # fmt: skip
-    own = [(names[name], scored[name][None]) for name in names if name in scored]
-    return [_judged(name, several, scored) for name, several in [*own, ("null", null)]]
-
-
-def _judged(name: str, several: np.ndarray, scored: dict[str, np.ndarray]) -> Row:
-    """Correlations to the log-ratio, root mean squares over the directions of a null, and the mean sum of a tenth."""
-    oracle, share = scored["oracle"], scored["share"]
-    first = max(1, round(TENTH * len(share)))
-    kept = np.mean([share[np.argsort(-one, kind="stable")[:first]].sum() for one in several])
-    size = lambda values: float(values[0] if len(values) == 1 else np.sqrt(np.mean(np.square(values))))  # noqa: E731
-    return {
-        "scores": name,
-        "pearson": size([pearson(one, oracle) for one in several]),
-        "spearman": size([spearman(one, oracle) for one in several]),
-        "first_tenth": float(kept),
-    }
+    felt = float(np.sum(np.abs(theory.cotangents(z, d.y, w, d.mask) * u))) / d.counted
+    measured = Measured(
+        known, readout, null, theory.gradient_norms(*at),
+        oracle=here.log_p(d, taught) + known.difficulty,
+        kernel=theory.student_scores(f, theta0, step, d.x, d.y, w, d.mask),
+        student=None if student is None else here.log_p(d, here.logits("student", student, d)) + known.difficulty,
+        divergence=float(np.sum(d.mask * theory.token_divergences(z, taught, w))),
+        step=float(step @ delta),
+        rounding=ROUNDINGS * UNIT * (felt + float(np.linalg.norm(step) * np.linalg.norm(delta))),
+        control=None if control is None else Control(here.rows(control, delta), here.rows(control, here.readout)),
+    )  # fmt: skip
+    return assembled(measured, rate, messages, provenance((), "") | {"null directions": draws})

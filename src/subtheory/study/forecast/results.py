@@ -46,6 +46,8 @@ class Forecast:
     """Scores of the untrained teacher's rows."""
     messages: tuple[str, ...] = ()
     provenance: dict[str, Any] = field(default_factory=dict)
+    hypotheses: list[Row] = field(default_factory=list)
+    """What the theory asks of a training, whether a planned one keeps it, and what is known if not."""
 
     def __post_init__(self) -> None:
         for name in ("rows", "audit"):
@@ -99,7 +101,7 @@ class Forecast:
 
     def summary(self) -> str:
         """Messages, totals, the audit beside its baselines, and the heaviest rows; plain text."""
-        tables = (self.sums, self.audit, self.heaviest())
+        tables = (self.sums, self.hypotheses, self.audit, self.heaviest())
         return "\n\n".join(filter(None, ["\n".join(self.messages), *map(table.to_text, tables)]))
 
     def to_dict(self) -> dict[str, Any]:
@@ -124,7 +126,8 @@ class Forecast:
     @property
     def _content(self) -> dict[str, Any]:
         own = {"rows": self.rows, "totals": self.totals, "audit": self.audit, "control": self.control}
-        return own | {"messages": list(self.messages), "provenance": self.provenance}
+        told = {"messages": list(self.messages), "provenance": self.provenance}
+        return own | told | ({"hypotheses": self.hypotheses} if self.hypotheses else {})
 
     @property
     def _text(self) -> str:
@@ -135,14 +138,15 @@ class Forecast:
         """From what a file holds. Raises KeyError, TypeError or ValueError for what no forecast has written."""
         numbers = lambda row, words=(): {k: v if k in words else float(v) for k, v in row.items()}  # noqa: E731
         return cls(
-            [numbers(row, ("row",)) for row in content["rows"]],
+            [numbers(row, ("row", "text")) for row in content["rows"]],
             numbers(content["totals"]),
             [numbers(row, ("scores",)) for row in content["audit"]],
             [float(value) for value in content["control"]],
             tuple(content["messages"]),
             dict(content["provenance"]),
+            [dict(row) for row in content.get("hypotheses", ())],
         )
 
     def _repr_html_(self) -> str:
         tables: Sequence[table.Rows] = ([{"said": line} for line in self.messages], self.sums, self.audit)
-        return "".join(table.to_html(rows) for rows in (*tables, self.heaviest()))
+        return "".join(table.to_html(rows) for rows in (*tables, self.hypotheses, self.heaviest()))
