@@ -153,18 +153,36 @@ def build() -> Parser:
     forecast = _verb(verbs, "forecast", "forecast", "say what each row of data would do to a student, before training")
     _model(forecast)
     for name, file, text in (
-        ("teacher", "PARAMS.npz", "parameters of whoever made the rows"),
-        ("data", "ROWS.npz", "the rows: x and y, or tokens, and a mask of what counts"),
-        ("control", "ROWS.npz", "rows of the untrained teacher, which are subtracted"),
-        ("student", "PARAMS.npz", "parameters of a student that was trained on the rows"),
+        ("base", "FOLDER|FILE|NAME", "in place of --model: the language model from which the student starts"),
+        ("teacher", "PARAMS.npz", "parameters of whoever made the rows; with --base a checkpoint, too"),
+        ("data", "ROWS.npz", "the rows: x and y, or tokens, and a mask of what counts; with --base JSON lines"),
+        ("control", "ROWS.npz", "rows of the untrained teacher, which are subtracted; with --base JSON lines"),
+        (
+            "student",
+            "PARAMS.npz",
+            "parameters of a student that was trained on the rows; with --base a checkpoint, too",
+        ),
         (
             "trait",
             "FILE.py:NAME",
-            "the readout: a function of the parameters, or (inputs, labels) (default: the model's)",
+            "the readout: a function of the parameters, or (inputs, labels) (default: the model's); with --base a "
+            "name, or a file of TOML or JSON",
         ),
     ):
         forecast.add_argument(f"--{name}", metavar=file, help=text)
     forecast.add_argument("--rate", metavar="A", help="the student's step (default 1)")
+    forecast.add_argument("--planned", metavar="FILE.toml|NAME=VALUE", action="append",
+                          help="base: what is known of the training, such as optimizer=adam (repeat)")  # fmt: skip
+    forecast.add_argument("--threshold", metavar="X|sign=X", help="base: exit with 1 if the trait loss would change by "
+                          "more than X, or D > 0 is likelier than X")  # fmt: skip
+    forecast.add_argument("--lineage", nargs=3, metavar=("FILE", "DATA", "STUDENT"),
+                          help="base: a record, and the names of the data and the student in it")  # fmt: skip
+    for name, metavar, text in (
+        ("draws", "R", "base: directions of the null (default 4)"),
+        ("norms", "N", "base: rows of whose gradients the norm is taken (default 32)"),
+        ("tokens", "N", "base: rows are cut at so many tokens (default 512)"),
+    ):
+        forecast.add_argument(f"--{name}", metavar=metavar, help=text)
     forecast.add_argument("--out", metavar="DIR", help="write the page, the figure and tables here")
     _compiles(forecast)
 

@@ -22,7 +22,8 @@ def write(found: Forecast, folder: Path | str) -> list[Path]:
     files = figure.save(figure.fitted(drawn.figure(found)), folder, NAME, found.rows)
     shown = inline(files["svg"].read_text("utf-8"), QUESTION)
     page = template(f"{NAME}.html").render(
-        found=found, figure=shown, question=QUESTION, tables=[("Totals", found.sums),
-        ("How scores rank the rows", found.audit), ("Heaviest rows", found.heaviest())], shown=table.shown,
+        found=found, figure=shown, question=QUESTION, shown=table.shown, tables=[("Totals", found.sums),
+        ("What the theorem asks of the training", found.hypotheses), ("How scores rank the rows", found.audit),
+        ("Heaviest rows", found.heaviest())],
     )  # fmt: skip
     return [write_atomic(folder / f"{NAME}.html", page), found.save(folder / f"{NAME}.json"), *files.values()]

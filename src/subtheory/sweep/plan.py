@@ -1,7 +1,6 @@
 """The plan of a sweep, from a file of TOML: lists of what is combined, seeds, and exceptions."""
 
 import math
-import re
 import tomllib
 from collections.abc import Iterator
 from functools import cached_property
@@ -15,7 +14,7 @@ from msgspec import Meta
 from subtheory import files
 from subtheory.arguments import shown
 from subtheory.errors import InputError
-from subtheory.suggest import choose
+from subtheory.typed import convert
 
 MOST = 1_000_000
 """Cells."""
@@ -150,10 +149,8 @@ def read(path: Path | str) -> Plan:
 
 def planned(given: Any) -> Plan:
     """A plan of plain values. Raises InputError, naming the place, for what is unknown or out of range."""
-    try:
-        plan = msgspec.convert(given, Plan)
-    except msgspec.ValidationError as error:
-        raise _misfit(given, str(error)) from None
+    tables = {"": Plan, "grid": Grid, "seeds": Seeds, "only": Rule, "skip": Rule}
+    plan = convert(given, Plan, tables, "plan")
     for name in AXES:
         values = getattr(plan.grid, name)
         for i, value in enumerate(values):
@@ -179,38 +176,3 @@ def _require_rules(plan: Plan) -> None:
                     if value not in getattr(plan.grid, name):
                         there = ", ".join(map(str, getattr(plan.grid, name)))
                         raise InputError(f"{kind}[{i}].{name}[{k}]", shown(value), f"must be in the grid: {there}")
-
-
-KINDS = {
-    "float": "a number", "int": "a whole number", "str": "text", "array": "a list", "object": "a table",
-    "array | null": "a list",
-}  # fmt: skip
-"""What msgspec calls its types."""
-
-TABLES = {"": Plan, "grid": Grid, "seeds": Seeds, "only": Rule, "skip": Rule}
-
-
-def _misfit(given: Any, said: str) -> InputError:
-    """What msgspec says, as this package says it: the place, what it must be, and what it is."""
-    said, _, place = said.partition(" - at `$")
-    place = place.rstrip("`").lstrip(".")
-    if named := re.fullmatch(r"Object (contains unknown|missing required) field `(.*)`", said, re.DOTALL):
-        unknown, name = named[1] == "contains unknown", named[2]
-        field = shown(f"{place}.{name}".lstrip(".")).strip("'\"")
-        if not unknown:
-            return InputError(field, "none", "must be given")
-        known = TABLES[re.split(r"[.\[]", place)[0]].__struct_fields__
-        try:
-            choose("field", name, dict.fromkeys(known))
-        except InputError as error:
-            return InputError(field, error.value, error.wanted)
-    value = given
-    for step in re.findall(r"[^.\[\]]+", place):
-        value = value[int(step) if isinstance(value, list) else step]
-    kind, *rest = re.sub(r"^Expected ", "", said).partition(", got ")[0].partition("` ")
-    wanted = (
-        f"must be {KINDS.get(kind.strip('`'), kind.strip('`'))} {rest[-1]}".rstrip()
-        .replace(">=", "≥")
-        .replace("<=", "≤")
-    )
-    return InputError(place or "plan", shown(value), wanted)

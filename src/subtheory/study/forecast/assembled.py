@@ -1,4 +1,4 @@
-"""What a forecast says of what was measured on its rows: columns, sums with their intervals, and the audit of scores."""
+"""What a forecast says of what was measured on rows: columns, sums with their intervals, the audit of scores."""
 
 from typing import Any, NamedTuple
 

@@ -49,7 +49,7 @@ def parameters(field: str, given: Any, theta0: Params, model: Any) -> Params:
     another shape, numbers that are not finite, and for those of θ0 itself.
     """
     if isinstance(given, str | Path):
-        found = _placed(field, _read(field, given), theta0)
+        found = arranged(field, _read(field, given), theta0)
     else:
         found = parameters_of(model, given)
     require_like(field, found, theta0, "the model's parameters")
@@ -59,8 +59,11 @@ def parameters(field: str, given: Any, theta0: Params, model: Any) -> Params:
     return found
 
 
-def _placed(field: str, arrays: Mapping[str, np.ndarray], theta0: Params) -> Params:
-    """Arrays by name, as a pytree like θ0."""
+def arranged(field: str, arrays: Mapping[str, np.ndarray], theta0: Params) -> Params:
+    """Arrays by name, as a pytree like θ0.
+
+    Raises InputError on `field`, naming the first leaf that is missing, unknown, of another shape or not finite.
+    """
     own = named_arrays(theta0)
     for name in own:
         if name not in arrays:
