@@ -83,7 +83,7 @@ def forecast(
         messages += (f"gradient norms of {some} rows of {here.size}, drawn at random: each is a pullback of its own",)
     about = provenance((), "") | {"null directions": count, "base": own.name, "base sha256": own.sha256}
     return assembled(
-        measured, alpha, messages, about, texts=rows.said, hypotheses=planned.table(plan, lineage)
+        found, alpha, messages, about, texts=rows.said, hypotheses=planned.table(plan, lineage)
     )  # fmt: skip
 
 
