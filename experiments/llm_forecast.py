@@ -17,7 +17,7 @@ drawn as it is, and how far it is off is said.
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import cache, partial
+from functools import cache, cached_property, partial
 from typing import Any
 
 import jax
@@ -28,7 +28,7 @@ from matplotlib.figure import Figure
 from subtheory.data.world import WORLD
 from subtheory.envelope import outgrown
 from subtheory.figure import COLOURS, WIDTH, mark, style
-from subtheory.language import channels, checkpoint, derivatives, sampling, traits
+from subtheory.language import Checkpoint, channels, derivatives, load, sampling, traits
 from subtheory.language.foretold import measured, scoring
 from subtheory.language.texts import Texts
 from subtheory.ledger import parts
@@ -53,7 +53,9 @@ EXPECTED = (
 
 WITHOUT = ("trait", "score", "difficulty", "random")
 """What rows that are left out come first by: what they take off the trait loss, s, −log p0, and chance."""
-EVERY, FEWER = "the teacher's rows", "without the first by trait"
+EVERY, BASES, FEWER = "the teacher's rows", "the base's rows", "without the first by trait"
+EPOCHS = (EVERY, BASES, FEWER)
+"""Arms that are trained for an epoch of batches, too."""
 RUNGS = 4
 """Rates of a ladder, each a quarter of the one before."""
 BATCHES = 4
@@ -127,7 +129,7 @@ def tables(plan: Plan = PLAN, progress: Progress | None = None) -> dict[str, lis
 class Models:
     """θ0, θ_T and the trait that is between them."""
 
-    base: checkpoint.Checkpoint
+    base: Checkpoint
     theta0: Any
     teacher: Any
     trait: traits.Trait
@@ -146,20 +148,22 @@ class Models:
 
     def changed(self, step: Any, alpha: float = 1.0) -> float:
         """L_T(θ0 + α·step) − L_T(θ0), float64: of so small a change single precision leaves too little."""
-        before, after = (self.loss(step, a) for a in (0.0, alpha))
-        return after - before
-
-    def loss(self, step: Any, alpha: float) -> float:
-        """L_T(θ0 + α·step), float64."""
         moved = jax.tree.map(lambda p, d: np.asarray(p, float) + alpha * np.asarray(d), self.theta0, step)
+        return self._loss(moved) - self._before
+
+    @cached_property
+    def _before(self) -> float:
+        return self._loss(jax.tree.map(lambda p: np.asarray(p, float), self.theta0))
+
+    def _loss(self, theta: Any) -> float:
         with float64():
-            return self.trait.value(self.base.network, moved)
+            return self.trait.value(self.base.network, theta)
 
 
 @cache
 def models(plan: Plan) -> Models:
     """The teacher descends the trait loss by steps of one length."""
-    base = checkpoint.load(plan.model)
+    base = load(plan.model)
     trait = traits.TRAITS[plan.trait].trait(base.tokenizer)
     theta0 = jax.tree.map(jax.numpy.asarray, base.params)
     teacher = theta0
@@ -201,7 +205,7 @@ def arms(plan: Plan, rows: list[Row]) -> dict[str, tuple[str, np.ndarray]]:
     first = {"trait": -own["readout"], "score": own["score"], "difficulty": own["difficulty"]}
     first["random"] = np.random.default_rng((plan.seed, 1)).random(plan.rows)
     every = np.ones(plan.rows, bool)
-    found = {EVERY: ("teacher", every), "the base's rows": ("base", every)}
+    found = {EVERY: ("teacher", every), BASES: ("base", every)}
     for name in WITHOUT:
         rank = np.argsort(np.argsort(-first[name], kind="stable"))
         found[f"without the first by {name}" if name != "random" else "without random ones"] = (
@@ -224,6 +228,8 @@ def stepped(plan: Plan, name: str, rows: list[Row]) -> list[Row]:
         "low": float(predicted - alpha * half), "high": float(predicted + alpha * half), "measured": float(done),
     }  # fmt: skip
     found = [told("one step", alpha, alpha * slope, m.changed(step, alpha)) for alpha in plan.alphas]
+    if name not in EPOCHS:
+        return found
     del step
     theta, alpha = m.theta0, plan.alphas[1] / BATCHES
     batches = np.array_split(np.random.default_rng((plan.seed, 2)).permutation(at), BATCHES)

@@ -8,7 +8,22 @@ from subtheory.language.tokenizer import Tokenizer
 if TYPE_CHECKING:
     from subtheory.verification.results import Verification
 
-__all__ = ["Checkpoint", "Tokenizer", "anatomy", "load", "measuring", "packaged", "traits", "tuning", "verify"]
+__all__ = [
+    "Checkpoint",
+    "Tokenizer",
+    "anatomy",
+    "channels",
+    "derivatives",
+    "foretold",
+    "load",
+    "measuring",
+    "packaged",
+    "sampling",
+    "texts",
+    "traits",
+    "tuning",
+    "verify",
+]
 
 
 def verify(model: str, **given: Any) -> "Verification":
