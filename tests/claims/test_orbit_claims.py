@@ -50,6 +50,20 @@ def permuted():
     return BASE.but(init=Along(PATHS["permutation"]))
 
 
+def test_a_step_beside_which_the_init_is_rounded_away_says_nothing_and_others_do(permuted):
+    """Under an exponential loss a step can overflow: no number of what it leads to refutes or confirms a claim."""
+    far = permuted.but(alpha=1e300)
+    with np.errstate(all="ignore"):
+        (lost, _), (known, _) = twins(far), twins(permuted)
+    assert np.isinf(lost.rounding).all() and np.isfinite(known.rounding).all()
+    some = replace(known, rounding=np.where(np.arange(len(known.off)) < 1, np.inf, known.rounding))
+    broken = replace(some, trait_change=np.where(np.arange(len(known.off)) < 1, np.nan, known.trait_change))
+    assert orbits.permuted_init_transmits_alike.check_measurement(lost).vacuous
+    assert orbits.permuted_init_transmits_alike.check_measurement(broken).verdict is Verdict.HOLDS
+    seen = replace(broken, rounding=known.rounding)  # not a number where one is known: that is not overlooked
+    assert orbits.permuted_init_transmits_alike.check_measurement(seen).verdict is Verdict.UNDECIDED
+
+
 @jax.jit
 def dense(d):
     """The dense G of squared error at θ0, (P, P)."""

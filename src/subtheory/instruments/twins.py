@@ -81,6 +81,9 @@ class Twins(Instrument):
             cosine = [inner(each, delta) / (norm(each) * norm(delta)) for each in both]
             lost = 1 + np.abs(before[0]) + _felt(shared, alpha, both[0], largest / moved)
             rounding = ROUNDINGS * UNIT * (largest / moved + lost / np.abs(change[0]))
+            # A step beside which θ0 is rounded away, as exponential losses take them, ends where nothing is known.
+            far = UNIT * norm(alpha[:, None, None] * both[0]) > norm(shared.student)[:, None]
+            rounding = np.where(far, np.inf, rounding)
             found[loss.name] = [
                 Pair(np.stack([c[s] for c in change]), np.stack([c[s] for c in cosine]), off[s], rounding[s], same[s])
                 for s in range(len(numbers))
