@@ -202,7 +202,7 @@ def figure(tables: dict[str, list[Row]]) -> dict[str, Figure]:
         bars = Figure(figsize=(WIDTH, 2.9), layout="constrained")
         _bars(bars.subplots(), tables["effects"])
         doses = Figure(figsize=(WIDTH, 2.4), layout="constrained")
-        _doses(doses.subplots(1, 3, sharey=True), tables["students"])
+        _doses(doses, tables["students"])
         return {"effects": bars, "students": doses}
 
 
@@ -236,8 +236,10 @@ def _label(arm: str, rows: list[Row]) -> str:
 PANELS = (("descent", "control"), ("perturbed", "perturbed control"), ("filtered", "filtered control"))
 
 
-def _doses(panels: Any, rows: list[Row]) -> None:
-    for axes, pair in zip(panels, PANELS, strict=True):
+def _doses(drawn: Figure, rows: list[Row]) -> None:
+    there = [pair for pair in PANELS if all(any(row["arm"] == arm for row in rows) for arm in pair)]
+    panels = drawn.subplots(1, len(there), sharey=True, squeeze=False)[0]
+    for axes, pair in zip(panels, there, strict=True):
         for i, (arm, whose) in enumerate(zip(pair, ("the teacher's lists", "the base's"), strict=True)):
             for seed in dict.fromkeys(row["seed"] for row in rows):
                 own = _of(rows, seed, arm)
