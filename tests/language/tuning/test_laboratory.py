@@ -5,10 +5,11 @@ from functools import cache
 import jax
 import numpy as np
 import pytest
+from scipy.special import log_softmax
 
 from subtheory.errors import InputError
-from subtheory.language.derivatives import inner, moved, norm
-from subtheory.language.tuning import adapters, laboratory, teachers
+from subtheory.language.derivatives import Read, inner, moved, norm, values
+from subtheory.language.tuning import adapters, laboratory, lists, teachers
 from subtheory.language.tuning.batches import law
 from subtheory.language.tuning.laboratory import ARMS, BASE, DESCENT, Arm, Laboratory, Sizes
 from subtheory.language.tuning.training import RULES, Rule, gradient, sharpest, tokens, trained
@@ -45,6 +46,13 @@ def test_a_step_is_minus_the_rate_times_the_gradient_and_leaves_the_start_alone(
         np.testing.assert_array_equal(begin, kept)
     with pytest.raises(InputError, match=", ".join(RULES)):
         Rule("muon", 0.1)
+
+
+def test_a_law_is_that_of_all_logits_at_the_answers_over_the_tokens_that_may_be_said():
+    one, said = slope()[0], lab().said(0, BASE, False)
+    z = np.asarray(values(lab().model.network, lab().base, Read.of(said)), float)
+    by_hand = log_softmax(z[:, lists.columns(lab().model.tokenizer)], axis=1).reshape(*one.y.shape, 12)
+    np.testing.assert_allclose(law(lab().model.network, lab().base, one), by_hand, atol=1e-5)
 
 
 def test_power_steps_approach_the_largest_curvature_from_below():

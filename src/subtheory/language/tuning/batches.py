@@ -54,9 +54,8 @@ def cut(whole: Batch, size: int, order: np.ndarray | None = None) -> Iterator[Ba
 
 def outputs(network: Decoder, params: Params, batch: Batch) -> Array:
     """Logits of the answers' tokens, (n, A, C)."""
-    z = jax.vmap(lambda x: network.apply(params, x))(jnp.asarray(batch.x))
-    z = jnp.take_along_axis(z, jnp.asarray(batch.at)[:, :, None], axis=1)
-    return z if batch.columns is None else z[..., batch.columns]
+    one = lambda x, at: network.apply(params, x, at, batch.columns)  # noqa: E731
+    return jax.vmap(one)(jnp.asarray(batch.x), jnp.asarray(batch.at))
 
 
 @partial(jax.jit, static_argnums=0)

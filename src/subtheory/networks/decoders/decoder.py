@@ -65,7 +65,7 @@ class Whole(nn.Module):
 
     @nn.compact
     def __call__(
-        self, x_T: Array, cache: Cache | None = None, at: Any = 0, where: Any = None
+        self, x_T: Array, cache: Cache | None = None, at: Any = 0, where: Any = None, columns: Any = None
     ) -> tuple[Array, Cache | None]:
         net = self.net
         embed = _table(net.vocabulary, net.width, "embed")
@@ -84,7 +84,10 @@ class Whole(nn.Module):
         )(net, name="layers")  # fmt: skip
         h_TD, cache = layers(h_TD, cache, at_T, seen_TC)
         h_TD = net.norm(net.eps, name="norm")(h_TD if where is None else h_TD[where])
-        return embed.attend(h_TD) if net.tied else dense(net.vocabulary, "head")(h_TD), cache
+        if net.tied:
+            return h_TD @ (embed.embedding if columns is None else embed.embedding[columns]).T, cache
+        z_TV = dense(net.vocabulary, "head")(h_TD)
+        return z_TV if columns is None else z_TV[:, columns], cache
 
 
 def _table(rows: int, width: int, name: str) -> nn.Embed:
@@ -141,9 +144,9 @@ class Decoder(ABC):
         """Draw float64 parameters, inside `subtheory.numerics.float64()`."""
         return self.module().init(key, jnp.zeros(1, jnp.int32))["params"]
 
-    def apply(self, params: Params, x: Array, where: Any = None) -> Array:
-        """Logits of the token behind each position of one text (T,), (T, V), or behind positions `where` alone."""
-        return cast(Array, self.module().apply({"params": params}, x, where=where)[0])
+    def apply(self, params: Params, x: Array, where: Any = None, columns: Any = None) -> Array:
+        """Logits of the token behind each position of one text (T,), (T, V); `where`, and of `columns`, alone."""
+        return cast(Array, self.module().apply({"params": params}, x, where=where, columns=columns)[0])
 
     def cache(self, context: int, dtype: Any) -> Cache:
         """Of no position yet, of one text."""
