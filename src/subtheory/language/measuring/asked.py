@@ -119,7 +119,7 @@ def jobs(what: Asked, settings: Sequence[Setting]) -> list[Job]:
     few = settings if what.full else diagonal(what, settings)
     found = []
     for claim in (CLAIMS[name] for name in what.claims or CLAIMS):
-        if own := _own(claim, settings, few[:1] if what.full else ()):
+        if own := _own(claim, settings, few if what.full else ()):
             chosen = own if claim.spread else [setting for setting in own if setting in few]
             found += [Job(claim, own), *(_broken(claim, control, chosen) for control in claim.controls)]
         elif what.claims:
@@ -129,9 +129,10 @@ def jobs(what: Asked, settings: Sequence[Setting]) -> list[Job]:
 
 
 def _own(claim: Claim, settings: Sequence[Setting], spread: Sequence[Setting]) -> tuple[Setting, ...]:
+    """Its settings; of a claim that makes several of one, each with a teacher of its own, those of the first."""
     if not speaks(claim):
         return ()
-    return claim.own(spread if claim.spread else settings)
+    return claim.own([s for s in spread if claim.applies(s)][:1] if claim.spread else settings)
 
 
 TRAINED = "a converged teacher is trained for 40 steps, which such a model is not here"
