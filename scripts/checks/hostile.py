@@ -103,6 +103,8 @@ READERS = {
     "lineage add": Reader(_named("lineage", "FILE", "add-model", "a", "--hash", "0" * 64), "jsonl", TEXT),
     "run, data": Reader(_named("run", "aux_logits", "--quick", "--set", "data=mnist", "--set", "file=FILE",
                                "--out", "out"), "npz", ARRAYS),
+    "run, model": Reader(_named("run", "llm_theorem", "--quick", "--set", "model=FILE", "--out", "out"), "gguf",
+                         made.SPECIAL),
     "figures, record.json": Reader(_stored("record.json", "figures", "--out", "FOLDER"), "json", TEXT, (2, 4)),
     "figures, record.npz": Reader(_stored("record.npz", "figures", "--out", "FOLDER"), "npz", ARRAYS, (2, 4)),
 }  # fmt: skip

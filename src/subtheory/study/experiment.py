@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 
 from subtheory import __version__, figure, records, resources, table
 from subtheory.errors import DataError, InputError, SubtheoryError
-from subtheory.files import BROKEN, reason
+from subtheory.files import BROKEN, LARGEST, reason
 from subtheory.ledger import parts
 from subtheory.ledger.engines import Alone, Engine
 from subtheory.ledger.parts import Progress, each, kept
@@ -56,6 +56,9 @@ MOST_ROWS, MOST_COLUMNS, DIGITS = 40, 10, 3
 
 DATA, MODEL = "file", "model"
 """Options that name a file or folder of data, or of a model's weights: other bytes at the same place are others."""
+
+BYTES = {DATA: LARGEST, MODEL: 2**33}
+"""That a file may have which such an option names: all of them are read, so that the file is known by them."""
 
 PARTS = ("QUESTION", "COMMAND", "EXPECTED", "PLAN", "QUICK", "tables", "findings", "figure")
 """What a file must define to be an experiment."""

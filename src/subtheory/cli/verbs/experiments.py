@@ -32,8 +32,9 @@ def _run(options: Namespace) -> int:
 
     choose("experiment", options.experiment, experiment.experiments())
     given = dict(pairs(options.set, options.seeds))
-    if experiment.DATA in given:  # its bytes are part of what a run is known by
-        require_readable(given[experiment.DATA], field=experiment.DATA)
+    for name, most in experiment.BYTES.items():
+        if name in given:
+            require_readable(given[name], most, name)
     writable(options.out)
     processes = sharing.processes(options, 1)
     environment.prepare(cache=not options.no_cache, one_core=sharing.several(options, processes))
