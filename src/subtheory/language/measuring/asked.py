@@ -1,9 +1,9 @@
 """A verification of a pretrained model as it is asked for: claims, texts and traits, and what breaks assumptions."""
 
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
 from subtheory import arguments, session
@@ -34,7 +34,7 @@ PLAIN = ("numbers", "code", "reasoning")
 
 def is_model(name: str) -> bool:
     """Whether this names a pretrained model: by a name, a file or a folder."""
-    return name in (*packaged.KNOWN, checkpoint.TINY) or name.endswith(".gguf") or Path(name).exists()
+    return name in (*packaged.KNOWN, checkpoint.TINY) or name.endswith(".gguf") or os.path.exists(name)
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from subtheory.kernels import functions
 from subtheory.kernels.functions import Terms
 from subtheory.language import derivatives
 from subtheory.language.derivatives import Read
+from subtheory.language.measuring.vectors import empty
 from subtheory.language.traits import Trait
 from subtheory.networks import Decoder
 from subtheory.theory.layout import Layout
@@ -65,7 +66,7 @@ class OnTexts:
 
     def _vector(self, params: Any) -> np.ndarray:
         """A pytree as one vector, leaf by leaf: each is let go of when it is copied."""
-        leaves, found, begin = jax.tree.leaves(params), np.empty(self.layout.size), 0
+        leaves, found, begin = jax.tree.leaves(params), empty(self.layout.size), 0
         del params
         while leaves:
             leaf = np.asarray(leaves.pop(0)).ravel()

@@ -15,6 +15,7 @@ from subtheory.language.channels import CHANNELS
 from subtheory.language.derivatives import Read
 from subtheory.language.measuring import record
 from subtheory.language.measuring.functions import Learned, OnTexts
+from subtheory.language.measuring.vectors import copied, empty
 from subtheory.language.texts import Texts
 from subtheory.language.tokenizer import Tokenizer
 from subtheory.language.traits import TRAITS
@@ -44,7 +45,7 @@ def weights(model: str) -> Weights:
     """The checkpoint of `language.load`, read once a process. Raises InputError as that does."""
     found = checkpoint.load(model)
     layout = Layout.of(found.params)
-    theta, begin = np.empty(layout.size), 0
+    theta, begin = empty(layout.size), 0
     for leaf in jax.tree.leaves(found.params):
         theta[begin : begin + leaf.size] = np.ravel(leaf)
         begin += leaf.size
@@ -82,7 +83,7 @@ class Pretrained:
     def another(self, seed: int) -> np.ndarray:
         """Other weights: those that move redrawn, normal with the mean and spread of their leaf, (P,)."""
         own, rng = weights(self.model), np.random.default_rng((seed, 1))
-        found, moves = own.theta.copy(), self.functions().moves
+        found, moves = copied(own.theta), self.functions().moves
         for place, _ in own.layout.leaves().values():
             leaf = own.theta[place]
             drawn = rng.standard_normal(leaf.size, np.float32) * (leaf.std() or 1.0) + leaf.mean()

@@ -23,7 +23,7 @@ from subtheory.instruments.first_order import (
 )
 from subtheory.kernels.stack import SHAKE, SHAKES, OnChannel, Stack, averaged, expectation, pull, step_size, updates
 from subtheory.language.measuring.functions import OnTexts
-from subtheory.language.measuring.vectors import largest, moved, norm, pieces, shaken, signed
+from subtheory.language.measuring.vectors import copied, largest, moved, norm, pieces, shaken, signed
 from subtheory.numerics import ROUNDINGS, UNIT, float64
 from subtheory.setting.setting import Setting
 from subtheory.setting.smallness import scales, up_to
@@ -96,7 +96,7 @@ def _direction(teacher: Teacher, s: Stack, seed: int) -> np.ndarray:
     """Δ, (P,)."""
     f = cast(OnTexts, s.functions)
     layout = f.layout
-    delta = teacher.direction(s, lambda: _normals(layout, seed, 0))
+    delta = copied(teacher.direction(s, lambda: _normals(layout, seed, 0)))
     for mask in (f.moves, _mask(teacher.moves, layout, seed)):
         if mask is not None:
             delta *= mask
@@ -216,10 +216,10 @@ def _steps(s: Stack, loss: Loss, labels: list[np.ndarray], alpha: float) -> dict
             gradient *= s.trains
         (update,) = updates(one, loss, y, z, gradient[None])
         row = [eps, update @ s.delta, (r[0] * velocity).sum(), norm(update), unclear]
-        update *= alpha  # in place: from here on it is the student
-        update += s.student
-        rows.append([*row, float(s.trait.value(f, update)) - before])
-        del gradient, update
+        after = np.multiply(update, alpha, out=gradient)  # in its place: from here on this is the student
+        after += s.student
+        rows.append([*row, float(s.trait.value(f, after)) - before])
+        del gradient, update, after
     names = ("eps", "alignment", "alignment_by_jvp", "update_norm", "unclear", "trait_change")
     return dict(zip(names, np.array(rows).T, strict=True)) | {
         "trait": before,

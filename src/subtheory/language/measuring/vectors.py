@@ -22,6 +22,24 @@ def _pattern() -> np.ndarray:
     return generic(np, PIECE)
 
 
+ALIGNED = 64
+"""Bytes to which a vector's address is a multiple: a program then reads it where it is, and takes no copy."""
+
+
+def empty(size: int) -> np.ndarray:
+    """A vector of float64, with any numbers in it."""
+    room = np.empty(size + ALIGNED // 8)
+    begin = -room.ctypes.data % ALIGNED // 8
+    return room[begin : begin + size]
+
+
+def copied(a: np.ndarray) -> np.ndarray:
+    """The same numbers, aligned."""
+    found = empty(a.size)
+    found[:] = a
+    return found
+
+
 def norm(a: np.ndarray) -> float:
     """‖a‖."""
     return float(np.sqrt(a @ a))
@@ -34,14 +52,14 @@ def largest(a: np.ndarray) -> float:
 
 def moved(theta: np.ndarray, step: float, delta: np.ndarray) -> np.ndarray:
     """θ + step·Δ."""
-    found = step * delta
+    found = np.multiply(delta, step, out=empty(theta.size))
     found += theta
     return found
 
 
 def shaken(theta: np.ndarray, turn: int) -> np.ndarray:
     """θ with each entry changed by up to `SHAKE` of itself: row `turn` of `kernels.stack.shaken`."""
-    found, s = np.empty_like(theta), np.roll(_pattern(), -(turn * theta.size))
+    found, s = empty(theta.size), np.roll(_pattern(), -(turn * theta.size))
     for piece in pieces(theta.size):
         found[piece] = theta[piece] * (1.0 + SHAKE * s[: piece.stop - piece.start])
     return found
@@ -49,7 +67,7 @@ def shaken(theta: np.ndarray, turn: int) -> np.ndarray:
 
 def signed(delta: np.ndarray) -> np.ndarray:
     """Δ ∘ s, s the `kernels.stack.generic_signs`."""
-    found, s = np.empty_like(delta), np.where(_pattern() < 0, -1.0, 1.0)
+    found, s = empty(delta.size), np.where(_pattern() < 0, -1.0, 1.0)
     for piece in pieces(delta.size):
         found[piece] = delta[piece] * s[: piece.stop - piece.start]
     return found
