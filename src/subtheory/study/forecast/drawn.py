@@ -40,8 +40,9 @@ def running(found: Forecast, ax: Any = None) -> Any:
         ax.plot(k, sums, color=COLOURS[0], label="rows")
         ax.plot([0, k[-1]], [0, sums[-1]], color="black", linestyle="--", linewidth=0.8, label="evenly")
         ax.set(xlabel="rows", ylabel=r"$\sum s_i/n$")
-        # Below the sums of most teachers' rows, and on white over the grey.
-        ax.legend(loc="lower left", frameon=True, facecolor="white", framealpha=0.9, edgecolor="none")
+        # Where the sums are not, and on white over the grey.
+        free = "lower left" if sums[-1] >= 0 else "upper left"
+        ax.legend(loc=free, frameon=True, facecolor="white", framealpha=0.9, edgecolor="none")
     return ax
 
 
