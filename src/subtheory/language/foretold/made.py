@@ -12,7 +12,7 @@ from subtheory.errors import InputError
 from subtheory.language.checkpoint import Checkpoint
 from subtheory.language.derivatives import inner, norm
 from subtheory.language.foretold import lines, planned, readout, weights
-from subtheory.language.foretold.scoring import Here, signed
+from subtheory.language.foretold.scoring import Here, placed, signed
 from subtheory.language.traits import Trait
 from subtheory.lineage import Answer
 from subtheory.numerics import ROUNDINGS
@@ -74,8 +74,7 @@ def forecast(
     messages = _messages(own, rows, other, most, times, teacher is None)
     told = progress or (lambda what: None)
     with jax.default_matmul_precision("highest"):
-        params = jax.tree.map(jax.numpy.asarray, own.params)
-        here = Here(own.network, params, rows.texts)
+        here = Here(own.network, placed(own.params), rows.texts)
         against = None if other is None else here.of(other.texts)
         rng = np.random.default_rng(first)
         found = measured(here, against, asked, moved, trained, field, count, some, rng, told)
@@ -123,7 +122,7 @@ def measured(
 
     `moved` is θ_T, named `field` where JΔ = 0 on every row, of which an InputError is raised; `trained` is θ_S.
     """
-    rng = rng or np.random.default_rng(0)
+    rng, moved = rng or np.random.default_rng(0), placed(moved)
     delta = jax.tree.map(lambda a, b: a - b, moved, here.params)
     told("scores of the rows")
     own = here.along(delta)
@@ -147,14 +146,14 @@ def measured(
     scores = []
     for r in range(draws):
         told(f"null, {r + 1} of {draws}")
-        found = here.along(signed(delta, rng)).known
+        found = here.along(placed(signed(delta, rng))).known
         scores.append(float(theory.factor(own.known.form, found.form)) * found.score)
     told("gradient norms")
     chosen = np.sort(rng.choice(here.size, min(norms, here.size), replace=False))
     n = float(own.known.count.sum())
     return Measured(
         own.known, read, np.stack(scores), here.norms(chosen), oracle, kernel,
-        student=None if trained is None else here.ratios(trained)[0],
+        student=None if trained is None else here.ratios(placed(trained))[0],
         divergence=float(divergence.sum()), step=product,
         rounding=ROUNDINGS * unit * (float(own.felt.sum()) / n + size), control=control,
     )  # fmt: skip

@@ -67,6 +67,11 @@ def chunks(texts: Texts, positions: int = POSITIONS) -> Iterator[Chunk]:
             yield Chunk(rows, x, y, mask)
 
 
+def placed(theta: Params) -> Params:
+    """The same on the device: what lies elsewhere would be taken there for every chunk."""
+    return jax.tree.map(jnp.asarray, theta)
+
+
 class Along(NamedTuple):
     """What every row says along a direction, and the size of what its score is made of, (N,) each."""
 
