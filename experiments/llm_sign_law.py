@@ -111,7 +111,7 @@ class Moments:
 def _with(plan: Plan, measure: Callable[[lesson.Model, lesson.Teacher], Any]) -> Any:
     with float64():
         found = lesson.taught(plan.model, plan.trait, "float32")
-        return measure(found.model, found.teacher)
+        return measure(*signs.spelling(found.model, found.teacher))
 
 
 def _drawn(plan: Plan, name: str, eps: float, progress: Progress | None) -> dict[str, np.ndarray]:

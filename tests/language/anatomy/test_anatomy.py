@@ -85,20 +85,29 @@ def test_noise_has_the_size_of_each_leaf():
             np.testing.assert_allclose(noisy, theta + 0.1 * other, rtol=1e-12)
 
 
-def test_scores_of_sequences_are_the_slopes_of_their_log_likelihoods():
-    """Restricted to the alphabet, and summed over a list's own tokens."""
+def test_a_spelling_model_has_the_logits_of_the_whole_one():
     with float64():
-        model, _, _, teacher = lesson.taught("tiny", "owl")
-        texts = signs.sampled(model, teacher, 0.0, 3, 4, 0)
-        columns, h = signs.allowed(model.tokenizer), 1e-6
+        whole, _, _, teacher = lesson.taught("tiny", "owl")
+        model, _ = signs.spelling(whole, teacher)
+        x = np.arange(6)[::-1].copy()
+        tokens = [whole.tokenizer.encode(letter)[0] for letter in signs.ALPHABET]
+        z = whole.network.apply(whole.params, jnp.asarray(tokens)[x])[:, jnp.asarray(tokens)]
+        np.testing.assert_allclose(model.network.apply(model.params, x), z, atol=1e-12)
+
+
+def test_scores_of_sequences_are_the_slopes_of_their_log_likelihoods():
+    """Summed over a list's own tokens."""
+    with float64():
+        whole, _, _, teacher = lesson.taught("tiny", "owl")
+        model, teacher = signs.spelling(whole, teacher)
+        texts, h = signs.sampled(model, teacher, 0.0, 3, 4, 0), 1e-6
         said = texts.tokens[texts.mask > 0]
-        assert np.isin(said, columns).all() and len(said) == 12
+        assert len(said) == 12 and said.min() >= 0
 
         def likelihoods(eps):
             theta = derivatives.moved(model.params, eps, teacher.delta)
-            z = derivatives.values(model.network, theta, derivatives.Read.of(texts))[:, columns]
-            log_p = jax.nn.log_softmax(z)[jnp.arange(12), np.searchsorted(columns, said)]
-            return log_p.reshape(3, 4).sum(1)
+            z = derivatives.values(model.network, theta, derivatives.Read.of(texts))
+            return jax.nn.log_softmax(z)[jnp.arange(12), said].reshape(3, 4).sum(1)
 
         found = signs.sequences(model, teacher, texts)
         np.testing.assert_allclose(found.score, (likelihoods(h) - likelihoods(-h)) / (2 * h), rtol=1e-5)

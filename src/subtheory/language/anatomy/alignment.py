@@ -53,6 +53,13 @@ def crossed(taylor: TaylorModel, velocity: Array) -> Expected:
 
 
 @jax.jit
+def bent(z: Array, velocity: Array) -> Array:
+    """Mu = p∘(u − E_p u), (M, V)."""
+    p = jax.nn.softmax(z)
+    return p * (velocity - jnp.sum(p * velocity, axis=-1, keepdims=True))
+
+
+@jax.jit
 def spread(z: Array, velocity: Array) -> Array:
     """Var_p(u) at each position, (M,)."""
     return token_informations(z, velocity, jnp.ones(z.shape[-1]))
