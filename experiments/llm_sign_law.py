@@ -61,7 +61,7 @@ class Plan:
     model: str = "smollm2"
     trait: str = "owl"
     pieces: int = 8
-    tokens: int = 6
+    tokens: int = 4
 
     def __post_init__(self) -> None:
         at_least(self, pieces=1, tokens=1)

@@ -66,6 +66,7 @@ def vector_rows(model: Model, trait: Trait, lesson: Lesson, every: int) -> list[
                     "ratio_before": ratio[0], "rounding": blurred(z) / (ladder[1] * q[name] ** 0.5),
                     "unmatched": alignment.mean(alignment.aligned(near, z, u), place) / (_size(whole) * scale),
                     "predicted_unmatched": float(np.sum(crossing[name] * np.asarray(own))) / scale,
+                    "unmatched_over_matched": float(np.sum(crossing[name] * np.asarray(own))) / q[name],
                 }
             )  # fmt: skip
         if label == "all":
