@@ -82,8 +82,8 @@ class Plan:
 PLAN = Plan()
 QUICK = Plan(
     model="tiny",
-    sizes=Sizes(sequences=64, new=12, length=0.02, adam_rate=2e-3, adapter_rate=0.02, tuning_steps=4, pace=0.1,
-                student_adam=1e-3),
+    sizes=Sizes(sequences=64, batch=16, new=12, length=0.02, adam_rate=2e-3, adapter_rate=0.02, tuning_steps=4,
+                pace=0.1, student_adam=1e-3),
 )  # fmt: skip
 
 

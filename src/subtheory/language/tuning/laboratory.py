@@ -38,7 +38,7 @@ class Sizes:
 
     sequences: int = 128
     epochs: int = 1
-    batch: int = 16
+    batch: int = 8
     new: int = 48
     """Tokens of an answer."""
     length: float = 3.3e-5
@@ -52,7 +52,7 @@ class Sizes:
     student_adam: float = 2e-6
     sigma: float = 0.01
     """Noise of a perturbed student, relative to each layer's weights."""
-    answers: int = 16
+    answers: int = 4
     """Sampled answers to each question about the preference."""
 
 
