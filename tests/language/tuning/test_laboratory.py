@@ -1,5 +1,6 @@
 """A step is minus rate times gradient, adapters are their merged model, scores are slopes, controls stand still."""
 
+from dataclasses import replace
 from functools import cache
 
 import jax
@@ -92,6 +93,14 @@ def test_a_student_moves_the_readout_as_its_answers_say_and_towards_its_teacher(
     assert last["gain"] == pytest.approx(last["predicted"], rel=0.1)
     drawn = lab().student(0, Arm("tokens", DESCENT))["students"][-1]
     assert drawn["gain"] == pytest.approx(drawn["predicted"], rel=0.1)
+
+
+def test_another_epoch_is_another_change_by_the_same_answers():
+    twice = Laboratory("tiny", "owl", replace(SIZES, epochs=2), lab().keep)
+    once, both = (each.student(0, Arm("tokens", DESCENT))["students"][-1] for each in (lab(), twice))
+    assert (both["steps"], both["epochs"], both["answers"]) == (2, 2, once["answers"])
+    assert both["predicted"] == pytest.approx(2 * once["predicted"])
+    assert both["gain"] == pytest.approx(both["predicted"], rel=0.15)
 
 
 def test_control_students_of_the_bases_own_laws_stand_still():
