@@ -118,15 +118,17 @@ def _effect(arm: Arm, seed: int, students: list[Row], answers: list[Row]) -> Row
     found |= {key: own[key] for key in ("cosine", "place")}
     unknown = ("predicted", "expected", "error", "probability", "answers", "tokens", "divergence", "law")
     if arm.rule != "sgd":
-        return found | dict.fromkeys(unknown)
+        return found | dict.fromkeys(unknown, np.nan)
     rows, other = (_of(answers, seed, name) for name in (arm.name, arm.control))
     columns = ("expected" if arm.laws else "score", "expected")
     drawn, expected = (own["epochs"] * _beyond(rows, other, column) for column in columns)
     error = np.sqrt(len(drawn)) * np.std(drawn, ddof=1)
     tokens, divergence = (sum(row[column] for row in rows) for column in ("tokens", "divergence"))
-    values = (drawn.sum(), expected.sum(), error, norm.cdf(expected.sum() / error), len(rows), tokens)
+    with np.errstate(divide="ignore", invalid="ignore"):  # what does not vary is sure
+        probability = norm.cdf(expected.sum() / error)
+    values = (drawn.sum(), expected.sum(), error, probability, len(rows), tokens)
     # Another start has another law of its own: what the teacher adds to the control is then not KL.
-    last = (None, None) if arm.perturbed else (divergence, float(norm.cdf(np.sqrt(2 * max(divergence, 0.0)))))
+    last = (np.nan, np.nan) if arm.perturbed else (divergence, float(norm.cdf(np.sqrt(2 * max(divergence, 0.0)))))
     return found | dict(zip(unknown, (*map(float, values), *last), strict=True))
 
 
@@ -151,7 +153,7 @@ def _beyond(rows: list[Row], control: list[Row], key: str) -> np.ndarray:
 
 def findings(tables: dict[str, list[Row]]) -> list[Finding]:
     """Signs as often as N·KL says (P9), changes as predicted (P49), and controls."""
-    rows = [row for row in tables["effects"] if row["probability"] is not None]
+    rows = [row for row in tables["effects"] if np.isfinite(row["probability"])]
     near = [row for row in rows if row["arm"] == "descent"]  # P9 is for small ones, and others' ways may be long
     tuned = [row["gain"] for row in tables["teachers"] if row["moved"] > 0]
     predicted, measured = (np.array([row[key] for row in rows]) for key in ("predicted", "measured"))
@@ -168,10 +170,10 @@ def findings(tables: dict[str, list[Row]]) -> list[Finding]:
                     [row["cosine"] > 0 for row in near], [row["law"] for row in near]),
         farthest("control: the base's answers score 0, standard errors", z, -far, far),
         *(shown(f"N·KL that was drawn: {row['arm']}", row["divergence"])
-          for row in rows if row["divergence"] is not None),
+          for row in rows if np.isfinite(row["divergence"])),
         *(shown(f"probability that as many answers raise it: {row['arm']}", row["probability"]) for row in rows),
         *(shown(f"outside the theorem, change beyond the control: {row['arm']}", row["measured"])
-          for row in tables["effects"] if row["predicted"] is None),
+          for row in tables["effects"] if not np.isfinite(row["predicted"])),
         *(shown(f"share of answers that pass the filter: {row['teacher']}", row["passed"] / row["asked"])
           for row in tables["lists"] if row["filtered"]),
     ]  # fmt: skip
@@ -210,11 +212,9 @@ def _bars(axes: Axes, rows: list[Row]) -> None:
     arms, seeds = (list(dict.fromkeys(row[key] for row in rows)) for key in ("arm", "seed"))
     height = 0.7 / max(1, len(seeds))
     at = np.array([arms.index(row["arm"]) + height * (seeds.index(row["seed"]) - (len(seeds) - 1) / 2) for row in rows])
-    known = [i for i, row in enumerate(rows) if row["predicted"] is not None]
-    measured, predicted, expected, error = (
-        np.array([np.nan if row[key] is None else row[key] for row in rows], float)
-        for key in ("measured", "predicted", "expected", "error")
-    )
+    keys = ("measured", "predicted", "expected", "error")
+    measured, predicted, expected, error = (np.array([row[key] for row in rows]) for key in keys)
+    known = np.isfinite(predicted)
     axes.barh(at, measured, 0.85 * height, color=COLOURS[5], label="measured")
     axes.plot(predicted[known], at[known], marker="D", linestyle="", markersize=3.5, color=COLOURS[1],
               label="predicted from the same answers", zorder=3)  # fmt: skip
@@ -229,7 +229,7 @@ def _bars(axes: Axes, rows: list[Row]) -> None:
 
 def _label(arm: str, rows: list[Row]) -> str:
     """The arm, and how often as many answers raise it."""
-    p = [row["probability"] for row in rows if row["arm"] == arm and row["probability"] is not None]
+    p = [row["probability"] for row in rows if row["arm"] == arm and np.isfinite(row["probability"])]
     return f"{arm}, P = {np.mean(p):.2f}" if p else f"{arm} (no theorem)"
 
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from subtheory import figure
+from subtheory import figure, records
 from subtheory.errors import InputError
 from subtheory.ledger import parts
 from subtheory.ledger.request import Request
@@ -29,6 +29,8 @@ def found(module, tmp_path_factory):
             return module.tables(module.QUICK)
 
     first = run()
+    saved = {title: records.rows(records.columns(rows)) for title, rows in first.items()}
+    assert repr(saved) == repr(first), "as they are stored and taken again"
     for path in sorted(path for path in folder.rglob("*") if path.is_file())[:3]:
         path.unlink()
     return first, run()
@@ -47,7 +49,7 @@ def test_every_arm_is_beside_its_prediction_and_a_killed_run_ends_with_the_same(
 
 def test_a_student_that_turns_away_and_a_base_that_scores_are_not_as_predicted(module, found):
     tables = found[0]
-    turned = [row | {"measured": -row["measured"], "cosine": -(row["cosine"] or 0)} for row in tables["effects"]]
+    turned = [row | {"measured": -row["measured"], "cosine": -row["cosine"]} for row in tables["effects"]]
     scoring = [row | {"score": row["score"] + 10 * abs(row["score"])} for row in tables["answers"]]
     wrong = [one.says for one in module.findings({**tables, "effects": turned, "answers": scoring}) if not one.ok]
     assert [says.split(":")[0] for says in wrong] == ["P49", "P49", "P9", "control"][: len(wrong)] and len(wrong) == 4

@@ -252,7 +252,7 @@ class Laboratory:
         for row in students:
             seen = answers[: row["answers"]]
             change = row["epochs"] * sum(each["weight"] * each["expected" if arm.laws else "score"] for each in seen)
-            row["predicted"] = change if sgd else None  # P49: of gradient steps alone
+            row["predicted"] = change if sgd else np.nan  # P49: of gradient steps alone
         first = sgd and not (arm.perturbed or arm.laws)  # of the arms that read these lists
         found = {"students": students, "answers": answers, "lists": [self._drawn(seed, arm, len(rows))] * first}
         return {name: [{"seed": seed, "arm": arm.name} | row for row in several] for name, several in found.items()}
@@ -298,11 +298,11 @@ class Laboratory:
             if k in stops:
                 seen = sum(int(np.sum(b.w.any(axis=1))) for b in batches[:k])
                 found.append({"answers": seen, "steps": k, "epochs": max(1, k // length),
-                              **self._read(self.readout.of(network, theta), first), "cosine": None})  # fmt: skip
+                              **self._read(self.readout.of(network, theta), first), "cosine": np.nan})  # fmt: skip
         if arm.teacher != PROMPTED:
             delta = moved(self.teacher(DESCENT if arm.teacher == BASE else arm.teacher), -1.0, self.base)
             step = moved(theta, -1.0, start)
-            found[-1]["cosine"] = inner(delta, step) / (norm(delta) * norm(step) or np.inf)
+            found[-1]["cosine"] = inner(delta, step) / (norm(delta) * norm(step) or np.nan)
         return found
 
     def _lessons(self, seed: int, arm: Arm, batches: list[Batch]) -> Iterator[tuple[Batch, Any]]:
