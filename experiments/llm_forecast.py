@@ -379,18 +379,19 @@ CAPTIONS = {
 def _model(rows: list[Row]) -> Figure:
     steps = [row for row in rows if row["training"] == "one step"]
     alphas = sorted({row["alpha"] for row in steps}, reverse=True)
-    panels = [(f"one step, α = {alpha:.2g}", [row for row in steps if row["alpha"] == alpha])
+    names = list(by_arm(rows))
+    panels = [(f"a step, α = {alpha:.1g}", [row for row in steps if row["alpha"] == alpha])
               for alpha in (alphas[0], alphas[1], alphas[-1])]  # fmt: skip
-    panels.append(("an epoch of batches", [row for row in rows if row["training"] == "an epoch"]))
+    panels.append(("an epoch", [row for row in rows if row["training"] == "an epoch"]))
     drawn = Figure(figsize=(WIDTH, 2.5), layout="constrained")
     for i, (axes, (title, chosen)) in enumerate(
         zip(drawn.subplots(1, 4, sharex=True, sharey=True), panels, strict=True)
     ):
-        for k, row in enumerate(chosen):
+        for row in chosen:
             alpha = row["alpha"]
             ends = [[(row["predicted"] - row["low"]) / alpha], [(row["high"] - row["predicted"]) / alpha]]
             axes.errorbar([row["predicted"] / alpha], [row["measured"] / alpha], xerr=ends, elinewidth=0.7,
-                          label=row["arm"] if not i else None, **_look(k))  # fmt: skip
+                          label=row["arm"] if not i else None, **_look(names.index(row["arm"])))  # fmt: skip
         _diagonal(axes)
         axes.set(title=title, xlabel=r"forecast$/\alpha$", ylabel="" if i else r"measured$/\alpha$")
     drawn.legend(loc="outside lower center", ncols=3)
