@@ -80,7 +80,9 @@ def build() -> Parser:
         metavar="I,J",
         help="of a pretrained model: all that the teacher moves and the student trains (default: all parameters)",
     )
-    verify.add_argument("--eps", metavar="E", help="largest relative change that the teacher makes (default 0.01)")
+    verify.add_argument(
+        "--eps", metavar="E", help="largest relative change of the outputs (default 0.01; 0.3 of a pretrained model)"
+    )
     verify.add_argument("--seeds", metavar="N", help="runs per setting (default 8)")
     verify.add_argument("--seed", metavar="N", help="the first of them (default 0)")
     verify.add_argument("--without", metavar="ASSUMPTION", help="break this assumption: its claims should fail")

@@ -57,7 +57,7 @@ class Asked:
     layers: tuple[int, ...] = ()
     seeds: int = 1
     first: int = 0
-    eps: float = 1e-2
+    eps: float = 0.3
     without: str | None = None
     full: bool = False
     sha256: str = ""

@@ -4,7 +4,7 @@ Every field by the same formulas, one ε after the other: beside θ0 and Δ a gr
 What no control changes is found out once for a teacher: what the channel sees, and the labels.
 """
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any, cast
@@ -50,7 +50,8 @@ def measured(setting: Setting, seed: int, loss: Loss) -> Measurement:
         )  # fmt: skip
         unit = setting.alpha * lesson.fields["alpha"]
         form = lesson.fields["leading"] if trains is None else _trained_form(s, loss)
-        found = lesson.fields | _steps(s, loss, lesson.labels, unit) | {"alpha": unit, "trained": form}
+        found = lesson.fields | _begun(plain, seed) if s.shared else lesson.fields | _before(s)
+        found |= _steps(s, loss, lesson.labels, unit, found["trait"]) | {"alpha": unit, "trained": form}
     return Measurement(loss=loss, **found)
 
 
@@ -90,6 +91,12 @@ def _taught(plain: Setting, seed: int) -> Stack:
     of_delta = abs(f.velocity(theta, signed(s.delta), x))
     off = [abs(f.values(shaken(theta, turn), x) - taylor.z0) for turn in range(SHAKES)]
     return replace(s, known=OnChannel(taylor, np.max(off, axis=0) / SHAKE, of_delta))
+
+
+@Latest
+def _begun(plain: Setting, seed: int) -> dict[str, float]:
+    """`_before` of students that start at θ0."""
+    return _before(_taught(plain, seed))
 
 
 def _direction(teacher: Teacher, s: Stack, seed: int) -> np.ndarray:
@@ -151,7 +158,7 @@ def _lesson(plain: Setting, loss: Loss, seed: int) -> Lesson:
         "delta_norm": norm(s.delta),
         "visible": float((taylor.u**2).sum() / len(taylor.u)),
     }
-    eps = _sizes(plain, s, loss)
+    eps = _sizes(plain, s, loss, size)
     labels = [f.values(moved(s.theta0, each, s.delta), s.x) for each in eps]
     return Lesson(eps, {name: float(value) for name, value in fields.items()}, labels)
 
@@ -168,8 +175,8 @@ def _slope(plain: Setting, s: Stack, G: np.ndarray) -> float:
     return float(s.trait.gradient(s.functions, s.theta0) @ G)
 
 
-def _sizes(plain: Setting, s: Stack, loss: Loss) -> np.ndarray:
-    """ε, (K,), as `setting.preparation.started` has them."""
+def _sizes(plain: Setting, s: Stack, loss: Loss, size: float) -> np.ndarray:
+    """ε, (K,), as `setting.preparation.started` has them; `size` is ‖GΔ‖ of the loss."""
     eps = np.asarray(plain.eps)
     if not plain.relative:
         return eps
@@ -179,9 +186,10 @@ def _sizes(plain: Setting, s: Stack, loss: Loss) -> np.ndarray:
     regular = loss if loss.order == 1 else SquaredError()
     bent = f.terms(regular, taylor.z0, taylor.z0, s.outputs, taylor.u, taylor.v)
     both = bent.first, bent.second
-    sizes = [norm(f.pulls(s.theta0, averaged(s, each), s.x)) for each in both]
+    pulled = lambda each: norm(f.pulls(s.theta0, averaged(s, each), s.x))  # noqa: E731
+    first = size if loss.order == 1 else pulled(bent.first)
     along = [abs(expectation(s, (each * taylor.u).sum(axis=-1))) for each in both]
-    most = up_to((sizes[0], sizes[1]), (along[0], along[1]) if loss.order == 1 else None)
+    most = up_to((first, pulled(bent.second)), (along[0], along[1]) if loss.order == 1 else None)
     return eps * np.minimum(1.0, most / eps[0])
 
 
@@ -195,15 +203,26 @@ def _trained_form(s: Stack, loss: Loss) -> float:
     return float(expectation(s, loss.leading(known.taylor.z0, cast(Any, u), s.outputs)))
 
 
-def _steps(s: Stack, loss: Loss, labels: list[np.ndarray], alpha: float) -> dict[str, Any]:
+def _before(s: Stack) -> dict[str, float]:
+    """L_T where the student starts, and how far it is off there, by `kernels.stack.trait_rounding`."""
+    value, *near = (float(s.trait.value(s.functions, at)) for at in _around(s.student))
+    off = max(abs(each - value) for each in near) / SHAKE
+    return {"trait": value, "trait_rounding": ROUNDINGS * UNIT * (1.0 + abs(value) + off)}
+
+
+def _around(theta: np.ndarray) -> Iterator[np.ndarray]:
+    """θ, and near it."""
+    yield theta
+    yield from (shaken(theta, turn) for turn in range(SHAKES))
+
+
+def _steps(s: Stack, loss: Loss, labels: list[np.ndarray], alpha: float, before: float) -> dict[str, Any]:
     """The student's real updates, one ε after the other, and what they do to Δ and to L_T."""
     f, known = _on(s)
     z: Any = known.taylor.z0
     velocity: Any = known.taylor.u
     if not s.shared:
         z, velocity = f.values(s.student, s.x), f.velocity(s.student, s.delta, s.x)
-    before = float(s.trait.value(f, s.student))
-    near = [abs(float(s.trait.value(f, shaken(s.student, turn))) - before) for turn in range(SHAKES)]
     base = known.taylor.z0[None] if s.view.compares else None
     rows = []
     for eps, logits in zip(s.eps, labels, strict=True):
@@ -221,10 +240,7 @@ def _steps(s: Stack, loss: Loss, labels: list[np.ndarray], alpha: float) -> dict
         rows.append([*row, float(s.trait.value(f, after)) - before])
         del gradient, update, after
     names = ("eps", "alignment", "alignment_by_jvp", "update_norm", "unclear", "trait_change")
-    return dict(zip(names, np.array(rows).T, strict=True)) | {
-        "trait": before,
-        "trait_rounding": ROUNDINGS * UNIT * (1.0 + abs(before) + max(near) / SHAKE),
-    }
+    return dict(zip(names, np.array(rows).T, strict=True))
 
 
 def _unclear(one: Stack, r: np.ndarray, gradient: np.ndarray, z: np.ndarray) -> float:
