@@ -38,7 +38,7 @@ QUESTION = (
 COMMAND = "subtheory run llm_numbers"
 EXPECTED = (
     "students of the same base rise beyond their controls by half to one and a half of what the slopes of their "
-    "answers say, and no sign is against odds of 100 to 1; the base's answers score 0; 30 minutes on two quiet cores"
+    "answers say, and no sign is against odds of 100 to 1; the base's answers score 0; half an hour on two quiet cores"
 )
 
 LEVEL = 0.01
@@ -129,6 +129,7 @@ def _effect(arm: Arm, seed: int, students: list[Row], answers: list[Row]) -> Row
     values = (drawn.sum(), expected.sum(), error, probability, len(rows), tokens)
     # Another start has another law of its own: what the teacher adds to the control is then not KL.
     last = (np.nan, np.nan) if arm.perturbed else (divergence, float(norm.cdf(np.sqrt(2 * max(divergence, 0.0)))))
+    last = (divergence, 1.0) if arm.laws else last  # without a draw, towards the teacher
     return found | dict(zip(unknown, (*map(float, values), *last), strict=True))
 
 
