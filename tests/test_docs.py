@@ -14,6 +14,7 @@ from subtheory.claims import CLAIMS, OVER_READINGS
 from subtheory.cli.parser import build
 from subtheory.data import CHANNELS
 from subtheory.instruments.first_order import Measurement
+from subtheory.language import channels, packaged
 from subtheory.networks import NETWORKS
 from subtheory.proof.coq import known
 from subtheory.proof.statement import chosen
@@ -85,8 +86,8 @@ def test_anchors_are_headings(page: Path) -> None:
 @pages
 def test_commands_parse(page: Path) -> None:
     placeholders = {"CLAIM": next(iter(CLAIMS)), "EXPERIMENT": "eps_ladder", "VERB": "claims"}
-    placeholders |= {"PROOF": "kink", "NAME": "kink"}
-    known = {"network": NETWORKS, "loss": LOSSES, "channel": CHANNELS}
+    placeholders |= {"PROOF": "kink", "NAME": "kink", "FOLDER": "smollm2"}
+    known = {"network": [*NETWORKS, *packaged.KNOWN], "loss": LOSSES, "channel": [*CHANNELS, *channels.CHANNELS]}
     assumptions = {a.name for claim in CLAIMS.values() for a in claim.assumptions}
     for words in commands(page.read_text("utf-8")):
         if words[0] in PRINTED_VERBS:
