@@ -17,7 +17,7 @@ drawn as it is, and how far it is off is said.
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import cache, cached_property, partial
+from functools import partial
 from typing import Any
 
 import jax
@@ -28,13 +28,13 @@ from matplotlib.figure import Figure
 from subtheory.data.world import WORLD
 from subtheory.envelope import outgrown
 from subtheory.figure import COLOURS, WIDTH, mark, style
-from subtheory.language import Checkpoint, channels, derivatives, load, sampling, traits
-from subtheory.language.foretold import measured, scoring
+from subtheory.language import derivatives, traits
+from subtheory.language.foretold import measured, pairs, scoring
 from subtheory.language.texts import Texts
 from subtheory.ledger import parts
 from subtheory.ledger.parts import kept_arrays
 from subtheory.networks import Transformer
-from subtheory.numerics import LADDER_RATIO, float64
+from subtheory.numerics import LADDER_RATIO
 from subtheory.statistics import half_width, over_bases, pearson
 from subtheory.study.experiment import Progress
 from subtheory.study.finding import Finding, least, most, shown
@@ -60,8 +60,6 @@ RUNGS = 4
 """Rates of a ladder, each a quarter of the one before."""
 BATCHES = 4
 """Steps of an epoch."""
-NUMBERS = 4
-"""Of a prompt."""
 
 Row = dict[str, Any]
 
@@ -125,59 +123,20 @@ def tables(plan: Plan = PLAN, progress: Progress | None = None) -> dict[str, lis
 # The pretrained model --------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, eq=False)
-class Models:
-    """θ0, θ_T and the trait that is between them."""
-
-    base: Checkpoint
-    theta0: Any
-    teacher: Any
-    trait: traits.Trait
-
-    def said(self, plan: Plan, which: str) -> Texts:
-        """How one of the two goes on with lists of numbers."""
-        rng, encode = np.random.default_rng(plan.seed), self.base.tokenizer.encode
-        begun = [", ".join(channels.numbers(rng).split(", ")[:NUMBERS]) + "," for _ in range(plan.rows)]
-        params = self.teacher if which == "teacher" else self.theta0
-        end, prompts = self.base.tokenizer.end, [encode(line) for line in begun]
-        found = kept_arrays(
-            f"said {which}",
-            lambda: sampling.continued(self.base.network, params, prompts, plan.tokens, plan.seed, end=end)._asdict(),
-        )
-        return Texts(**found)
-
-    def changed(self, step: Any, alpha: float = 1.0) -> float:
-        """L_T(θ0 + α·step) − L_T(θ0), float64: of so small a change single precision leaves too little."""
-        moved = jax.tree.map(lambda p, d: np.asarray(p, float) + alpha * np.asarray(d), self.theta0, step)
-        return self._loss(moved) - self._before
-
-    @cached_property
-    def _before(self) -> float:
-        return self._loss(jax.tree.map(lambda p: np.asarray(p, float), self.theta0))
-
-    def _loss(self, theta: Any) -> float:
-        with float64():
-            return self.trait.value(self.base.network, theta)
+def models(plan: Plan) -> pairs.Pair:
+    """Base and teacher."""
+    return pairs.pair(plan.model, plan.trait, plan.lessons, plan.lesson)
 
 
-@cache
-def models(plan: Plan) -> Models:
-    """The teacher descends the trait loss by steps of one length."""
-    base = load(plan.model)
-    trait = traits.TRAITS[plan.trait].trait(base.tokenizer)
-    theta0 = jax.tree.map(jax.numpy.asarray, base.params)
-    teacher = theta0
-    for _ in range(plan.lessons):
-        g = trait.gradient(base.network, teacher)
-        length = plan.lesson * derivatives.norm(theta0)
-        teacher = derivatives.moved(teacher, -length / derivatives.norm(g), g)
-    return Models(base, theta0, teacher, trait)
+def said(plan: Plan, which: str) -> Texts:
+    """How one of the two goes on with lists of numbers."""
+    return models(plan).said(which, plan.rows, plan.tokens, plan.seed)
 
 
 def foretold(plan: Plan) -> dict[str, list[Row]]:
     """The forecast before any training: its rows, totals and audit, and those of the base's rows."""
     m = models(plan)
-    here, other = (scoring.Here(m.base.network, m.theta0, m.said(plan, name)) for name in ("teacher", "base"))
+    here, other = (scoring.Here(m.base.network, m.theta0, said(plan, name)) for name in ("teacher", "base"))
     found = measured(here, other, m.trait, m.teacher, draws=plan.draws, norms=plan.norms)
     told = assembled(found, 1.0, (), {})
     control: Any = found.control
@@ -217,12 +176,12 @@ def arms(plan: Plan, rows: list[Row]) -> dict[str, tuple[str, np.ndarray]]:
 def stepped(plan: Plan, name: str, rows: list[Row]) -> list[Row]:
     """Changes of the trait loss by one step at every rate, and by an epoch of batches, beside their forecasts."""
     m, (whose, keep) = models(plan), arms(plan, rows)[name]
-    said = m.said(plan, whose)
+    texts = said(plan, whose)
     readout, labels = (of([row for row in rows if row["of"] == whose], key) for key in ("readout", "labels"))
     at = np.flatnonzero(keep)
     slope = readout[keep].sum() / labels[keep].sum()
     half = half_width(len(at) * readout[keep] / labels[keep].sum())
-    step = step_on(m, m.theta0, said, at)
+    step = step_on(m, m.theta0, texts, at)
     told = lambda training, alpha, predicted, done: {  # noqa: E731
         "arm": name, "training": training, "alpha": float(alpha), "rows": len(at), "predicted": float(predicted),
         "low": float(predicted - alpha * half), "high": float(predicted + alpha * half), "measured": float(done),
@@ -234,15 +193,15 @@ def stepped(plan: Plan, name: str, rows: list[Row]) -> list[Row]:
     theta, alpha = m.theta0, plan.alphas[1] / BATCHES
     batches = np.array_split(np.random.default_rng((plan.seed, 2)).permutation(at), BATCHES)
     for batch in batches:
-        theta = derivatives.moved(theta, alpha, step_on(m, theta, said, batch))
+        theta = derivatives.moved(theta, alpha, step_on(m, theta, texts, batch))
     after = m.changed(jax.tree.map(lambda a, b: np.asarray(a, float) - np.asarray(b), theta, m.theta0))
     predicted = alpha * sum(readout[batch].sum() / labels[batch].sum() for batch in batches)
     return [*found, told("an epoch", alpha * BATCHES, predicted, after)]
 
 
-def step_on(m: Models, theta: Any, said: Texts, rows: np.ndarray) -> Any:
+def step_on(m: pairs.Pair, theta: Any, texts: Texts, rows: np.ndarray) -> Any:
     """Of −log p on some rows."""
-    return scoring.Here(m.base.network, theta, Texts(said.tokens[rows], said.mask[rows])).step()
+    return scoring.Here(m.base.network, theta, Texts(texts.tokens[rows], texts.mask[rows])).step()
 
 
 # The small world ---------------------------------------------------------------------------------------

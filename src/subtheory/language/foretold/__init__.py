@@ -2,4 +2,16 @@
 
 from subtheory.language.foretold.made import DRAWS, NORMS, forecast, measured
 
-__all__ = ["DRAWS", "NORMS", "forecast", "lines", "measured", "planned", "readout", "scoring", "threshold", "weights"]
+__all__ = [
+    "DRAWS",
+    "NORMS",
+    "forecast",
+    "lines",
+    "measured",
+    "pairs",
+    "planned",
+    "readout",
+    "scoring",
+    "threshold",
+    "weights",
+]
