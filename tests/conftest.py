@@ -5,6 +5,7 @@ import os
 from collections.abc import Iterator
 from importlib.metadata import version
 from itertools import count
+from pathlib import Path
 
 # Compiling is most of what the tests cost, and the optimiser much of compiling.
 # XLA reads the variable when its first backend starts, so it is set before JAX is imported.
@@ -20,6 +21,9 @@ from costs import Costs  # noqa: E402
 from hypothesis import HealthCheck, settings  # noqa: E402
 
 LEDGERS = count()
+
+MAPPED = 20_000
+"""Regions of memory beyond which compiled programs are let go of: each takes three of the 65,530 of a process."""
 
 # Neither rank promotion nor dtype promotion is made an error here: biases are added to batches on purpose,
 # and Flax's own normalisation layers mix dtypes. Where the theory wants either, its test says so locally.
@@ -42,6 +46,15 @@ def a_ledger_of_its_own(tmp_path_factory: pytest.TempPathFactory, monkeypatch: p
 def pytest_configure(config: pytest.Config) -> None:
     """Count what every file of tests costs, and print it at the end."""
     config.pluginmanager.register(Costs(), "costs")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def programs_fit_into_memory() -> Iterator[None]:
+    """A worker that has compiled for a quarter of an hour would die of its next program."""
+    yield
+    maps = Path("/proc/self/maps")
+    if maps.exists() and maps.read_text().count("\n") > MAPPED:
+        jax.clear_caches()
 
 
 @pytest.fixture(scope="session", autouse=True)
