@@ -13,10 +13,10 @@ from shapes import SMOOTH
 from subtheory.claim import Verdict
 from subtheory.claims import CLAIMS
 from subtheory.constructed.formula import constructed
-from subtheory.instruments.first_order import SHARED, FirstOrder
+from subtheory.instruments.first_order import SHARED, FirstOrder, faint_signs
 from subtheory.kernels.functions import Traced
 from subtheory.kernels.source import Given
-from subtheory.kernels.stack import labels, stack_of, updates
+from subtheory.kernels.stack import Stack, labels, stack_of, updates
 from subtheory.networks import MLP
 from subtheory.numerics import float64
 from subtheory.setting.preparation import reference, stack
@@ -24,6 +24,7 @@ from subtheory.setting.setting import Setting, ladder
 from subtheory.setting.student import Elsewhere, Redrawn, Student
 from subtheory.setting.teachers import OPTIMIZERS, TEACHERS, Adam
 from subtheory.theory import alignment as theory
+from subtheory.theory.linearize import TaylorModel
 from subtheory.theory.losses import L1, CrossEntropy, Quartic, SquaredError
 from subtheory.theory.network import Network
 from subtheory.theory.rule import Signs
@@ -261,3 +262,14 @@ def test_an_absolute_loss_says_which_signs_its_slope_does_not_decide():
     assert claim.check_measurement(m).verdict == Verdict.HOLDS
     blind = replace(m, unclear=0 * m.unclear)
     assert claim.check_measurement(blind).verdict == Verdict.FAILS
+
+
+def test_the_sign_of_a_moving_output_is_hidden_by_its_own_size_and_not_by_that_of_one_at_rest():
+    huge, none = 1e12, np.zeros((1, 2))
+    s = Stack(theta0=np.zeros(1), student=np.zeros(1), delta=np.zeros(1), x=np.zeros((1, 1)), weights=np.ones(1),
+              outputs=np.ones(2), eps=np.array([1e-3]), trait=None, alpha=1.0)  # fmt: skip
+    at_rest = TaylorModel(np.array([[1.0, huge]]), np.array([[0.5, 0.0]]), none)
+    moving = TaylorModel(np.array([[huge, 1.0]]), np.array([[0.5, 0.0]]), none)
+    assert faint_signs(s, L1(), at_rest) == 0
+    assert faint_signs(s, L1(), moving) == 0.5, "50 roundoffs of 10¹² are more than ε|u| = 5·10⁻⁴"
+    assert faint_signs(s, SquaredError(), moving) == 0, "a loss that takes no signs"

@@ -57,6 +57,17 @@ def test_nothing_negative_below_the_threshold(loss):
     assert np.mean(meets) > 0.5, "thresholds that the search never reached say little"
 
 
+def test_the_lower_bound_knows_the_curvature_up_to_its_own_size():
+    """εq − ½ε²N(ε), N(ε) over [0, ε]: one end less of the grid would be another number."""
+    d = replace(random(SMOOTH, 3, loss=THREE[0]), eps=np.array([0.2, 0.1]))
+    with float64():
+        q, N = map(np.asarray, bounds.curvature_bound(d, np.linspace(0, 0.2, 9)))
+    assert N[-1] > N[-2] and N[4] > N[3], "these sizes tell it"
+    np.testing.assert_allclose(
+        st.alignment_lower_bound(d, points=4), [0.2 * q - 0.02 * N[-1], 0.1 * q - 0.005 * N[4]], rtol=1e-12
+    )
+
+
 @losses
 def test_the_bound_on_h_is_one(loss):
     """|h″_x| ≤ the bound, for every single x, with h″ by differentiating D itself twice."""
