@@ -7,7 +7,7 @@ from subtheory.claims import CLAIMS
 from subtheory.errors import InputError
 from subtheory.language import verify
 from subtheory.language.measuring import record
-from subtheory.language.measuring.asked import TRAINED, Asked, diagonal, grid, jobs, plan_of, replay
+from subtheory.language.measuring.asked import TRAINED, Asked, grid, jobs, plan_of, replay
 from subtheory.language.measuring.pretrained import Pretrained
 
 pytest.importorskip("tokenizers")
@@ -24,11 +24,11 @@ def test_every_claim_on_the_first_order_of_a_given_network_is_asked():
         "distance-has-a-critical-step", "alignment-is-positive", "trait-loss-falls",
     ]  # fmt: skip
     assert all(len(job.settings) == 9 for job in todo if job.control is None)
-    few = [s.but(loss="squared-error") for s in diagonal(ASKED, grid(ASKED))]
+    few = {"shared-init": ["numbers, owl", "code, oak", "reasoning, blue"]}
     for job in todo:
-        own = [s for s in job.settings if isinstance(s.source, Pretrained)]
+        own = {s.source.name for s in job.settings if isinstance(s.source, Pretrained)}
         if job.control is not None and own:
-            assert {s.source for s in own} == {s.source for s in few}
+            assert own == set(few.get(job.control.assumption.name, ["numbers, owl"]))
         if job.control is not None and job.control.assumption.name == "gradient-teacher":
             assert (job.settings, job.bar) == ((), TRAINED)
     full = Asked("tiny", tokens=6, texts=1, full=True)
@@ -40,7 +40,7 @@ def test_each_run_is_a_part_of_its_own_and_what_a_teacher_teaches_is_measured_on
     own = [tasks for tasks in plan.parts.values() if isinstance(tasks[0][0][1].source, Pretrained)]
     assert all(len(tasks) == 1 for tasks in own)
     sources = [tasks[0][0][1].source for tasks in own]
-    assert len(sources) == 9 + 3 * 4 and sources == sorted(sources, key=sources.index)
+    assert len(sources) == 9 + 4 + 2 and sources == sorted(sources, key=sources.index)
 
 
 def test_claims_hold_and_assumptions_break():

@@ -9,11 +9,13 @@ from typing import Any
 from subtheory import arguments, session
 from subtheory.claim import Claim, Control
 from subtheory.claims import CLAIMS
+from subtheory.claims.assumptions import SHARED_INIT
 from subtheory.errors import InputError
 from subtheory.instruments.first_order import FirstOrder
 from subtheory.language import checkpoint, packaged
 from subtheory.language.channels import CHANNELS
 from subtheory.language.measuring.pretrained import TOKENS, Pretrained, weights
+from subtheory.language.measuring.vectors import reuse
 from subtheory.language.traits import TRAITS
 from subtheory.ledger.parts import Progress
 from subtheory.provenance import provenance
@@ -42,8 +44,8 @@ class Asked:
     """A model, names of claims (none: all that apply), losses, channels and traits, and how much of each is measured.
 
     Each channel's `texts` are cut to so many `tokens`; a trait asks its first `questions`; `layers` are all that
-    teacher and student move, where any are named. `full` breaks assumptions on every channel and trait, in place of one
-    trait a channel, and takes the claims in that each run several teachers of their own.
+    teacher and student move, where any are named. `full` breaks assumptions on every channel and trait, in place of a
+    few, and takes the claims in that each run several teachers of their own.
     """
 
     model: str
@@ -99,10 +101,16 @@ def grid(what: Asked) -> list[Setting]:
     ]  # fmt: skip
 
 
-def diagonal(what: Asked, settings: Sequence[Setting]) -> list[Setting]:
-    """One trait a channel, and one channel a trait, by turns."""
+def broken_on(what: Asked, settings: Sequence[Setting], assumption: str = "") -> list[Setting]:
+    """Where an assumption is broken: on the first of these settings' sources, or everywhere with `full`.
+
+    With other weights a sign is a coin: they are tried on one trait a channel, and one channel a trait, by turns.
+    """
+    if what.full:
+        return list(settings)
     C, T = what.channels, what.traits
-    pairs = {(C[i % len(C)], T[i % len(T)]) for i in range(max(len(C), len(T)))}
+    count = max(len(C), len(T)) if assumption == SHARED_INIT.name else 1
+    pairs = {(C[i % len(C)], T[i % len(T)]) for i in range(count)}
     return [s for s in settings if (s.source.channel, s.source.trait) in pairs]  # type: ignore[union-attr]
 
 
@@ -116,12 +124,13 @@ def jobs(what: Asked, settings: Sequence[Setting]) -> list[Job]:
 
     Raises InputError on "claim" for one that is named and does not.
     """
-    few = settings if what.full else diagonal(what, settings)
     found = []
     for claim in (CLAIMS[name] for name in what.claims or CLAIMS):
-        if own := _own(claim, settings, few if what.full else ()):
-            chosen = own if claim.spread else [setting for setting in own if setting in few]
-            found += [Job(claim, own), *(_broken(claim, control, chosen) for control in claim.controls)]
+        if own := _own(claim, settings, settings if what.full else ()):
+            found.append(Job(claim, own))
+            for control in claim.controls:
+                few = broken_on(what, settings, control.assumption.name)
+                found.append(_broken(claim, control, own if claim.spread else [s for s in own if s in few]))
         elif what.claims:
             more = " with --full" if claim.spread and speaks(claim) else ""
             raise InputError("claim", claim.name, f"must be one that such a model can be measured for{more}")
@@ -162,6 +171,7 @@ def plan_of(what: Asked) -> Plan:
 
 def measured(what: Asked, progress: Progress | None = None) -> Verification:
     """The verdicts. Raises InputError as `plan_of` does."""
+    reuse()
     plan = plan_of(what)
     found = (verified if what.without is None else broken)(plan, progress)
     told = provenance(what.numbers) | {"model": what.model, "sha256": weights(what.model).sha256}
@@ -171,13 +181,16 @@ def measured(what: Asked, progress: Progress | None = None) -> Verification:
 def _messages(what: Asked, plan: Plan) -> tuple[str, ...]:
     own, claims = weights(what.model), {job.claim.name for job in plan.jobs}
     moved = f"layers {', '.join(map(str, what.layers))}" if what.layers else "all parameters"
-    few = [s for s in diagonal(what, grid(what)) if s.loss.name == what.losses[0]]
-    pairs = ", ".join(s.source.name for s in few)  # type: ignore[union-attr]
+    where = broken_on(what, grid(what))[0].source.name  # type: ignore[union-attr]
     asks = f"{what.questions} question{'s' if what.questions > 1 else ''} a trait"
     return (
         f"{what.model}: {own.layout.size:,} parameters{f', {own.note}' if own.note else ''}",
         f"{what.texts} texts of at most {what.tokens} tokens a channel, {asks}; {moved}",
-        *([] if what.full else [f"assumptions are broken on {len(few)} of them: {pairs} (all with --full)"]),
+        *(
+            []
+            if what.full
+            else [f"assumptions are broken on {where}, other weights on one trait a channel (all with --full)"]
+        ),
         f"{len(claims)} of {len(CLAIMS)} claims are asked: others read instruments that such a model is too large for, "
         "or settings of their own",
     )
