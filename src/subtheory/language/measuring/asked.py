@@ -15,7 +15,6 @@ from subtheory.instruments.first_order import FirstOrder
 from subtheory.language import checkpoint, packaged
 from subtheory.language.channels import CHANNELS
 from subtheory.language.measuring.pretrained import TOKENS, Pretrained, weights
-from subtheory.language.measuring.vectors import reuse
 from subtheory.language.traits import TRAITS
 from subtheory.ledger.parts import Progress
 from subtheory.provenance import provenance
@@ -171,7 +170,6 @@ def plan_of(what: Asked) -> Plan:
 
 def measured(what: Asked, progress: Progress | None = None) -> Verification:
     """The verdicts. Raises InputError as `plan_of` does."""
-    reuse()
     plan = plan_of(what)
     found = (verified if what.without is None else broken)(plan, progress)
     told = provenance(what.numbers) | {"model": what.model, "sha256": weights(what.model).sha256}

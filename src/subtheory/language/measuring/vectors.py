@@ -1,8 +1,6 @@
 """Vectors of 10⁸ parameters: what is done to them piece by piece, without another vector for what lies between."""
 
-import ctypes
 from collections.abc import Iterator
-from contextlib import suppress
 from functools import lru_cache
 
 import numpy as np
@@ -22,21 +20,6 @@ def pieces(size: int) -> Iterator[slice]:
 def _pattern() -> np.ndarray:
     """`kernels.stack.generic`, (PIECE,)."""
     return generic(np, PIECE)
-
-
-KEPT = 2**31 - 1
-"""Bytes that are not given back, and below which memory is taken from what there is."""
-
-
-def reuse() -> None:
-    """Memory that is let go of is kept for the next vector: clearing a fresh GiB takes the kernel half a second.
-
-    By two knobs of glibc's allocator, for this process; where there are none, nothing happens.
-    """
-    with suppress(OSError, AttributeError, TypeError):
-        library = ctypes.CDLL(None)
-        for knob in (-1, -3):  # M_TRIM_THRESHOLD, M_MMAP_THRESHOLD
-            library.mallopt(knob, KEPT)
 
 
 ALIGNED = 64
