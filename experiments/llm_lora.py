@@ -81,7 +81,7 @@ def _adapters(plan: Plan) -> dict[str, list[Row]]:
         s = rows.subject(plan.model, TRAIT, taught, "float32")
         network, params, read = model.network, model.params, s.lesson.own(CHANNEL)
         known, whole = taylor(network, params, s.teacher.delta, read), slice(0, len(read.row))
-        bent = alignment.placed(alignment.bent(known.z0, known.u), whole)
+        bent = alignment.placed(alignment.turned(known)[0], whole)
         limit = pull(network, params, bent, read)
         delta = lora.kernels(s.teacher.delta)
         law = lora.eigenvalues(lora.products(delta, lora.kernels(limit)))

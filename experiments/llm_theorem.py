@@ -319,7 +319,7 @@ def _layers(axes: Axes, found: Sequence[Row], steps: Sequence[Row]) -> None:
     center, count = _column(steps, "center"), _column(steps, "count")
     change = _column(steps, "change") / _column(steps, "predicted_whole") / count
     axes.hlines(change, center - count / 2, center + count / 2, color=COLOURS[1], linewidth=1.0)
-    shown_at = [0, *range(5, len(found) - 1, 5), len(found) - 1] if len(found) > 8 else list(places)
+    shown_at = [0, *range(5, len(found) - 2, 5), len(found) - 1] if len(found) > 8 else list(places)
     axes.set_xticks(shown_at, [{"embedding": "in", "behind": "out"}.get(n := found[i]["layer"], n) for i in shown_at])
     axes.set(xlabel="layer", ylabel="part of q", title=f"(e) Layers, {_about(found)}")
 

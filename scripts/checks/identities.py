@@ -14,6 +14,9 @@ from subtheory.proof.statement import proofs
 POINTS, DIGITS, WITHIN = 3, 40, 1e-12
 """Points of every identity, decimal places that are carried, and how far the sides may be apart, relative to them."""
 
+TINY = 1e-30
+"""What 40 digits leave of a zero: below it both sides are one."""
+
 TOLD = (sp.core.function.AppliedUndef, sp.Derivative, sp.Integral, sp.Sum, sp.MatrixExpr)
 """Parts that no number can be put for: unknown functions, and what is left undone of known ones."""
 
@@ -23,9 +26,8 @@ def value_of(symbol: sp.Symbol, draw: Random) -> Any:
     if symbol.is_integer:
         return sp.Integer(draw.randint(2, 6))
     size = sp.Rational(draw.randint(1, 997), 1009)
-    return (
-        -size if symbol.is_negative or (symbol.is_real and not symbol.is_nonnegative and draw.random() < 0.5) else size
-    )
+    either = symbol.is_real and not symbol.is_nonnegative
+    return -size if symbol.is_negative or (either and draw.random() < 0.5) else size
 
 
 def apart(one: Any, other: Any, draw: Random) -> float | None:
@@ -37,8 +39,8 @@ def apart(one: Any, other: Any, draw: Random) -> float | None:
     values = [sp.N(side.subs(at), DIGITS) for side in (one, other)]
     if not all(value.is_number and value.is_finite for value in values):
         return None
-    size = max(1, *map(abs, values)) if all(abs(v) < 1e-30 for v in values) else max(map(abs, values))
-    return float(abs(values[0] - values[1]) / size)
+    size = max(map(abs, values))
+    return float(abs(values[0] - values[1]) / (size if size > TINY else 1))
 
 
 def measured(row: Row, name: str, pairs: list[tuple[Any, Any]], draw: Random) -> int:

@@ -5,7 +5,7 @@ than a channel does.
 """
 
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -18,12 +18,6 @@ from subtheory.language.texts import Texts, texts
 from subtheory.language.tokenizer import Tokenizer
 from subtheory.networks import Decoder
 from subtheory.theory.network import Params
-
-
-class OnLogits(Protocol):
-    """ℓ: logits (M, V) ↦ a number."""
-
-    def __call__(self, z: Array) -> Array: ...
 
 
 @jax.tree_util.register_dataclass

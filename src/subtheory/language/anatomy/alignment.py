@@ -16,6 +16,7 @@ from jax import Array
 
 from subtheory.theory.forecast import token_curvatures, token_divergences, token_informations
 from subtheory.theory.linearize import TaylorModel
+from subtheory.theory.losses import covariance
 
 
 class Expected(NamedTuple):
@@ -40,9 +41,8 @@ def turned(taylor: TaylorModel) -> tuple[Array, Array]:
     """p′ = Mu = p∘(u − E_p u) and p″ = p∘((u − E_p u)² − Var_p(u) + v − E_p v), (M, V) each."""
     z, u, v = taylor
     p = jax.nn.softmax(z)
-    mean = lambda a: jnp.sum(p * a, axis=-1, keepdims=True)  # noqa: E731
-    off = u - mean(u)
-    return p * off, p * (off**2 - mean(off**2) + v - mean(v))
+    off = u - jnp.sum(p * u, axis=-1, keepdims=True)
+    return covariance(p, u), covariance(p, off**2 + v)
 
 
 @jax.jit
@@ -50,13 +50,6 @@ def crossed(taylor: TaylorModel, velocity: Array) -> Expected:
     """The same with a student whose logits have another velocity u_S along Δ."""
     first, second = turned(taylor)
     return Expected(jnp.sum(velocity * first, axis=-1), jnp.sum(velocity * second, axis=-1))
-
-
-@jax.jit
-def bent(z: Array, velocity: Array) -> Array:
-    """Mu = p∘(u − E_p u), (M, V)."""
-    p = jax.nn.softmax(z)
-    return p * (velocity - jnp.sum(p * velocity, axis=-1, keepdims=True))
 
 
 @jax.jit

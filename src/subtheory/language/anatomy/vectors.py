@@ -17,6 +17,7 @@ from subtheory.language.anatomy.rows import Row, blurred
 from subtheory.language.derivatives import Read, jvp, moved, pull, values
 from subtheory.language.traits import Trait
 from subtheory.numerics import LADDER_RATIO
+from subtheory.theory.losses import covariance
 from subtheory.theory.network import Params
 
 VECTOR = "steering"
@@ -92,5 +93,5 @@ def _size(q: dict[str, float]) -> float:
 
 def _pulled(model: Model, z: jax.Array, u: jax.Array, place: slice, read: Read) -> np.ndarray:
     """(GΔ) in the vectors, (layers, width)."""
-    bent = alignment.placed(alignment.bent(z, u), place)
+    bent = alignment.placed(covariance(jax.nn.softmax(z), u), place)
     return np.asarray(pull(model.network, model.params, bent, read)[STACKED][VECTOR])
