@@ -48,6 +48,9 @@ class Evidence:
     undecided: str = ""
     eps: float = math.nan
     """The ε at which measured and predicted are read; NaN where they are about no single one."""
+    settling: bool = False
+    """Of a failure on a ladder: at its smallest ε the remainder falls as fast as the claim says, so that the failure
+    is one of larger ε and refutes nothing that is said of small ones."""
 
     def __post_init__(self) -> None:
         for name in ("measured", "predicted", "margin"):

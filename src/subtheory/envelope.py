@@ -23,6 +23,22 @@ def envelope(remainder: np.ndarray, eps: np.ndarray, power: int, rounding: np.nd
     return extrapolation_constant() * constant * eps**power + rounding
 
 
+def settles(remainder: np.ndarray, eps: np.ndarray, power: int, rounding: np.ndarray) -> bool:
+    """Whether a remainder falls like εᵖ, to half an order, at the smallest ε at which rounding lets it be seen; (K,).
+
+    There log(|R_i|/|R_{i+1}|)/log(ε_i/ε_{i+1}) lies in [p − ½, p + 3/2], with rounding at most half of either. A
+    remainder of order p − 1, which is what a wrong constant or a wrong sign leaves, falls by half an order too little.
+    """
+    size = np.abs(remainder)
+    seen = np.flatnonzero(np.isfinite(size) & (size > 0) & (rounding <= size / 2))
+    pairs = [i for i in seen if i - 1 in seen and i >= COARSE]
+    if not pairs:
+        return False
+    i = pairs[-1]
+    order = np.log(size[i - 1] / size[i]) / np.log(eps[i - 1] / eps[i])
+    return bool(power - 0.5 <= order <= power + 1.5)
+
+
 def fine(values: np.ndarray) -> np.ndarray:
     """The rungs that are judged: those below the coarse ones."""
     return values[min(COARSE, len(values) - 1) :]
@@ -77,6 +93,7 @@ def limit(
         margin=margin,
         vacuous="the tolerance is wider than 10 %" if dull else "",
         eps=float(eps[best]),
+        settling=margin < 0 and settles(remainder, eps, power, rounding),
     )
 
 
@@ -109,4 +126,5 @@ def worst(each: Iterable[Evidence], *margins: float, holds: bool | np.bool_ = Tr
     found = min(each, key=lambda one: (LEAST_FIRST.index(one.verdict), one.margin))
     low = float(np.min([found.margin, *margins, 1.0 if holds else -1.0]))
     broken = not holds or any(margin < 0 for margin in margins)
-    return replace(found, margin=low, vacuous="" if broken else found.vacuous)
+    settling = found.settling and low == found.margin
+    return replace(found, margin=low, vacuous="" if broken else found.vacuous, settling=settling)

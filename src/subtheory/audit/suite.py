@@ -89,7 +89,7 @@ def verdicts(place: Place, seeds: Sequence[int]) -> Judged:
                 if not hidden:
                     break
                 finer[rungs] = finer.get(rungs) or _records(place, refined(place.setting, rungs), seeds)
-                again = _judged(claim, finer[rungs][loss.name])
+                again = _judged(claim, finer[rungs][loss.name], finer=True)
                 each = [again[i] if i in hidden else one for i, one in enumerate(each)]
                 hidden = {i for i in hidden if again[i] is Verdict.VACUOUS}
             found[claim.name, loss.name] = each
@@ -100,9 +100,10 @@ def _records(place: Place, setting: Setting, seeds: Sequence[int]) -> dict[str, 
     return measured(((place.reads, setting), tuple(seeds), place.losses))
 
 
-def _judged(claim: Claim, records: Sequence[Any]) -> list[Verdict]:
+def _judged(claim: Claim, records: Sequence[Any], finer: bool = False) -> list[Verdict]:
     with np.errstate(all="ignore"):
-        return [claim.check_measurement(record).verdict for record in records]
+        each = [claim.check_measurement(record) for record in records]
+    return [Verdict.VACUOUS if finer and one.settling else one.verdict for one in each]
 
 
 def refined(setting: Setting, rungs: int) -> Setting:

@@ -39,9 +39,10 @@ BUDGET = 60.0
 SHRINKING = 15.0
 """Seconds for making what was found simpler, on top of the budget if need be."""
 
-FINER, FINEST = 16.0, 1024.0
-"""A claim on small ε is refuted only if it also fails on a ladder so many times finer, and does not hold on one
-that begins where the first one ends: there it may be vacuous, for rounding."""
+FINER = (16.0, 64.0, 256.0, 1024.0)
+"""A claim on small ε is refuted only if it also fails on a ladder so many times finer, and neither holds nor settles
+(`envelope.settles`) on any of the others, of which the last begins where the first one ends: it may be vacuous there,
+for rounding."""
 
 FIRST, LATER = 60, 240
 """Examples of Hypothesis in the first round of a strategy, and in later ones."""
@@ -197,10 +198,14 @@ def refutes(claim: Claim, case: Any, without: str | None = None, evidence: Evide
         return False
     if claim.every_eps or without == SMALL_EPS.name or not isinstance(case, Case | Distillation):
         return True
-    if not fails(judge(claim, finer(case, FINER))):
+    first = judge(claim, finer(case, FINER[0]))
+    if first is None or not fails(first) or first.settling:
         return False
-    finest = judge(claim, finer(case, FINEST))
-    return finest is not None and finest.verdict is not Verdict.HOLDS
+    for times in FINER[1:]:
+        again = judge(claim, finer(case, times))
+        if again is None or again.settling or again.verdict is Verdict.HOLDS:
+            return False
+    return True
 
 
 def search(

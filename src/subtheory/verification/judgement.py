@@ -115,8 +115,8 @@ def _checked(plan: Plan, task: Task) -> Iterator[Checked]:
 def confirmed(claim: Claim, setting: Setting, seed: int, evidence: Evidence) -> Evidence:
     """Of a run that failed on sizes of ε of our own choice, measured again on finer ones.
 
-    A claim about small ε is refuted if it fails for smaller ones too: on the ladder that begins where the first one was
-    judged first, or, where rounding hides everything there, on one that is less fine.
+    A claim about small ε is refuted if it fails for smaller ones too, and does not settle there: on the ladder that
+    begins where the first one was judged first, or, where rounding hides everything there, on one that is less fine.
     """
     ours = setting.relative and not claim.every_eps and isinstance(claim.reads, OnStack)
     if evidence.verdict is not Verdict.FAILS or not ours:
@@ -126,6 +126,7 @@ def confirmed(claim: Claim, setting: Setting, seed: int, evidence: Evidence) -> 
         (record,) = measured(((claim.reads, finer), (seed,), (setting.loss,)))[setting.loss.name]
         with np.errstate(all="ignore"):
             again = claim.check_measurement(record)
-        if not again.vacuous:
+        if not (again.vacuous or again.settling):
             return again
-    return replace(again, vacuous=f"fails where ε is not yet small, and for smaller ones {again.vacuous}")
+    hidden = again.vacuous or "what is left falls as it should"
+    return replace(again, vacuous=f"fails where ε is not yet small, and for smaller ones {hidden}", settling=False)

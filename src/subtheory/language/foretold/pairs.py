@@ -1,7 +1,7 @@
 """A base and its teacher, both of them pretrained models: what they say to the same prompts, and what a step does."""
 
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 
 import jax
@@ -51,7 +51,7 @@ class Pair:
             return self.trait.value(self.base.network, theta)
 
 
-@cache
+@lru_cache(maxsize=1)
 def pair(model: str, trait: str, lessons: int, lesson: float) -> Pair:
     """The teacher descends the trait loss by `lessons` steps, each of so much of the length of the weights."""
     base = checkpoint.load(model)

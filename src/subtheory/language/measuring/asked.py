@@ -85,11 +85,18 @@ class Asked:
         return tuple(range(self.first, self.first + self.seeds))
 
 
+def pairs(what: Asked) -> list[tuple[str, str]]:
+    """Channels and traits by turns, so that each is there; every one with every other with `full`."""
+    C, T = what.channels, what.traits
+    if what.full:
+        return [(channel, trait) for trait in T for channel in C]
+    return [(C[i % len(C)], T[i % len(T)]) for i in range(max(len(C), len(T)))]
+
+
 def grid(what: Asked) -> list[Setting]:
-    """Every trait with every channel and loss. Raises InputError for a model that is not there."""
+    """The pairs of a channel and a trait, with every loss. Raises InputError for a model that is not there."""
     network, eps = weights(what.model).network, ladder(what.eps)
-    sources = [Pretrained(what.model, channel, trait, what.tokens, what.layers)
-               for trait in what.traits for channel in what.channels]  # fmt: skip
+    sources = [Pretrained(what.model, channel, trait, what.tokens, what.layers) for channel, trait in pairs(what)]
     for source in sources:
         source.functions()
         for seed in what.numbers:
@@ -103,14 +110,11 @@ def grid(what: Asked) -> list[Setting]:
 def broken_on(what: Asked, settings: Sequence[Setting], assumption: str = "") -> list[Setting]:
     """Where an assumption is broken: on the first of these settings' sources, or everywhere with `full`.
 
-    With other weights a sign is a coin: they are tried on one trait a channel, and one channel a trait, by turns.
+    With other weights a sign is a coin: they are tried everywhere.
     """
-    if what.full:
+    if what.full or assumption == SHARED_INIT.name:
         return list(settings)
-    C, T = what.channels, what.traits
-    count = max(len(C), len(T)) if assumption == SHARED_INIT.name else 1
-    pairs = {(C[i % len(C)], T[i % len(T)]) for i in range(count)}
-    return [s for s in settings if (s.source.channel, s.source.trait) in pairs]  # type: ignore[union-attr]
+    return [s for s in settings if (s.source.channel, s.source.trait) == pairs(what)[0]]  # type: ignore[union-attr]
 
 
 def speaks(claim: Claim) -> bool:
@@ -187,7 +191,7 @@ def _messages(what: Asked, plan: Plan) -> tuple[str, ...]:
         *(
             []
             if what.full
-            else [f"assumptions are broken on {where}, other weights on one trait a channel (all with --full)"]
+            else [f"channels and traits by turns; assumptions are broken on {where}, other weights everywhere"]
         ),
         f"{len(claims)} of {len(CLAIMS)} claims are asked: others read instruments that such a model is too large for, "
         "or settings of their own",
