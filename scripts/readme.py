@@ -1,4 +1,4 @@
-"""Write the tables that the code implies into README.md and proofs/README.md; tests fail when they are not current."""
+"""Write the tables that the code implies into docs and proofs/README.md; tests fail when they are not current."""
 
 import re
 from collections.abc import Callable
@@ -35,7 +35,7 @@ def tier(claim: Claim) -> str:
 def _proof(name: str) -> str:
     if name == CONJECTURE:
         return name
-    return f"[{name}](proofs/{name}.py)" + (", Coq" if proofs()[name].coq else "")
+    return f"[{name}](../proofs/{name}.py)" + (", Coq" if proofs()[name].coq else "")
 
 
 def files() -> str:
@@ -76,7 +76,7 @@ def _table(head: list[str], rows: list[list[str]]) -> str:
 
 
 TABLES: dict[Path, dict[str, Callable[[], str]]] = {
-    ROOT / "README.md": {"claims": claims},
+    ROOT / "docs" / "claims.md": {"claims": claims},
     ROOT / "proofs" / "README.md": {"proofs": files, "coq": development},
 }
 """What stands between <!-- name --> and <!-- /name --> in which page."""

@@ -1,4 +1,4 @@
-"""The README: its table comes from the code, its snippets work where they say they go, its start says what matters."""
+"""README and docs/adding.md: tables come from the code, snippets work where they say, the start says what matters."""
 
 import importlib.util
 import re
@@ -21,8 +21,9 @@ from subtheory.setting.setting import Setting
 
 ROOT = Path(__file__).resolve().parents[1]
 TEXT = (ROOT / "README.md").read_text("utf-8")
+ADDING = (ROOT / "docs" / "adding.md").read_text("utf-8")
 START = "\n".join(TEXT.splitlines()[:30])
-SNIPPETS = re.findall(r"^```python\n(# (\S+?\.py).*?)^```", TEXT, re.DOTALL | re.MULTILINE)
+SNIPPETS = re.findall(r"^```python\n(# (\S+?\.py).*?)^```", ADDING, re.DOTALL | re.MULTILINE)
 
 
 def script() -> ModuleType:
@@ -34,7 +35,7 @@ def script() -> ModuleType:
 
 
 def snippet(where: str) -> dict[str, Any]:
-    """What the README's snippet for that file defines, run among the names of that module."""
+    """What the page's snippet for that file defines, run among the names of that module."""
     (code,) = [code for code, path in SNIPPETS if path == where]
     assert len(code.splitlines()) <= 14
     names: dict[str, Any] = {"__name__": "snippet"}
@@ -42,7 +43,7 @@ def snippet(where: str) -> dict[str, Any]:
         module = import_module(where.removeprefix("src/").removesuffix(".py").replace("/", "."))
         names |= vars(module)
     before = set(names)
-    exec(compile(code, where, "exec"), names)  # the code is our own README
+    exec(compile(code, where, "exec"), names)  # the code is our own page
     return {name: value for name, value in names.items() if name not in before}
 
 
@@ -68,6 +69,18 @@ def test_start_says_what_a_stranger_needs() -> None:
         assert needed in START
 
 
+def test_readme_is_short() -> None:
+    assert len(TEXT.splitlines()) <= 200
+
+
+def test_file_of_the_readme_is_a_model(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (code,) = re.findall(r"^```python\n# mine.py\n(.*?)^```", TEXT, re.DOTALL | re.MULTILINE)
+    (tmp_path / "mine.py").write_text(code, "utf-8")
+    own = ["--model", f"{tmp_path}/mine.py:network", "--seeds", "1"]
+    assert main(["verify", "alignment-is-ggn-form", *own]) == 0
+    assert "1 of 1 claim" in capsys.readouterr().out
+
+
 def test_exit_codes_are_those_of_the_command_line() -> None:
     for code in ("0", "1", "2", "3", "4", "130"):
         assert re.search(rf"\b{code}\b", exit_codes or "")
@@ -76,21 +89,21 @@ def test_exit_codes_are_those_of_the_command_line() -> None:
 
 
 def test_layout_names_folders_that_exist() -> None:
-    (block,) = re.findall(r"## Layout\n+```\n(.*?)```", TEXT, re.DOTALL)
+    (block,) = re.findall(r"## Where things are\n+```\n(.*?)```", ADDING, re.DOTALL)
     folders = re.findall(r"[\w/]+/(?=\s)", block)
     assert folders
     for folder in folders:
         assert (ROOT / folder).is_dir(), folder
 
 
-def test_claim_of_the_readme_holds_and_fails_without_its_assumption() -> None:
+def test_claim_of_the_page_holds_and_fails_without_its_assumption() -> None:
     claim = snippet("src/subtheory/claims/first_order.py")["alignment_is_proportional"]
     setting = Setting(Linear())
     assert check(claim, setting, seeds=2).verdict == "holds"
     assert check(claim, setting, seeds=2, without="shared-init").verdict == "fails"
 
 
-def test_network_of_the_readme_computes_in_float64() -> None:
+def test_network_of_the_page_computes_in_float64() -> None:
     from subtheory.networks import require_float64
 
     network = snippet("src/subtheory/networks/mlp.py")["Gated"]()
@@ -102,7 +115,7 @@ def test_network_of_the_readme_computes_in_float64() -> None:
         assert network.apply(params, x).shape == (network.task.outputs,)
 
 
-def test_loss_of_the_readme_states_its_own_hessian() -> None:
+def test_loss_of_the_page_states_its_own_hessian() -> None:
     loss = snippet("src/subtheory/theory/losses.py")["PseudoHuber"]()
     with float64():
         y, v, w = jax.random.normal(jax.random.key(0), (3, 4), "float64")
@@ -112,7 +125,7 @@ def test_loss_of_the_readme_states_its_own_hessian() -> None:
         np.testing.assert_allclose(jax.grad(lambda z: loss.value(z, y, w))(y), 0, atol=1e-12)
 
 
-def test_teacher_of_the_readme_is_a_direction() -> None:
+def test_teacher_of_the_page_is_a_direction() -> None:
     from subtheory.setting.setting import Setting
 
     teacher = snippet("src/subtheory/setting/teachers.py")["SignDescent"]()
@@ -121,7 +134,7 @@ def test_teacher_of_the_readme_is_a_direction() -> None:
     jax.tree.map(lambda a, b: np.testing.assert_array_equal(a, np.sign(b)), found, plain)
 
 
-def test_student_of_the_readme_aligns_and_is_another_one() -> None:
+def test_student_of_the_page_aligns_and_is_another_one() -> None:
     rule = snippet("src/subtheory/theory/rule.py")["Momentum"]()
     setting = Setting(Linear()).but(rule=rule)
     assert check(CLAIMS["alignment-is-positive"], setting, seeds=2).verdict == "holds"
@@ -129,7 +142,7 @@ def test_student_of_the_readme_aligns_and_is_another_one() -> None:
     assert check(CLAIMS["alignment-is-ggn-form"], setting.but(rule=replace(rule, steps=1)), seeds=2).verdict == "holds"
 
 
-def test_view_of_the_readme_cuts_off_and_turns_what_is_beyond() -> None:
+def test_view_of_the_page_cuts_off_and_turns_what_is_beyond() -> None:
     view = snippet("src/subtheory/theory/views/view.py")["Clipped"]()
     np.testing.assert_array_equal(view.labels(np.array([0.04, -3.0, 1.5]), np.ones(3)), [0.04, -1.0, 1.0])
     claim, setting = CLAIMS["alignment-is-ggn-form"], Setting(Linear())
@@ -137,7 +150,7 @@ def test_view_of_the_readme_cuts_off_and_turns_what_is_beyond() -> None:
     assert check(claim, setting.but(view=replace(view, bound=1e3)), seeds=2).verdict == "holds"
 
 
-def test_channel_of_the_readme_draws() -> None:
+def test_channel_of_the_page_draws() -> None:
     from subtheory import DIGITS
 
     channel = snippet("src/subtheory/data/channels.py")["SaltAndPepper"]()
@@ -147,7 +160,7 @@ def test_channel_of_the_readme_draws() -> None:
     assert set(np.unique(x)) == {-1.0, 1.0}
 
 
-def test_experiment_of_the_readme_is_one() -> None:
+def test_experiment_of_the_page_is_one() -> None:
     from subtheory.study.experiment import PARTS
 
     found = snippet("experiments/critical_step.py")
