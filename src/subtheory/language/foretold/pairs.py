@@ -7,6 +7,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from subtheory.errors import InputError
 from subtheory.language import channels, checkpoint, derivatives, sampling, traits
 from subtheory.language.texts import Texts
 from subtheory.ledger.parts import kept_arrays
@@ -53,13 +54,18 @@ class Pair:
 
 @lru_cache(maxsize=1)
 def pair(model: str, trait: str, lessons: int, lesson: float) -> Pair:
-    """The teacher descends the trait loss by `lessons` steps, each of so much of the length of the weights."""
+    """The teacher descends the trait loss by `lessons` steps, each of so much of the length of the weights.
+
+    Raises InputError on "lesson" where steps as long as that leave nothing to descend.
+    """
     base = checkpoint.load(model)
     learned = traits.TRAITS[trait].trait(base.tokenizer)
     theta0 = jax.tree.map(jax.numpy.asarray, base.params)
     teacher = theta0
     for _ in range(lessons):
         g = learned.gradient(base.network, teacher)
-        length = lesson * derivatives.norm(theta0)
-        teacher = derivatives.moved(teacher, -length / derivatives.norm(g), g)
+        length, slope = lesson * derivatives.norm(theta0), derivatives.norm(g)
+        if not slope > 0:
+            raise InputError("lesson", lesson, "must be so small that the trait loss still has a slope after it")
+        teacher = derivatives.moved(teacher, -length / slope, g)
     return Pair(base, theta0, teacher, learned)
