@@ -116,6 +116,8 @@ class Programs:
     """Made for this process, and those of them that were on disk."""
     others: tuple[int, int] = 0, 0
     """The same of its workers."""
+    doing = ""
+    """What this process is at, compiling or measuring, as far as JAX says; nothing before it has compiled anything."""
 
     @classmethod
     def listen(cls) -> None:
@@ -136,7 +138,10 @@ class Programs:
 
     @classmethod
     def _made(cls, event: str, duration_secs: float, **_: str | int) -> None:
-        cls.asked += event == "/jax/core/compile/backend_compile_duration"
+        made = event == "/jax/core/compile/backend_compile_duration"
+        cls.asked += made
+        if made or event == "/jax/core/compile/jaxpr_to_mlir_module_duration":  # behind which XLA's own work begins
+            cls.doing = "measuring" if made else "compiling"
 
 
 def report(title: str) -> Callable[[int, int, str], None] | None:

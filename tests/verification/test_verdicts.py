@@ -1,6 +1,7 @@
 """From evidence to verdicts: numbers that are not finite, controls of few seeds, one count of controls everywhere."""
 
 import re
+from argparse import Namespace
 from dataclasses import replace
 
 import numpy as np
@@ -103,7 +104,7 @@ def test_controls_are_counted_alike_everywhere(capsys, monkeypatch):
         "same-architecture", "differentiable",
     ]  # fmt: skip
     assert "same-architecture" in found.summary() and "same-architecture" in found._repr_html_()
-    command._print(found)
+    command._print(found, Namespace(quiet=False, verbose=False))
     assert "2 of 3 controls break as declared" in capsys.readouterr().out
     page = " ".join(re.sub(r"<[^>]*>", " ", report.page(found)).split())
     assert (

@@ -76,8 +76,10 @@ def program() -> None:
 
 
 def _interrupted(*_: object) -> None:
-    shown = "\x1b[?25h" if sys.stderr.isatty() else ""  # a live bar hides the cursor
-    os.write(2, f"{shown}{terminal.interrupted()}\n".encode())
     if workers := sys.modules.get("subtheory.ledger.workers"):
         workers.stop()
+    # A live bar hides the cursor and stands in its line, with ^C behind it: it is put away, and nothing comes after.
+    terminal.SCREEN.acquire(timeout=1)
+    erased = "\r\x1b[2K\x1b[?25h" if terminal.moves(sys.stderr) else ""
+    os.write(2, f"{erased}{terminal.fitting(terminal.interrupted(), sys.stderr)}\n".encode())
     os._exit(130)

@@ -54,9 +54,9 @@ def ablated(options: Namespace) -> int:
     if options.json:
         print_json(found.to_dict())
     else:
-        _print(found)
+        _print(found, options.quiet)
     files = _write(found, folder)
-    if not options.json:
+    if not (options.json or options.quiet):
         print("\n".join(map(str, files)))
     return 0 if found.ok else 1
 
@@ -149,14 +149,15 @@ def _number(text: str) -> float:
         raise InputError("amounts", repr(text), "must be numbers separated by commas") from None
 
 
-def _print(found: Ablations) -> None:
+def _print(found: Ablations, quiet: bool) -> None:
     from subtheory.study.finding import summary
 
-    print("\n".join(found.messages), end="\n\n")
-    print_table("what crosses, relative to the shared init", found.shown)
-    for row in found.skipped:
-        print(f"skipped: {row['path']}: {row['why']}")
-    print_table("findings", [one.row for one in sorted(found.findings, key=lambda one: one.ok)])
+    if not quiet:
+        print("\n".join(found.messages), end="\n\n")
+        print_table("what crosses, relative to the shared init", found.shown)
+        for row in found.skipped:
+            print(f"skipped: {row['path']}: {row['why']}")
+        print_table("findings", [one.row for one in sorted(found.findings, key=lambda one: one.ok)])
     print(f"ablation: {summary(found.findings)}.")
 
 

@@ -11,6 +11,9 @@ from subtheory.errors import InputError
 VENUES = ("neurips", "icml", "iclr", "jmlr", "tmlr", "nature", "slides")
 """Those of `subtheory.figure`, which takes too long to import for --help."""
 
+SHELLS = ("bash", "zsh", "fish")
+"""Those that `subtheory.cli.completion` writes for."""
+
 
 class Parser(argparse.ArgumentParser):
     """An argparse parser whose errors are one line, with what was probably meant."""
@@ -95,6 +98,7 @@ def build() -> Parser:
     _shared(verify, "the cores there are")
     _compiles(verify)
     verify.add_argument("--out", metavar="DIR", help="write report.html, figures and tables here")
+    _loud(verify, "every control, and the worst run of every claim")
 
     certify = _verb(verbs, "certify", "certify", "prove a sign for every ε up to a size, in ball arithmetic")
     for name in ("network", "loss"):
@@ -125,11 +129,13 @@ def build() -> Parser:
     )
     prove.add_argument("--only", choices=("sympy", "coq"), help="sympy's or Coq's alone")
     prove.add_argument("--mutate", action="store_true", help="change signs, numbers and assumptions: steps must notice")
+    _loud(prove, "every proof and every Coq theorem")
 
     audit = _verb(verbs, "audit", "audit", "plant errors, look for false alarms: can the verdicts be trusted?")
     audit.add_argument("--quick", action="store_true", help="fewer seeds and draws of everything")
     _compiles(audit)
     audit.add_argument("--out", metavar="DIR", help="write audit.json and audit.csv here")
+    _loud(audit)
 
     ablate = _verb(verbs, "ablate", "ablate", "change what a theorem assumes bit by bit: how alike must the inits be?")
     ablate.add_argument("subject", choices=("init",), metavar="init", help="what is ablated: the likeness of the inits")
@@ -149,6 +155,7 @@ def build() -> Parser:
     ablate.add_argument("--teacher", metavar="NAME", help="how the teacher moves (default gradient-descent)")
     ablate.add_argument("--eps", metavar="E", help="relative change that it makes (default 1e-3)")
     ablate.add_argument("--out", metavar="DIR", default="results", help="folder for tables and figures")
+    _loud(ablate)
     _shared(ablate, "1", out=True)
     _compiles(ablate)
 
@@ -226,6 +233,9 @@ def build() -> Parser:
     cite = _verb(verbs, "cite", "about", "how to cite the tool and the theory")
     cite.add_argument("--bibtex", action="store_true", help="as BibTeX (the default)")
 
+    completion = _verb(verbs, "completion", "about", "print the script that completes this command line in a shell")
+    completion.add_argument("shell", choices=SHELLS, metavar="SHELL", help="bash, zsh or fish")
+
     run = _verb(verbs, "run", "experiments", "run an experiment and draw it")
     run.add_argument("experiment", metavar="EXPERIMENT")
     run.add_argument("--quick", action="store_true", help="the small version")
@@ -233,6 +243,7 @@ def build() -> Parser:
     run.add_argument("--seeds", metavar="N", help="the same as --set seeds=N")
     run.add_argument("--options", action="store_true", help="list the experiment's options instead of running it")
     run.add_argument("--out", metavar="DIR", default="results", help="folder for tables and figures (default results)")
+    _loud(run)
     _shared(run, "1", out=True)
     _compiles(run)
     figures = _verb(verbs, "figures", "experiments", "redraw figures from stored tables")
@@ -259,6 +270,14 @@ def _verb(verbs: Any, name: str, module: str, text: str) -> Parser:
     parser.set_defaults(module=module)
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     return parser
+
+
+def _loud(parser: Parser, folded: str = "") -> None:
+    """How much is printed of what was found: all, if anything is folded otherwise, or the verdict."""
+    loud = parser.add_mutually_exclusive_group()
+    if folded:
+        loud.add_argument("-v", "--verbose", action="store_true", help=f"print {folded}")
+    loud.add_argument("-q", "--quiet", action="store_true", help="print the verdict alone")
 
 
 def _venue(parser: Parser) -> None:

@@ -43,7 +43,7 @@ def named(options: Namespace) -> str | None:
 def verified(model: str, options: Namespace) -> Verification:
     """What `verify` finds of it; parts are kept as they are done. Raises InputError as `asked.plan_of` does."""
     environment.prepare(options.device, not options.no_cache)
-    from subtheory.cli.progress import progress
+    from subtheory.cli.progress import COUNTED, NOTHING, progress
     from subtheory.language.measuring import asked
     from subtheory.ledger.request import Request
 
@@ -62,7 +62,10 @@ def verified(model: str, options: Namespace) -> Verification:
     }
     what = asked.Asked(model, **{field: value for field, value in given.items() if value})
     asked.plan_of(what)  # what is wrong is an error before anything is computed
-    with sharing.keeping(options, Request.of(asked.KIND, what.about)), progress("verify") as report:
+    with (
+        sharing.keeping(options, Request.of(asked.KIND, what.about)) as kept,
+        progress("verify", COUNTED if kept else NOTHING) as report,
+    ):
         return asked.measured(what, report)
 
 

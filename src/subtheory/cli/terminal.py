@@ -3,6 +3,7 @@
 import codecs
 import os
 import sys
+import threading
 import unicodedata
 from collections.abc import Callable
 from typing import Any, TextIO
@@ -21,6 +22,9 @@ _SPELLED = {
     "Π": "Pi", "\u0302": "-hat", "\u0304": "-bar", "₋": "_-", "₊": "_+", "⁺": "^+", "≲": "<~", "≻": ">", "χ": "chi",
 }  # fmt: skip
 
+
+SCREEN = threading.RLock()
+"""Held by whoever draws on standard error, and by an interrupt until the end: nothing is drawn after it."""
 
 KEPT: list[Callable[[], str]] = []
 """What an interrupted command says of its work that is kept; of one that says nothing, nothing is."""
@@ -86,9 +90,14 @@ def takes(text: str, stream: TextIO | None = None) -> bool:
     return True
 
 
-def fitting(value: Any) -> Any:
-    """A cell or a line as standard output can show it, spelled out if need be, so that columns keep their widths."""
-    return value if not isinstance(value, str) or takes(value) else spelled(value)
+def fitting(value: Any, stream: TextIO | None = None) -> Any:
+    """A cell or line as standard output, or a stream, can show it: spelled out if need be; columns stay columns."""
+    return value if not isinstance(value, str) or takes(value, stream) else spelled(value)
+
+
+def moves(stream: TextIO) -> bool:
+    """Whether a stream is a terminal on which a line can be written again."""
+    return stream.isatty() and os.environ.get("TERM") not in ("dumb", "unknown")
 
 
 def line(text: object) -> str:

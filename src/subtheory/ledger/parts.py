@@ -23,7 +23,7 @@ from subtheory.ledger.store import Arrays, Store
 T = TypeVar("T")
 
 Progress = Callable[[int, int, str], None]
-"""Called with steps done, steps in all, and what was just done."""
+"""Called with steps done, steps in all, and what was just done or has begun, if there is any to name."""
 
 TEXT = "text"
 """The one array of a part that is JSON, as bytes, because a column of NumPy would turn 1 beside 2.5 into 1.0."""
@@ -119,6 +119,8 @@ def each_of_arrays(
     kept.taken += len(found)
     todo = [(group(name), name) for name in parts if name not in found]
     done = len(found)
+    if progress and todo:
+        progress(done, len(parts), "")
 
     def here(name: str) -> None:
         kept.store.save(name, _inside(kept, parts[name]))

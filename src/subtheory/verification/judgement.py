@@ -1,5 +1,6 @@
 """A plan in parts: each measures some tasks and judges them where it is; evidence is all that is kept of them."""
 
+import re
 from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -41,6 +42,14 @@ class Plan:
         setting = self.parts[part][0][0][1]
         return None if setting.source is not None else setting.network
 
+    def about(self, part: str) -> str:
+        """A part in words: its network, what is recorded, and claims that read it."""
+        (run, _, losses), *_ = self.parts[part]
+        places = (place for loss in losses for place in self.readers.get((run, loss.name), ()))
+        first, *more = dict.fromkeys(self.jobs[j].claim.name for j, _ in places)
+        recorded = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", type(run[0]).__name__).lower()
+        return f"{run[1].network.name}, {recorded}, {first}" + (f" and {len(more)} more" if more else "")
+
 
 def planned(todo: Sequence[Job], seeds: Sequence[int]) -> Plan:
     """The tasks of all jobs, so many of a network at once."""
@@ -76,8 +85,19 @@ def judged(plan: Plan, progress: Progress | None = None, how: How = How()) -> li
 
     In a run of the ledger parts are kept, and shared out among whoever computes them.
     """
-    parts = {name: partial(_part, plan, name) for name in plan.parts}
-    say = progress and (lambda done, total, name: progress(done, total, name.partition(" ")[2]))
+    done = 0
+
+    def say(so_far: int, total: int, name: str) -> None:
+        nonlocal done
+        done = so_far
+        if progress:
+            progress(done, total, plan.about(name) if name else "")
+
+    def part(name: str) -> Arrays:
+        say(done, len(plan.parts), name)
+        return _part(plan, name)
+
+    parts = {name: partial(part, name) for name in plan.parts}
     forget = session.forget if how.ours else lambda: None  # a constructed setting has a network of its own
     shared = sum(plan.network(name) is not None for name in parts)
     found = each_of_arrays(parts, plan.network, say, forget, light=shared <= FEW)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from argparse import Namespace
+from pathlib import Path
 from typing import Any
 
 from subtheory.cli import environment, sharing
@@ -40,15 +41,16 @@ def main(options: Namespace) -> int:
     writable(options.out)
     processes = sharing.processes(options, 1)
     environment.prepare(cache=not options.no_cache, one_core=sharing.several(options, processes))
-    from subtheory.cli.progress import progress
+    from subtheory.cli.progress import kept_under, progress
 
-    with sharing.engine(options, processes) as engine, progress("ablate") as report:
+    kept = kept_under(Path(options.out) / NAME)
+    with sharing.engine(options, processes) as engine, progress("ablate", kept) as report:
         found = experiment.run(NAME, options.out, False, report, given, engine, options.fresh)
     tables = experiment.saved_tables(experiment.place(options.out, NAME, False, own))
     if options.json:
         _print_json(options.subject, tables, found)
     else:
-        _print(tables, found)
+        _print(tables, found, options.quiet)
     return 0 if found.ok else 1
 
 
@@ -73,11 +75,15 @@ def _print_json(subject: str, tables: Any, found: Any) -> None:
     )
 
 
-def _print(tables: Any, found: Any) -> None:
+def _print(tables: Any, found: Any, quiet: bool) -> None:
     """What each path does, two tables, what was left out, and what came out; what did not, comes first."""
     from subtheory.study.ablation import says
     from subtheory.study.finding import summary
 
+    verdict = f"{NAME}: {summary(found.findings)}."
+    if quiet:
+        print(verdict)
+        return
     means = tables["means"]
     for path in dict.fromkeys(mean["path"] for mean in means):
         print(f"{path}: {says(path)}")
@@ -88,7 +94,7 @@ def _print(tables: Any, found: Any) -> None:
         print(f"skipped: {line}")
     print_table("findings", [one.row for one in sorted(found.findings, key=lambda one: one.ok)])
     print("\n".join(map(str, found.files)))
-    print(f"{NAME}: {summary(found.findings)}.")
+    print(verdict)
 
 
 def _place(mean: dict[str, Any], means: list[dict[str, Any]]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""`subtheory doctor` and `subtheory cite`: the machine, and whom to credit."""
+"""`subtheory doctor`, `cite` and `completion`: the machine, whom to credit, and what a shell is told."""
 
 from argparse import Namespace
 from typing import Any
@@ -37,7 +37,11 @@ REFERENCES: dict[str, dict[str, str]] = {
 
 
 def main(options: Namespace) -> int:
-    """Answer one of the two."""
+    """Answer one of the three."""
+    if options.verb == "completion":
+        from subtheory.cli import completion
+
+        return completion.main(options)
     if options.verb == "cite":
         if options.json:
             print_json({"references": REFERENCES})

@@ -25,7 +25,8 @@ def main(options: Namespace) -> int:
     if options.json:
         print_json(stated)
         return 0 if found.ok else 1
-    print_table("audit", found.rows)
+    if not options.quiet:
+        print_table("audit", found.rows)
     missed = [check.row for check in found.checks if not check.ok]
     print(f"misses its target: {', '.join(missed)}" if missed else "every check meets its target")
     return 0 if found.ok else 1

@@ -38,21 +38,22 @@ def _run(options: Namespace) -> int:
     writable(options.out)
     processes = sharing.processes(options, 1)
     environment.prepare(cache=not options.no_cache, one_core=sharing.several(options, processes))
-    from subtheory.cli.progress import progress
+    from subtheory.cli.progress import kept_under, progress
 
-    with sharing.engine(options, processes) as engine, progress(options.experiment) as report:
+    kept = kept_under(Path(options.out) / options.experiment)
+    with sharing.engine(options, processes) as engine, progress(options.experiment, kept) as report:
         found = experiment.run(options.experiment, options.out, options.quick, report, given, engine, options.fresh)
     if options.json:
         rows = [one.row for one in found.findings]
         files = [str(path) for path in found.files]
         print_json({"files": files, "findings": rows, "skipped": found.skipped, "ok": found.ok})
     else:
-        for line in found.left_out:
-            print(f"skipped: {line}")
-        if rows := [one.row for one in sorted(found.findings, key=lambda one: one.ok)]:
-            print_table("findings", rows)
-        print("\n".join(map(str, found.files)))
-        if rows:
+        if not options.quiet:
+            for line in found.left_out:
+                print(f"skipped: {line}")
+            print_table("findings", [one.row for one in sorted(found.findings, key=lambda one: one.ok)])
+            print("\n".join(map(str, found.files)))
+        if found.findings:
             print(f"{options.experiment}: {finding.summary(found.findings)}.")
     return 0 if found.ok else 1
 
@@ -89,10 +90,11 @@ def _paper(options: Namespace) -> int:
     writable(options.out)
     processes = sharing.processes(options, 1)
     environment.prepare(cache=not options.no_cache, one_core=sharing.several(options, processes))
-    from subtheory.cli.progress import progress
+    from subtheory.cli.progress import kept_under, progress
 
     with sharing.engine(options, processes) as engine:
-        made = paper.make(options.out, options.figures, options.quick, options.venue, progress, engine, options.fresh)
+        bar = lambda title: progress(title, kept_under(Path(options.out) / title))  # noqa: E731
+        made = paper.make(options.out, options.figures, options.quick, options.venue, bar, engine, options.fresh)
     folder = Path(options.out) / paper.FOLDER
     rows = [
         {

@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 WIDE = 256
 """Slices that are given away together where many machines compute."""
 
+SLICES = "the minutes of the search that are over are kept; the same command goes on with the rest"
+"""What an interrupt says."""
+
 LONGEST = 86400.0
 """Seconds of the longest budget."""
 
@@ -76,15 +79,15 @@ def main(options: Namespace) -> int:
 
 def _kept(what: Searching, processes: int, options: Namespace) -> tuple[Search, Any]:
     """Of a claim of the package: slices are kept, and shared out."""
-    from subtheory.cli.progress import progress
+    from subtheory.cli.progress import NOTHING, progress
     from subtheory.falsification import slices
     from subtheory.ledger.request import Request
 
     request, at_once = Request.of(slices.KIND, what.about), WIDE if options.dask or options.shard else processes
     with (
         sharing.engine(options, processes) as engine,
-        sharing.keeping(options, request, engine),
-        progress("falsify") as report,
+        sharing.keeping(options, request, engine) as kept,
+        progress("falsify", SLICES if kept else NOTHING) as report,
     ):
         return slices.searched(what, at_once, report)
 

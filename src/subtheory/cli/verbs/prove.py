@@ -32,26 +32,30 @@ def main(options: Namespace) -> int:
         ran = _run(picked)
         audit = _wait(started) if started else None
     ok = all(not one.failed for steps in ran.values() for one in steps) and (audit is None or audit.ok)
+    rows = [_row(proof, ran[proof.name]) for proof in picked]
     found = {
         "ok": ok,
-        "proofs": [_row(proof, ran[proof.name]) | _ties(proof, ran[proof.name]) for proof in picked],
+        "proofs": [row | _ties(proof, ran[proof.name]) for row, proof in zip(rows, picked, strict=True)],
         "coq": asdict(audit) if audit else None,
         "coq_skipped": skipped if with_coq else "not asked for",
     }
     if options.json:
         print_json(found)
         return 0 if ok else 1
-    print_table("proofs", [_row(proof, ran[proof.name]) for proof in picked])
+    if options.verbose:
+        print_table("proofs", rows)
+    elif not options.quiet:
+        print_table("proofs", [{name: row[name] for name in ("proof", "verdict", "theorem")} for row in rows])
     for name, steps in ran.items():
         for one in steps:
             if one.failed or one.skipped:
                 print(f"{name}.{one.step}: {'FAILS: ' + one.failed if one.failed else 'skipped: ' + one.skipped}")
-    if audit:
-        _tell(audit)
-    elif with_coq:
+    if audit and not (options.quiet and audit.ok):
+        _tell(audit, options.verbose)
+    elif with_coq and not audit:
         print(f"Coq: {skipped}")
     if ran or audit:
-        print("all proofs pass" if ok else "SOME PROOFS FAIL")
+        print(f"{_counted(rows, audit)}: {'all proofs pass' if ok else 'SOME PROOFS FAIL'}")
     return 0 if ok else 1
 
 
@@ -98,8 +102,16 @@ def _ties(proof: Proof, ran: list[Ran]) -> dict[str, Any]:
     }
 
 
-def _tell(audit: coq.Audit) -> None:
-    print_table("Coq theorems", _theorems(audit))
+def _counted(rows: list[dict[str, Any]], audit: coq.Audit | None) -> str:
+    """How much was run."""
+    steps, assertions = (sum(row[name] for row in rows) for name in ("steps", "assertions"))
+    told = [f"{len(rows)} proofs with {steps} steps and {assertions} assertions"] if rows else []
+    return " and ".join([*told, *([f"{len(audit.theorems)} theorems in Coq"] if audit else [])])
+
+
+def _tell(audit: coq.Audit, every: bool) -> None:
+    if every:
+        print_table("Coq theorems", _theorems(audit))
     print(
         f"Coq {audit.version}: {len(audit.theorems)} theorems and {audit.lemmas} lemmas in {audit.lines} lines, "
         f"none admitted; coqchk passed.\nAxioms, all of them the library's own, of its real numbers and its logic: "
@@ -147,7 +159,8 @@ def _mutate(picked: list[Proof], options: Namespace) -> int:
     if options.json:
         print_json({"ok": ok, "mutants": every, "noticed": seen, "proofs": rows, "survivors": survivors})
     else:
-        print_table("mutants", rows)
-        print_table("not noticed", survivors)
+        if not options.quiet:
+            print_table("mutants", rows)
+            print_table("not noticed", survivors)
         print(f"{seen} of {every} wrong versions are noticed, {100 * seen / max(every, 1):.1f} %")
     return 0 if ok else 1

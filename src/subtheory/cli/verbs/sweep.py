@@ -102,7 +102,7 @@ def _compute(options: Namespace, begun: running.Begun, processes: int, here: dic
 
     environment.prepare(_device(), not options.no_cache, one_core=True)
     cells.require(begun.plan)
-    with sharing.engine(options, processes) as engine, progress("sweep") as report:
+    with sharing.engine(options, processes) as engine, progress("sweep", None) as report:
         begun.run(engine, _paced(report, here))
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from subtheory.arguments import LARGEST_SEED
 from subtheory.cli import environment, pretrained, sharing, terminal
 from subtheory.cli.numbers import count, positive
-from subtheory.cli.output import print_json, print_table, writable
+from subtheory.cli.output import print_claims, print_json, summary, writable
 from subtheory.errors import InputError
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def main(options: Namespace) -> int:
     environment.prepare(options.device, not options.no_cache, True, devices, options.multihost)
 
     from subtheory.claims import CLAIMS
-    from subtheory.cli.progress import progress
+    from subtheory.cli.progress import COUNTED, NOTHING, progress
     from subtheory.data import CHANNELS
     from subtheory.ledger.request import Request
     from subtheory.networks import NETWORKS
@@ -63,7 +63,7 @@ def main(options: Namespace) -> int:
         nullcontext()
         if options.multihost
         else sharing.keeping(options, Request.of(asked.KIND, what.about), engine) as kept,
-        progress("verify") as report,
+        progress("verify", COUNTED if kept else NOTHING) as report,
     ):
         found = asked.verify(what, report)
     told = provenance(what.numbers)
@@ -80,7 +80,7 @@ def _told(found: Verification, options: Namespace, networks: Sequence[LinenNetwo
     if environment.speaks() and options.json:
         print_json(found.to_dict())
     elif environment.speaks():
-        _print(found)
+        _print(found, options)
     # The verdict stands before a file is written: a full disk does not take it away, nor the code of a failing claim.
     if options.out:
         sys.stdout.flush()
@@ -91,21 +91,19 @@ def _told(found: Verification, options: Namespace, networks: Sequence[LinenNetwo
                 raise
             print(f"error: {terminal.line(error)}", file=sys.stderr)
             return code
-        if environment.speaks() and not options.json:
+        if environment.speaks() and not (options.json or options.quiet):
             print(f"report: {options.out}/report.html")
     return code
 
 
-def _print(found: Verification) -> None:
-    for line in found.messages:
-        print(line)
-    print_table("claims", found.claim_table())
-    print_table("without an assumption", found.control_table())
-    print_table("not broken", found.untried_table())
-    for line in found.reasons():
-        print(line)
-    held = sum(str(claim.verdict) == "holds" for claim in found.claims)
-    print(f"{held} of {len(found.claims)} claims hold; {found.broke} of {found.tried} controls break as declared.")
+def _print(found: Verification, options: Namespace) -> None:
+    """A line a claim, and what is not as it should be; more with -v, and less with -q."""
+    if not options.quiet:
+        for line in found.messages:
+            print(line)
+        print_claims(found, options.verbose)
+        print()
+    print(summary(found))
 
 
 def _write(
