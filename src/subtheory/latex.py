@@ -65,6 +65,49 @@ def number(value: float, digits: int) -> str:
     return text if text.isdigit() else rf"\ensuremath{{{text}}}"
 
 
+def uncertain(value: float, error: float) -> str:
+    """A number with its uncertainty in the last digits, as mathematics: 1.98 ± 0.03 is 1.98(3), 1.98 ± 0.012 1.980(12).
+
+    The uncertainty has one digit, or two if the first is a 1. A number without one, or with one
+    of a few roundings, has five digits; so has one that is not finite.
+    """
+    if not (math.isfinite(value) and math.isfinite(error) and error > 1e-14 * abs(value)):
+        return number(value, 5)
+    scale = math.floor(math.log10(max(abs(value), error)))
+    scale = 0 if -4 <= scale < 5 else scale
+    mantissa, off = value / 10.0**scale, error / 10.0**scale
+    first, _, exponent = f"{off:.0e}".partition("e")
+    decimals = min(15, max(0, (first == "1") - int(exponent)))
+    text = f"{mantissa:.{decimals}f}({off * 10**decimals:.0f})"
+    power = rf"\times10^{{{scale}}}" if scale else ""
+    return rf"\ensuremath{{{text}{power}}}"
+
+
+MACROS = {
+    "holds": r"\ensuremath{\surd}~holds",
+    "fails": r"\ensuremath{\times}~\textbf{fails}",
+    "vacuous": r"\ensuremath{\circ}~vacuous",
+    "undecided": r"?~undecided",
+}
+"""How a verdict is set; a document that defines \\verdictholds and the like itself has its own way."""
+
+
+def verdict(name: str) -> str:
+    """The macro of a verdict."""
+    return rf"\verdict{name}{{}}"
+
+
+def definitions() -> str:
+    """The macros of the verdicts, unless the document has them."""
+    return "".join(rf"\providecommand{{\verdict{name}}}{{{text}}}" + "\n" for name, text in MACROS.items())
+
+
+class Raw(str):
+    """Text that is LaTeX already."""
+
+    __slots__ = ()
+
+
 def figure(file: str, caption: str, label: str, wide: bool = False) -> str:
     """A figure environment, over all columns if `wide`; the caption is escaped."""
     environment = "figure*" if wide else "figure"

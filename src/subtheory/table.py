@@ -53,17 +53,21 @@ def to_pandas(rows: Rows) -> Any:
     return pandas.DataFrame(list(rows))
 
 
-def to_latex(rows: Rows, caption: str, label: str, digits: int = 5) -> str:
-    """A booktabs table with caption and label; numbers to the right, with so many significant digits."""
+def to_latex(rows: Rows, caption: str, label: str, digits: int = 5, columns: str = "") -> str:
+    """A booktabs table with caption and label; numbers to the right, with so many significant digits.
+
+    `columns` are those of `tabular`, if they are to be others. A `latex.Raw` is set as it is.
+    """
     if not rows:
         return ""
     numbers = [all(_is_number(row[name]) for row in rows) for name in rows[0]]
+    columns = columns or "".join("r" if number else "l" for number in numbers)
     body = [" & ".join(_cell(value, digits) for value in row.values()) + r" \\" for row in rows]
     head = " & ".join(latex.escape(name) for name in rows[0]) + r" \\"
     lines = [
         r"\begin{table}",
         r"\centering",
-        rf"\begin{{tabular}}{{{''.join('r' if number else 'l' for number in numbers)}}}",
+        rf"\begin{{tabular}}{{{columns}}}",
         r"\toprule",
         head,
         r"\midrule",
@@ -82,6 +86,8 @@ def _is_number(value: Any) -> bool:
 
 
 def _cell(value: Any, digits: int) -> str:
+    if isinstance(value, latex.Raw):
+        return value
     return latex.number(value, digits) if isinstance(value, float) else latex.escape(shown(value))
 
 

@@ -1,6 +1,8 @@
-"""The report: one page, offline, escaped, the same bytes every time, and honest about what failed."""
+"""The report: one page, offline, escaped, the same bytes every time, and honest about what failed or is missing."""
 
+import base64
 import csv
+import hashlib
 import io
 import json
 import re
@@ -10,10 +12,13 @@ from html.parser import HTMLParser
 import pytest
 from samples import claim, control, holding, mixed
 
+from subtheory.audit.plants import PLANTS
 from subtheory.claim import Verdict
-from subtheory.pages import report
+from subtheory.claims import CLAIMS
+from subtheory.pages import mathml, report
 from subtheory.verification.results import Verification
 
+TABLES = ("claims.csv", "controls.csv", "claims.tex", "references.bib", "verify.json")
 NASTY = "<script>alert('x')</script>&\"{{ 7*7 }}"
 
 
@@ -35,7 +40,7 @@ def ladder():
 class Page(HTMLParser):
     """Tags that are left open, every attribute, and the text."""
 
-    VOID = ("meta", "br")
+    VOID = ("meta", "br", "input")
 
     def __init__(self, text):
         super().__init__()
@@ -66,7 +71,7 @@ def test_writes_page_tables_and_figure(tmp_path):
     found = {str(p.relative_to(tmp_path / "new")) for p in (tmp_path / "new").rglob("*") if p.is_file()}
     assert found == (
         {"report.html"}
-        | {f"tables/{name}" for name in ("claims.csv", "controls.csv", "claims.tex", "verify.json")}
+        | {f"tables/{name}" for name in TABLES}
         | {f"figures/eps_ladder.{ending}" for ending in ("pdf", "svg", "png", "csv", "tex")}
     )
     claims = list(csv.DictReader(io.StringIO((tmp_path / "new/tables/claims.csv").read_text("utf-8"))))
@@ -81,17 +86,21 @@ def test_equal_inputs_give_equal_bytes(tmp_path):
     assert report.page(holding()) != report.page(mixed())
 
 
-def test_page_loads_nothing_and_runs_nothing(tmp_path):
+def test_page_loads_nothing_and_runs_its_own_script_alone(tmp_path):
     text = report.write(mixed(), tmp_path, ladder()).read_text("utf-8")
     page = Page(text)
-    assert not {"script", "link", "iframe", "object", "img", "base", "form"} & set(page.tags)
-    assert ("content", "default-src 'none'; img-src data:; style-src 'unsafe-inline'") in page.attributes
+    assert not {"link", "iframe", "object", "img", "base"} & set(page.tags) and page.tags.count("script") == 1
+    script = re.search(r"<script>(.*)</script>", text, re.DOTALL)[1]
+    (policy,) = (value for name, value in page.attributes if name == "content" and "default-src" in value)
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    assert policy.startswith("default-src 'none';") and f"script-src 'sha256-{digest}';" in policy
+    assert "innerHTML" not in script and "eval" not in script
     for name, value in page.attributes:
         assert not name.startswith("on")
         if name in ("href", "src", "xlink:href"):
             assert value.startswith(("#", "data:application/pdf;base64,", "data:text/csv;"))
     assert not re.search(r"https?://|//[a-z]|@import", re.sub(r"base64,[^\"]*", "", text))
-    assert {"svg", "details", "table", "figure"} <= set(page.tags)
+    assert {"svg", "details", "table", "figure", "math"} <= set(page.tags)
 
 
 @pytest.mark.parametrize(
@@ -111,14 +120,16 @@ def test_headline_tells_what_was_found(verification, sentence, tone):
 
 
 def test_page_shows_every_claim_and_control():
-    text = Page(report.page(mixed())).text
+    page = report.page(mixed())
+    text = Page(page).text
     for one in mixed().claims:
-        for said in (one.name, one.statement, one.formula, one.source, one.proof, one.tier, one.worst, one.reason):
+        for said in (one.name, one.statement, one.source, one.proof, one.tier, one.worst, one.reason):
             assert said in text
+        assert mathml.math(one.formula) in page
         for broken in one.controls:
             assert broken.without in text and broken.declared in text
     assert "3/4 controls broke as declared" in " ".join(text.split())
-    assert "✗ NO" in text and "25 % of 16" in text and "−∞" in text and not re.search(r"\bnan\b", text)
+    assert "✗ NO" in text and "25 % of 16" in text and not re.search(r"\bnan\b", text)
     for name, value in {"commit": "0123456789ab+", "environment": "NPROC=1", "seeds": "0, 1"}.items():
         assert name in text and value in text
 
@@ -141,9 +152,37 @@ def test_everything_is_escaped(tmp_path):
     rows = [{**row, "network": f"{row['network']}{NASTY}-->"} for row in ladder()]
     found = replace(Verification((bad,), {NASTY: NASTY}), messages=(NASTY,))
     page = Page(report.write(found, tmp_path, rows).read_text("utf-8"))
-    assert "script" not in page.tags and page.text.count(NASTY) >= 12
+    assert page.tags.count("script") == 1 and page.text.count(NASTY) >= 12
+    assert all(NASTY not in name for name, value in page.attributes)
 
 
 def test_inline_svg_keeps_the_drawing_only():
     svg = '<?xml?>\n<svg xmlns:xlink="http://a" xmlns="http://b">\n <metadata>http://c</metadata><!-- x --><g/></svg>'
     assert report.inline(svg, 'a "b"') == '<svg role="img" aria-label="a &#34;b&#34;"><g/></svg>'
+
+
+def test_every_link_in_the_page_leads_to_something_in_it():
+    page = Page(report.page(holding()))
+    there = {value for name, value in page.attributes if name == "id"}
+    links = {value[1:] for name, value in page.attributes if name == "href"}
+    assert links <= there and "about-alignment-is-ggn-form" in links
+
+
+def test_what_is_missing_is_told():
+    lines = "\n".join(report.missing(mixed(), False, False))
+    for said in ("Only 1 of", "rounding level", "zero-branch", "too few runs: sign-rule", "could not be broken",
+                 "quick", "No figure", "planted errors", "nor is Coq", "committed, beside 0123456789ab"):  # fmt: skip
+        assert said in lines
+    assert "recorded" in "\n".join(report.missing(Verification(()), True, True))
+    whole = Verification(tuple(claim(name) for name in CLAIMS), {"command": "subtheory verify", "commit": "01"})
+    assert [line[:10] for line in report.missing(whole, True, True)] == ["The proofs"]
+
+
+def test_planted_errors_are_a_stored_table_or_said_not_to_have_been_run(monkeypatch, tmp_path):
+    stored = report.planted_errors()
+    assert stored["ok"] and all(row["caught"] == row["seeds"] for row in stored["rows"])
+    assert {row["kind"] for row in stored["rows"]} == set(PLANTS)
+    text = Page(report.page(holding())).text
+    assert stored["found"] in text and stored["command"] in text and all(row["kind"] in text for row in stored["rows"])
+    monkeypatch.setattr(report, "PLANTED", tmp_path / "none.json")
+    assert "Not run" in Page(report.page(holding())).text

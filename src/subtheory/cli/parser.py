@@ -231,6 +231,7 @@ def build() -> Parser:
     doctor = _verb(verbs, "doctor", "about", "what is wrong with the environment, and what to do")
     _compiles(doctor)
     cite = _verb(verbs, "cite", "about", "how to cite the tool and the theory")
+    cite.add_argument("claims", nargs="*", metavar="CLAIM", help="with the papers that these claims rest on")
     cite.add_argument("--bibtex", action="store_true", help="as BibTeX (the default)")
 
     completion = _verb(verbs, "completion", "about", "print the script that completes this command line in a shell")

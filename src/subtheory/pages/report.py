@@ -1,8 +1,8 @@
-"""The report of a verification: one page that opens offline and runs no code, and its tables as files."""
+"""The report of a verification: one page that opens offline and asks for nothing, and its tables as files."""
 
 import base64
+import hashlib
 import json
-import math
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -12,15 +12,19 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
-from subtheory import citations, figure, resources, table
+from subtheory import citations, envelope, figure, references, resources, table
 from subtheory.claim import Verdict
 from subtheory.claims import CLAIMS
 from subtheory.errors import InputError
 from subtheory.files import write_atomic
+from subtheory.pages import claimed
+from subtheory.pages.numbers import share
 from subtheory.study import ladder
-from subtheory.verification.results import ClaimResult, Verification
+from subtheory.verification.results import Verification
 
 SIGNS = {name: said.split()[0] for name, said in table.VERDICTS.items()}
+RANKS = {str(verdict): i for i, verdict in enumerate(envelope.LEAST_FIRST)}
+"""What to look at first."""
 
 
 def write(verification: Verification, folder: Path | str, rungs: Sequence[ladder.Row] = ()) -> Path:
@@ -34,6 +38,9 @@ def write(verification: Verification, folder: Path | str, rungs: Sequence[ladder
         "claims.csv": table.to_csv(verification.claim_table()),
         "controls.csv": table.to_csv(verification.control_table()),
         "claims.tex": verification.to_latex(),
+        "references.bib": references.bibtex(
+            references.references(CLAIMS[claim.name] for claim in verification.claims if claim.name in CLAIMS)
+        ),
         "verify.json": to_json(verification),
     }
     failed: list[InputError] = []
@@ -66,38 +73,89 @@ def to_json(verification: Verification) -> str:
 
 
 def page(verification: Verification, shown: dict[str, Any] | None = None) -> str:
-    """The page as HTML; everything that comes from the verification is escaped."""
+    """The page as HTML; everything that comes from the verification is escaped, and its one script is ours by hash."""
     claims = verification.claims
     overall, headline = _headline(verification)
+    each = [claimed.shown(claim, verification.provenance) for claim in claims]
+    script, planted = _file("report.js"), planted_errors()
     return template("report.html").render(
         signs=SIGNS,
+        ranks=RANKS,
+        css=_file("report.css"),
+        script=script,
+        hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
         overall=str(overall),
         headline=headline,
+        missing=missing(verification, shown is not None, planted is not None),
+        planted=planted,
         held=sum(claim.verdict is Verdict.HOLDS for claim in claims),
         broke=verification.broke,
         controls=verification.tried,
         runs=sum(claim.runs for claim in claims),
         control_runs=sum(control.runs for claim in claims for control in claim.controls),
-        messages=verification.messages,
-        claims=[_claim(claim) for claim in claims],
+        tiers=list(dict.fromkeys(claim.tier for claim in claims)),
+        claims=each,
+        proofs=list({one["proof"]: one["proved"] for one in each if one["proved"]["text"]}.values()),
         figure=shown,
+        command=str(verification.provenance.get("command", "")),
         provenance=[(name, _said(value)) for name, value in verification.provenance.items()],
     )
+
+
+def missing(verification: Verification, drawn: bool, audited: bool) -> list[str]:
+    """What a reader could take to be in the report and is not, a line each."""
+    claims, told = verification.claims, verification.provenance
+    names = {claim.name for claim in claims}
+    left = [name for name in CLAIMS if name not in names]
+    silent = [str(claim.name) for claim in claims if claim.verdict is Verdict.VACUOUS]
+    open_ = [str(claim.name) for claim in claims if claim.verdict is Verdict.UNDECIDED]
+    untried = sum(not control.tried for claim in claims for control in claim.controls)
+    unclear = sum(control.verdict is Verdict.UNDECIDED for claim in claims for control in claim.tried)
+    words = str(told.get("command", "")).split()
+    commit = str(told.get("commit", ""))
+    lines = [
+        *verification.messages,
+        f"Only {len(CLAIMS) - len(left)} of {len(CLAIMS)} claims of the theory were verified" if left else "",
+        f"Vacuous, at rounding level, so that nothing can be told: {', '.join(silent)}" if silent else "",
+        f"Undecided, with too few runs: {', '.join(open_)}" if open_ else "",
+        f"Assumptions that could not be broken on these settings: {untried}" if untried else "",
+        f"Controls that remain undecided, with too few runs: {unclear}" if unclear else "",
+        "A quick verification: a part of the networks, two seeds a setting" if "--quick" in words else "",
+        "" if drawn else "No figure of the ladder of ε: it is drawn of built-in networks only",
+        "" if audited else "Whether planted errors are caught was not measured: subtheory audit",
+        "The proofs are not run by a verification, nor is Coq: subtheory prove",
+        "" if told else "Where the numbers come from was not recorded",
+        f"The code had changes that are not committed, beside {commit[:-1]}" if commit.endswith("+") else "",
+    ]
+    return [line for line in lines if line]
+
+
+PLANTED = resources.PACKAGE / "pages" / "planted.json"
+"""The last audit's table of planted errors; `scripts/planted.py` takes it over from what `subtheory audit` writes."""
+
+
+def planted_errors() -> dict[str, Any] | None:
+    """The stored table of planted errors, with the command that made it; None where there is none."""
+    return json.loads(PLANTED.read_text("utf-8")) if PLANTED.is_file() else None
+
+
+TEMPLATES = resources.PACKAGE / "pages" / "templates"
+
+
+def _file(name: str) -> Markup:
+    """A part of the page that is ours, as it is."""
+    return Markup((TEMPLATES / name).read_text("utf-8"))
 
 
 def template(name: str) -> jinja2.Template:
     """A page of ours, with everything escaped that is put into it."""
     environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(resources.PACKAGE / "pages" / "templates"),
+        loader=jinja2.FileSystemLoader(TEMPLATES),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         keep_trailing_newline=True,
     )
-    environment.filters |= {
-        "cited": citations.html,
-        "number": lambda x: "–" if math.isnan(x) else table.shown(x).replace("inf", "∞").replace("-", "−"),
-        "share": lambda x: f"{100 * x:.3g} %" if math.isfinite(x) else "–",
-    }
+    environment.filters |= {"cited": citations.html, "share": share}
     return environment.get_template(name)
 
 
@@ -117,26 +175,6 @@ def _headline(verification: Verification) -> tuple[Verdict, str]:
     if open_:
         return Verdict.UNDECIDED, f"No claim fails, but {open_} of {len(claims)} remain vacuous or undecided"
     return Verdict.HOLDS, "Every claim holds, and every control breaks as declared"
-
-
-def _claim(result: ClaimResult) -> dict[str, Any]:
-    """A claim with its assumptions in words, and what was found without each."""
-    found = {control.without: control for control in result.controls}
-    known = CLAIMS[result.name].assumptions if result.name in CLAIMS else ()
-    sentences = {assumption.name: assumption.sentence for assumption in known} | {
-        name: "" for name in found if name not in {assumption.name for assumption in known}
-    }
-    return {
-        **result.stated(),
-        "why": result.why,
-        "verdict": str(result.verdict),
-        "ok": result.ok,
-        "broke": result.broke,
-        "tried": len(result.tried),
-        "assumptions": [
-            {"name": name, "sentence": sentence, "control": found.get(name)} for name, sentence in sentences.items()
-        ],
-    }
 
 
 def _figure(folder: Path, rungs: Sequence[ladder.Row]) -> dict[str, Any]:

@@ -6,10 +6,12 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from subtheory import held, table
+import numpy as np
+
+from subtheory import held, latex, table
 from subtheory.claim import NOT_FINITE, Verdict
 from subtheory.suggest import choose
-from subtheory.verification.runs import Runs
+from subtheory.verification.runs import VERDICTS, Runs
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -19,6 +21,16 @@ SCHEMA = 2
 
 KIND = "verification"
 """What a file says that it holds."""
+
+OF_A_PAGE = 32
+"""Claims of a table in LaTeX."""
+COLUMNS = r"@{}p{0.3\textwidth}lrrrr@{}"
+CAPTION = (
+    "Claims of the theory, verified. Measured over predicted: mean over the runs, with the standard deviation of a run "
+    "in the last digits. The margin is that of the worst run, 1 minus its error over its tolerance. Controls: how many "
+    "assumptions broke the claim as declared, of those that were tried."
+)
+CONTINUED = "Claims of the theory, verified, continued."
 
 
 @dataclass(frozen=True)
@@ -77,6 +89,15 @@ class ClaimResult:
     def rows(self) -> list[dict[str, Any]]:
         """One row a run: setting, seed, ε, measured, predicted, margin, verdict."""
         return self.every.rows(self.name)
+
+    @property
+    def ratio(self) -> tuple[float, float]:
+        """Measured over predicted: mean over the runs that say something of a number other than 0, and deviation."""
+        runs = self.every.table
+        said = runs[(runs["verdict"] != VERDICTS.index(Verdict.VACUOUS)) & (runs["predicted"] != 0)]
+        each = said["measured"] / said["predicted"]
+        each = each[np.isfinite(each)]
+        return (float(each.mean()), float(each.std())) if len(each) else (math.nan, math.nan)
 
     @property
     def ok(self) -> bool:
@@ -267,8 +288,27 @@ class Verification:
         return cls(tuple(map(_claim, content["claims"])), dict(content["provenance"]), tuple(content["messages"]))
 
     def to_latex(self) -> str:
-        """A booktabs table of the claims."""
-        return table.to_latex(self.claim_table(), caption="Claims of the theory, verified.", label="tab:claims")
+        """Booktabs tables of the claims for a plain article, each a page at most, and macros for the verdicts.
+
+        Of measured over predicted the mean over the runs, the standard deviation of a run in its last digits.
+        """
+        rows = [
+            {
+                "claim": claim.name,
+                "verdict": latex.Raw(latex.verdict(str(claim.verdict))),
+                "measured/predicted": latex.Raw(latex.uncertain(*claim.ratio)),
+                "margin": latex.Raw(latex.number(claim.margin, 3)),
+                "runs": claim.runs,
+                "controls": f"{claim.broke}/{len(claim.tried)}",
+            }
+            for claim in self.claims
+        ]
+        parts = [rows[i : i + OF_A_PAGE] for i in range(0, len(rows), OF_A_PAGE)]
+        tables = [
+            table.to_latex(part, CAPTION if i == 0 else CONTINUED, f"tab:claims{i or ''}", columns=COLUMNS)
+            for i, part in enumerate(parts)
+        ]
+        return latex.definitions() + "".join(one.replace(r"\centering", r"\centering\scriptsize") for one in tables)
 
     def _repr_html_(self) -> str:
         tables = (self.claim_table(), self.control_table(), self.untried_table())

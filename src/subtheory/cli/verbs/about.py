@@ -6,35 +6,6 @@ from typing import Any
 from subtheory.cli import environment
 from subtheory.cli.output import print_json, print_table
 
-REFERENCES: dict[str, dict[str, str]] = {
-    "subtheory": {
-        "type": "software",
-        "title": "subtheory: the theory of subliminal learning, stated as claims and verified",
-        "author": "{The subtheory developers}",
-        "year": "2026",
-    },
-    "cloud2025subliminal": {
-        "type": "misc",
-        "title": "Subliminal Learning: Language Models Transmit Behavioral Traits via Hidden Signals in Data",
-        "author": "Cloud, Alex and Le, Minh and Chua, James and Betley, Jan and Sztyber-Betley, Anna and "
-        "Hilton, Jacob and Marks, Samuel and Evans, Owain",
-        "year": "2025",
-        "eprint": "2507.14805",
-        "archiveprefix": "arXiv",
-    },
-    "cloud2026nature": {
-        "type": "article",
-        "title": "Language models transmit behavioural traits through hidden signals in data",
-        "author": "Cloud, Alex and Le, Minh and others",
-        "journal": "Nature",
-        "volume": "652",
-        "number": "8110",
-        "pages": "615--621",
-        "year": "2026",
-    },
-}
-"""The tool, and the papers whose theorem the claims restate."""
-
 
 def main(options: Namespace) -> int:
     """Answer one of the three."""
@@ -43,18 +14,26 @@ def main(options: Namespace) -> int:
 
         return completion.main(options)
     if options.verb == "cite":
-        if options.json:
-            print_json({"references": REFERENCES})
-        else:
-            print("\n\n".join(bibtex(key, entry) for key, entry in REFERENCES.items()))
-        return 0
+        return _cited(options)
     return _examined(options)
 
 
-def bibtex(key: str, entry: dict[str, str]) -> str:
-    """One BibTeX entry."""
-    fields = [f"  {name} = {{{value}}}," for name, value in entry.items() if name != "type"]
-    return "\n".join([f"@{entry['type']}{{{key},", *fields, "}"])
+def _cited(options: Namespace) -> int:
+    """The tool and the theorem, and what the claims that are named rest on."""
+    from subtheory import references
+
+    chosen = []
+    if options.claims:  # the theory is loaded only then
+        from subtheory.claims import CLAIMS
+        from subtheory.suggest import choose
+
+        chosen = [choose("claim", name, CLAIMS) for name in options.claims]
+    found = references.references(chosen)
+    if options.json:
+        print_json({"references": found})
+    else:
+        print(references.bibtex(found), end="")
+    return 0
 
 
 def _examined(options: Namespace) -> int:
