@@ -9,7 +9,6 @@ from markupsafe import Markup
 from subtheory.claim import Verdict
 from subtheory.pages.numbers import number
 from subtheory.verification.results import ClaimResult
-from subtheory.verification.runs import VERDICTS
 
 WIDTH, HEIGHT = 216, 76
 LEFT, RIGHT, TOP, BOTTOM = 4.0, 212.0, 5.0, 52.0
@@ -27,7 +26,8 @@ def picture(result: ClaimResult) -> Markup:
     side in their order.
     """
     runs = result.every.table
-    said = runs[(runs["verdict"] != VERDICTS.index(Verdict.VACUOUS)) & ~np.isnan(runs["margin"])]
+    tells = ~result.every.are(Verdict.VACUOUS) & ~np.isnan(runs["margin"])
+    said = runs[tells]
     if not len(said):
         return Markup("")
     eps = said["eps"]
@@ -39,7 +39,7 @@ def picture(result: ClaimResult) -> Markup:
     columns = LEFT + 3 + across * (RIGHT - LEFT - 6)
     paths = []
     for verdict in (Verdict.HOLDS, Verdict.UNDECIDED, Verdict.FAILS):
-        mine = said["verdict"] == VERDICTS.index(verdict)
+        mine = result.every.are(verdict)[tells]
         if mine.any():
             dots = _dots(zip(columns[mine], map(_row, used[mine]), strict=True))
             paths.append(Markup('<path class="{}" d="{}"/>').format(str(verdict), dots))

@@ -11,7 +11,7 @@ import numpy as np
 from subtheory import held, latex, table
 from subtheory.claim import NOT_FINITE, Verdict
 from subtheory.suggest import choose
-from subtheory.verification.runs import VERDICTS, Runs
+from subtheory.verification.runs import Runs
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -94,7 +94,7 @@ class ClaimResult:
     def ratio(self) -> tuple[float, float]:
         """Measured over predicted: mean over the runs that say something of a number other than 0, and deviation."""
         runs = self.every.table
-        said = runs[(runs["verdict"] != VERDICTS.index(Verdict.VACUOUS)) & (runs["predicted"] != 0)]
+        said = runs[~self.every.are(Verdict.VACUOUS) & (runs["predicted"] != 0)]
         each = said["measured"] / said["predicted"]
         each = each[np.isfinite(each)]
         return (float(each.mean()), float(each.std())) if len(each) else (math.nan, math.nan)

@@ -45,6 +45,10 @@ class Runs:
             found.append((places[setting], seed, e.eps, e.measured, e.predicted, e.margin, verdict))
         return cls(tuple(names), np.array(found, COLUMNS))
 
+    def are(self, verdict: Verdict) -> np.ndarray:
+        """Which runs have this verdict, (n,)."""
+        return np.asarray(self.table["verdict"] == VERDICTS.index(verdict))
+
     def rows(self, claim: str) -> list[dict[str, Any]]:
         """One dict a run; a run that says nothing has no tolerance, and its margin means nothing."""
         names = COLUMNS.names or ()
