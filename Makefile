@@ -9,6 +9,7 @@
 #   make newest             the quick tests on the newest releases that are allowed, in build/newest
 #   make sbom               what the lock holds, as CycloneDX: build/sbom.json
 #   make audit-dependencies known vulnerabilities of what is pinned
+#   make release            build, compare and check wheel and sdist, and try the wheel without a checkout
 #   make lint docs clean
 # PYTHON=/path/to/python chooses the interpreter that .venv is made from.
 
@@ -25,7 +26,7 @@ QUICK := tests/theory tests/statistics tests/kernels/test_stack.py tests/instrum
   tests/networks/test_adapters.py tests/test_numerics.py tests/test_known_answers.py
 NEWEST := build/newest
 
-.PHONY: verify test prove bench fuzz lint lock newest sbom audit-dependencies docs clean
+.PHONY: verify test prove bench fuzz lint lock newest sbom audit-dependencies docs release clean
 .DELETE_ON_ERROR:
 
 verify: $(READY)
@@ -83,6 +84,9 @@ audit-dependencies: $(READY)
 docs: $(READY)
 	$(BIN)/python -m sphinx -W --keep-going -q -b html docs build/docs $(ARGS)
 	@echo "build/docs/index.html"
+
+release: $(READY)
+	$(BIN)/python scripts/release.py --smoke $(ARGS)
 
 clean:
 	rm -rf $(VENV) build dist results .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache

@@ -57,7 +57,7 @@ def faults(root: Path = ROOT) -> list[str]:
             sections[match[1]] = []
         elif line.startswith("## "):
             found.append(f"CHANGELOG.md: {line!r} must be ## [VERSION] - YYYY-MM-DD")
-        elif line.startswith("### "):
+        elif line.startswith("### ") and sections:
             [*sections.values()][-1].append(line[4:])
     for version, headings in sections.items():
         found += [f"CHANGELOG.md [{version}]: {each!r} is no heading" for each in headings if each not in HEADINGS]

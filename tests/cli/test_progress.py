@@ -52,6 +52,15 @@ def test_kept_parts_say_nothing_about_those_that_are_computed() -> None:
     assert pace.left is None and pace.elapsed == 40.0
 
 
+def test_the_latest_parts_count() -> None:
+    clock = Clock()
+    pace = Pace(clock)
+    for done in range(101):
+        pace.tell(done, 200)
+        clock.now += 9.0 if done < 50 else 1.0
+    assert pace.left == pytest.approx(100 * 1.0 - 1.0)
+
+
 def test_a_length_of_time_is_no_more_exact_than_it_can_be() -> None:
     assert [rounded(x) for x in (0, 12, 80, 100, 3000, 9000)] == ["5 s", "10 s", "80 s", "2 min", "50 min", "2 h"]
     assert [duration(x) for x in (7, 65, 7201)] == ["0:07", "1:05", "2:00:01"]

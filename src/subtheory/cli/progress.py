@@ -4,6 +4,7 @@ import shutil
 import sys
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,6 +20,9 @@ EVERY = 15.0
 ENOUGH, SOME = 5.0, 3
 """Seconds and parts of this very run before anything is said of what is left."""
 
+LATEST = 40
+"""Parts whose pace is taken for that of the rest."""
+
 REFRESH = 0.1
 """Seconds after which a bar is drawn again."""
 
@@ -30,20 +34,28 @@ ECHO = 4
 
 
 class Pace:
-    """How long a run will take yet: as long a part as those that this run has computed, kept ones left out."""
+    """How long a run will take yet, if each part of the rest takes as long as the latest that were computed.
+
+    Parts of small networks come first and what is compiled serves later ones, so the mean over all would tell less.
+    """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self.clock, self.start = clock, clock()
-        self.first: tuple[float, int] | None = None
-        self.last: tuple[float, int, int] = self.start, 0, 0
+        self.seen: deque[tuple[float, int]] = deque(maxlen=LATEST + 1)
+        self.total = 0
 
     def tell(self, done: int, total: int) -> None:
         """So many are done, the first time those that were kept before."""
-        now = self.clock()
-        if self.first is None or done < self.last[1] or total != self.last[2]:  # another stage has another size
-            self.first = now, done
-        if done != self.last[1] or total != self.last[2]:
-            self.last = now, done, total
+        if self.seen and (done < self.done or total != self.total):  # another stage has parts of its own
+            self.seen.clear()
+        if not self.seen or done != self.done:
+            self.seen.append((self.clock(), done))
+        self.total = total
+
+    @property
+    def done(self) -> int:
+        """Parts."""
+        return self.seen[-1][1] if self.seen else 0
 
     @property
     def elapsed(self) -> float:
@@ -53,12 +65,12 @@ class Pace:
     @property
     def left(self) -> float | None:
         """Seconds; None as long as there is nothing to go by."""
-        if self.first is None:
+        if not self.seen:
             return None
-        (begun, kept), (now, done, total) = self.first, self.last
-        if done - kept < SOME or now - begun < ENOUGH:
+        (begun, before), (now, done) = self.seen[0], self.seen[-1]
+        if done - before < SOME or now - begun < ENOUGH:
             return None
-        return max((total - done) * (now - begun) / (done - kept) - (self.clock() - now), 0.0)
+        return max((self.total - done) * (now - begun) / (done - before) - (self.clock() - now), 0.0)
 
     def __str__(self) -> str:
         left = self.left
@@ -158,7 +170,7 @@ def _bar(title: str) -> Iterator[Progress]:
 
 def told(pace: Pace, text: str) -> str:
     """3/57, 0:12, about 4 min left: compiling, vit, two inits."""
-    _, done, total = pace.last
+    done, total = pace.done, pace.total
     parts = [f"{done}/{total}", duration(pace.elapsed), str(pace)] if total else [duration(pace.elapsed)]
     doing = [session.Programs.doing, text] if total else ["starting"]
     return f"{', '.join(parts)}: {', '.join(filter(None, doing))}"
