@@ -31,6 +31,8 @@ with figure.drawn_for(VENUE), figure.style():
     drawn, ax = plt.subplots(figsize=(figure.VENUES[VENUE].width, 2.6), layout="constrained")
     walked.plot(ax)
     ax.set_title(TITLE)
+    ax.set(xlabel="share of the way to an independent init", ylabel="alignment, of a shared init's", ylim=(0, 1.1))
+    ax.legend(["measured, on its prediction"], loc="lower left")
     drawn.savefig("ablation.pdf")
 
 # %% The numbers behind it, as a data frame where pandas is installed.
