@@ -83,7 +83,7 @@ audit-dependencies: $(READY)
 # Warnings are errors: a link that leads nowhere, a page in no table of contents.
 docs: $(READY)
 	$(BIN)/python -m sphinx -W --keep-going -q -b html docs build/docs $(ARGS)
-	@echo "build/docs/index.html"
+	$(BIN)/python scripts/handbook/check.py build/docs
 
 release: $(READY)
 	$(BIN)/python scripts/release.py --smoke $(ARGS)

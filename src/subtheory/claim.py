@@ -82,8 +82,10 @@ class Assumption:
     """A sentence, and the change of setting that makes it false (None where it cannot be changed so)."""
 
     name: str
+    """As `--without` and `without=` take it."""
     sentence: str
     breaks: Callable[[Setting], Setting | None]
+    """The setting without it; None where there is none."""
     bar: Callable[[Setting], str] = lambda setting: ""
     """Why it cannot be changed so, where there is more to say than that."""
 
@@ -124,20 +126,35 @@ class Claim:
     """A statement of the theory with its check; made by `@claim` from one function."""
 
     check_measurement: Check
+    """Judges what `reads` records."""
     name: str
+    """The function's, with hyphens."""
     statement: str
+    """In words."""
     formula: str
+    """In the letters of the proof."""
     source: str
+    """Theorem, prediction or gap that says it."""
     controls: tuple[Control, ...]
+    """What breaks it, as declared."""
     applies: Callable[[Setting], bool]
+    """Whether it speaks of a setting."""
     settings: Callable[[], tuple[Setting, ...]] | None = None
+    """Constructed ones, in place of a grid."""
     spread: Callable[[Setting], Iterable[Setting]] | None = None
+    """Several settings of one, such as every path away from a shared init."""
     reads: Instrument = FirstOrder()
+    """The instrument whose records it judges."""
     cases: Cases | None = None
+    """What a search for counterexamples draws from."""
     every_eps: bool = False
+    """Whether it speaks of every ε, not of small ones only."""
     exact: type | None = None
+    """The type of its cases, if they are no distillations."""
     proof: str = CONJECTURE
+    """A file of `proofs/`, or that there is none."""
     run_tier: str = "measured"
+    """What one run gives: measured, certified or statistical."""
 
     def __post_init__(self) -> None:
         for name in ("name", "statement", "formula", "source"):
@@ -175,6 +192,7 @@ class Claim:
 
     @property
     def assumptions(self) -> tuple[Assumption, ...]:
+        """Those that its controls break."""
         return tuple(control.assumption for control in self.controls)
 
     def check(self, case: Any) -> Evidence:

@@ -5,6 +5,7 @@ without a program of their own, so that what a notebook has asked of a network c
 """
 
 from collections.abc import Callable
+from inspect import cleandoc
 from math import isfinite
 from typing import Any, TypeVar
 
@@ -23,12 +24,14 @@ from subtheory.theory.network import Params
 
 T = TypeVar("T", bound=Callable[..., Any])
 
+RAISES = "Raises InputError, naming the part, for what is no distillation, or one whose parts do not fit."
+
 
 def _like(definition: Any) -> Callable[[T], T]:
-    """The docstring of the definition."""
+    """The docstring of the definition, and what is raised here of a distillation that comes from outside."""
 
     def documented(function: T) -> T:
-        function.__doc__ = definition.__doc__
+        function.__doc__ = f"{cleandoc(definition.__doc__)}\n\n{RAISES}"
         return function
 
     return documented
@@ -93,7 +96,10 @@ def _second(s: Stack, d: Distillation, taylor: TaylorModel) -> Any:
 
 
 def second_order(d: Distillation) -> float:
-    """h″(0), the coefficient of ½ε² in D(ε) = εq + ½ε²h″(0) + O(ε³); scalar (P41)."""
+    """h″(0), the coefficient of ½ε² in D(ε) = εq + ½ε²h″(0) + O(ε³); scalar (P41).
+
+    Raises InputError, naming the part, for what is no distillation, or one whose parts do not fit.
+    """
     s = _of(d)
     return float(_second(s, d, _taylor(s)))
 

@@ -100,8 +100,8 @@ def require_eager(field: str) -> None:
 def float64() -> Any:
     """Context manager: 64-bit JAX, full matmul precision (TF32 off), and no debugging modes, for this thread only.
 
-    Never `yield` inside it from a generator of your own: a suspended generator leaks the
-    context to its caller.
+    Returns what `with` takes, and raises no errors of its own. Never `yield` inside it from a generator of your own: a
+    suspended generator leaks the context to its caller.
     """
     return _settings()
 

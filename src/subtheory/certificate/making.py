@@ -54,10 +54,13 @@ class Certificate:
     """Rigorous statements about one distillation: `upto`, `rows`, `save`; made by `certify`."""
 
     problem: Problem
+    """The network, loss and numbers that it speaks of, as rationals."""
     found: Mapping[str, Certified]
+    """What was certified, by kind of statement."""
     limit: fmpq
     """Where the longest search ends."""
     document: Mapping[str, Any] = field(repr=False)
+    """What `save` writes, and `check_certificate` reads."""
 
     @cached_property
     def threshold(self) -> CertifiedThreshold:
@@ -167,9 +170,9 @@ def agrees(d: Distillation, exact: Problem) -> None:
 def check_certificate(source: Path | str | Mapping[str, Any], d: Distillation | None = None) -> tuple[Statement, ...]:
     """Check a certificate anew, box by box, at another precision and without any search; its statements.
 
-    With `d` the certificate must also be one for that very distillation. Raises DataError, saying why, for a file
-    that is damaged, not covered by its boxes, of another network, or of which one number is not what the
-    others give.
+    source: a file that `Certificate.save` wrote, or its document. With `d` the certificate must also be one for that
+    very distillation. Raises DataError, saying why, for a file that is damaged, not covered by its boxes, of another
+    network, or of which one number is not what the others give.
     """
     body = document.read(source) if isinstance(source, str | Path) else source
     name = source if isinstance(source, str | Path) else "certificate"

@@ -129,6 +129,7 @@ class LinenNetwork(ABC):
     """
 
     task: Task = field(default=DIGITS, kw_only=True)
+    """What its inputs are and its outputs are for."""
 
     def __post_init__(self) -> None:
         if not isinstance(self.task, Task):

@@ -67,6 +67,7 @@ class Transformer(LinenNetwork):
     heads: int = 2
     blocks: int = 1
     task: Task = field(default=TOKENS, kw_only=True)
+    """What its inputs are and its outputs are for."""
 
     name = "transformer"
 

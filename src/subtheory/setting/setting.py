@@ -75,6 +75,7 @@ class Setting:
     """
 
     network: Network
+    """f_θ(x): a built-in network, or what `adapt` makes of yours."""
     loss: Loss = SquaredError()
     channel: Channel | None = None
     outputs: str | tuple[int, ...] = "all"
@@ -82,9 +83,13 @@ class Setting:
     eps: tuple[float, ...] = field(default_factory=ladder)
     relative: bool = True
     alpha: float = 1.0
+    """α of the student's step, in units of q/‖GΔ‖²."""
     examples: int = 24
+    """N, the inputs that the student sees."""
     trait_examples: int = 32
+    """Of the trait loss."""
     source: Source | None = None
+    """Parameters, trait and inputs of a model of one's own, in place of drawn ones."""
 
     view: View = Full()
     """What the student is shown of the teacher's outputs."""

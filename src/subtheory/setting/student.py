@@ -95,8 +95,11 @@ class Student:
     """
 
     init: Init = Shared()
+    """Where θ0_S is."""
     trains: Trains = All()
+    """The parameters that its step moves."""
     rule: Rule = Descent()
+    """What its step is made of −∇L_S by."""
 
     def __post_init__(self) -> None:
         for name, part, kind in (("init", self.init, Init), ("trains", self.trains, Trains), ("rule", self.rule, Rule)):

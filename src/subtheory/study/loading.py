@@ -11,7 +11,7 @@ from subtheory.verification import results
 
 
 def load(path: Path | str) -> Any:
-    """What `save` of a `Verification`, of `Ablations` or of a `Forecast` wrote: equal to what was saved.
+    """What `save` of a `Verification`, of `Ablations` or of a `Forecast` wrote at `path`: equal to what was saved.
 
     Raises DataError, naming the file, if it is missing, damaged, too large, or no such file, and InputError for what is
     no name of a file.

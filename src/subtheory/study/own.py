@@ -50,7 +50,9 @@ class Ablations:
     skipped: list[Row] = field(default_factory=list)
     """Paths that do not fit the network, each with why."""
     messages: tuple[str, ...] = ()
+    """What was done to the model, or guessed of it."""
     provenance: dict[str, Any] = field(default_factory=dict)
+    """Versions, machine and command of the run."""
 
     @cached_property
     def means(self) -> list[Row]:

@@ -92,7 +92,10 @@ def critical_step(d: Distillation) -> Array:
 
 
 def distance_change(d: Distillation, alpha: Array) -> Array:
-    """‖αΔθ_S − εΔ‖² − ‖εΔ‖² = α²‖Δθ_S‖² − 2αεD(ε), measured, for every ε; (K,). Shared init assumed."""
+    """‖αΔθ_S − εΔ‖² − ‖εΔ‖² = α²‖Δθ_S‖² − 2αεD(ε), measured, for every ε; (K,).
+
+    α is `alpha`, a plain number; a shared init is assumed.
+    """
 
     def at(eps: Array) -> Array:
         update = student_update(d, eps)
@@ -103,7 +106,7 @@ def distance_change(d: Distillation, alpha: Array) -> Array:
 
 
 def trait_change(d: Distillation, alpha: Array) -> Array:
-    """L_T(θ0_S + αΔθ_S) − L_T(θ0_S), measured, for every ε; (K,)."""
+    """L_T(θ0_S + αΔθ_S) − L_T(θ0_S), measured, for every ε, with α = `alpha`, a plain number; (K,)."""
     before = trait_loss(d, d.student)
 
     def at(eps: Array) -> Array:
@@ -113,6 +116,6 @@ def trait_change(d: Distillation, alpha: Array) -> Array:
 
 
 def predicted_trait_change(d: Distillation, alpha: Array) -> Array:
-    """αε ∇L_T(θ0)·GΔ, which is −αεq for a teacher Δ = −∇L_T; for every ε; (K,)."""
+    """αε ∇L_T(θ0)·GΔ, which is −αεq for a teacher Δ = −∇L_T, for every ε, with α = `alpha`, a plain number; (K,)."""
     slope = optax.tree.vdot(jax.grad(lambda theta: trait_loss(d, theta))(d.theta0), ggn(d)(d.delta))
     return alpha * d.eps * slope

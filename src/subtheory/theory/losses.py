@@ -38,13 +38,19 @@ class Loss(Protocol):
     """
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """How it is called, as in `LOSSES`."""
+        ...
 
     @property
-    def order(self) -> int: ...
+    def order(self) -> int:
+        """The power of ε that leads the alignment: 1 at a regular minimum."""
+        ...
 
     @property
-    def null_clause(self) -> bool: ...
+    def null_clause(self) -> bool:
+        """Whether Mc = 0 implies c · ∂l/∂z(z, y) = 0 for every y."""
+        ...
 
     def value(self, z: Array, y: Array, w: Array) -> Array:
         """l(z, y), shape z.shape[:-1]."""

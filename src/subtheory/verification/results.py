@@ -143,7 +143,9 @@ class Verification:
 
     claims: tuple[ClaimResult, ...]
     provenance: dict[str, Any] = field(default_factory=dict)
+    """Versions, machine and command of the run."""
     messages: tuple[str, ...] = ()
+    """What was done to the model, or guessed of it."""
 
     @property
     def ok(self) -> bool:

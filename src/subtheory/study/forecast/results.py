@@ -45,7 +45,9 @@ class Forecast:
     control: list[float] = field(default_factory=list)
     """Scores of the untrained teacher's rows."""
     messages: tuple[str, ...] = ()
+    """What was done to the model, or guessed of it."""
     provenance: dict[str, Any] = field(default_factory=dict)
+    """Versions, machine and command of the run."""
     hypotheses: list[Row] = field(default_factory=list)
     """What the theory asks of a training, whether a planned one keeps it, and what is known if not."""
 

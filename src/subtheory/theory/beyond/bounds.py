@@ -182,7 +182,7 @@ def alignment_threshold(d: Distillation, upto: float, points: int = POINTS) -> T
 def alignment_lower_bound(d: Distillation, points: int = POINTS) -> np.ndarray:
     """εq − ½ε²N(ε) ≤ D(ε) for every ε of `d.eps`, (K,), with N of `alignment_threshold` (same estimate, same errors).
 
-    −inf beyond the first kink of a ReLU network, where Taylor's formula says nothing.
+    `points` as there. −inf beyond the first kink of a ReLU network, where Taylor's formula says nothing.
     """
     _require_theorem(d)
     arguments.whole("points", points, 1, MOST_POINTS)
@@ -224,8 +224,10 @@ def trait_step(d: Distillation, points: int = POINTS) -> np.ndarray:
     the slope is D(ε) = −∇L_T·Δθ_S; here it is the true one, for any teacher and any student. 0 where L_T does
     not fall to first order; inf where it does and no β > 0 is met before the student has moved by 2^DOUBLINGS
     times its own size (nothing is said of larger steps). Never beyond the first kink of a ReLU network on the
-    trait's inputs, where L_T has no finite β. A supremum over a grid: an estimate. Source: theory §1.5, from
-    ΔL_T ≤ −αD(ε) + ½α²β‖Δθ_S‖².
+    trait's inputs, where L_T has no finite β. A supremum over a grid of `points` intervals: an estimate. Source:
+    theory §1.5, from ΔL_T ≤ −αD(ε) + ½α²β‖Δθ_S‖².
+
+    Raises InputError for what is no distillation, and for points that are no positive number.
     """
     arguments.whole("points", points, 1, MOST_POINTS)
     x = getattr(d.trait, "x", None)  # a trait that is a function of θ alone has none

@@ -270,7 +270,7 @@ def alignment_pieces(d: Distillation, upto: float, degree: int | None = None) ->
 def alignment_roots(d: Distillation, upto: float, degree: int | None = None) -> np.ndarray:
     """Every t in (0, upto) at which D changes sign, ascending, (count,): roots of `alignment_pieces`, no grid.
 
-    Exact but for rounding; roots closer than ROUNDINGS · u · upto count as one. Same errors as the pieces.
+    Exact but for rounding; roots closer than ROUNDINGS · u · upto count as one. `degree` and errors as there.
     """
     pieces = alignment_pieces(d, upto, degree)
     resolution = ROUNDINGS * UNIT * upto

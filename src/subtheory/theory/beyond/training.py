@@ -20,7 +20,8 @@ def train(
 ) -> tuple[Params, Array]:
     """θ_{k+1} = θ_k + optimizer(∇loss(θ_k, batch_k)); returns the last θ and the loss before every step.
 
-    `batches` is a pytree whose leading axis counts the steps: a batch of data or just an index.
+    `params` are θ_0; `batches` is a pytree whose leading axis counts the steps: a batch of data or just an index.
+    Raises InputError for parts that do not fit each other.
     """
 
     def update(carry: tuple[Params, optax.OptState], batch: Any) -> tuple[tuple, Array]:
