@@ -180,11 +180,21 @@ def members(value: type) -> Iterator[tuple[str, str, str]]:
             yield name, re.sub(r"\((self|cls)(, )?", "(", signature(member)), said
 
 
+def _follows(value: type, protocol: Any) -> bool:
+    """Whether a class has all that a protocol asks for."""
+    asked = [name for name in vars(protocol) if not name.startswith("_")] if _is_protocol(protocol) else []
+    return bool(asked) and all(hasattr(value, name) or name in getattr(value, "__annotations__", ()) for name in asked)
+
+
+def _is_protocol(value: Any) -> bool:
+    return inspect.isclass(value) and bool(getattr(value, "_is_protocol", False))
+
+
 def _promised(value: type, name: str) -> str:
     """What a protocol of its module, which it follows, says of a member."""
     for base in value.__mro__:
         for other in vars(sys.modules[base.__module__]).values():
-            said = vars(other).get(name) if getattr(other, "_is_protocol", False) else None
+            said = vars(other).get(name) if _follows(value, other) else None
             if said is not None and (text := inspect.getdoc(said)):
                 return text
     return ""
