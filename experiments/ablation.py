@@ -3,8 +3,8 @@
 One row a path, network, loss, seed and amount, with every measure of how alike the two inits are beside what one step
 of the student does: alignment and change of the trait loss, raw, beyond the student of the untrained teacher, and as
 predicted. The prediction is a cross-kernel of the two inits, D(ε) − D(0) = ε E[(J_SΔ)ᵀM(J_TΔ)] + ½ε²h″(0) + O(ε³), in
-Jacobians alone; raw numbers are shown beside it, and not claimed. A path that a network has no units for, or a student
-of another architecture that does not fit, is left out by name: table `skipped`.
+Jacobians alone (P18, P19); raw numbers are shown beside it, and not claimed. A path that a network has no units for, or
+a student of another architecture that does not fit, is left out by name: table `skipped`.
 """
 
 from dataclasses import dataclass

@@ -7,7 +7,8 @@ reported of language models, is what a chain without any learning across generat
 generation there are no moments: the retention falls somewhere, and a second generation may turn away, as often as
 ΔᵀA₂A₁Δ says draw by draw. Students that go on with the first teacher instead approach it. An ancestor that was repaired
 on other inputs than its student's still hands something down, of either sign. Controls: the same inputs for both
-generations, where none turns away; a repair on the student's own inputs. Rates are 1/λmax of what a generation sees.
+generations, where none turns away; a repair on the student's own inputs. P28, P40, P42, P47. Rates are 1/λmax of what a
+generation sees.
 """
 
 from dataclasses import dataclass, field

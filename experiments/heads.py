@@ -8,7 +8,7 @@ heads to agree on what they read and the class heads on what moved the bodies; m
 student that matches enough auxiliary logits on enough inputs has matched the teacher's hidden layer, whatever its own
 body began as. That is the finding of Brockers et al. (arXiv 2605.23645), with m = 10, squared error, and 60,000 fresh
 inputs an epoch: a random body transfers if m is large, a random auxiliary head suppresses, a random class head gives
-chance.
+chance. What one step does is claimed: heads-alone-transmit, random-heads-cancel.
 """
 
 from dataclasses import dataclass, replace

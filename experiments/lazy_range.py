@@ -5,9 +5,10 @@ closed form is the first term. How small ε has to be follows from the second, w
 gives without any run at such ε: the lazy radius is the ε at which ε‖h‖/‖d‖, or ε|h·Δ|/|d·Δ| if that is more, is 5 %.
 Training goes on until half of what a converged student travels is covered, ½‖ΠΔ‖². Then exact students at ε from a
 quarter of the radius to four times as much say where they really leave: perceptrons, convolutional networks and
-transformers of three widths each. Mini-batches and momentum have closed forms of their own; what these leave out has
-to fall like ε too. Control: students from another init, for whom there is no lazy range. What comes beyond the radius
-no closed form knows.
+transformers of three widths each. Mini-batches and momentum have closed forms of their own; what these leave out has to
+fall like ε too (training-leaves-the-lazy-range-at-second-order, mini-batch-steps-have-a-product-form,
+momentum-follows-its-companion-matrix, many-steps-have-a-closed-form). Control: students from another init, for whom
+there is no lazy range. What comes beyond the radius no closed form knows.
 """
 
 from collections.abc import Callable, Sequence

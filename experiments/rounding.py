@@ -4,7 +4,8 @@ Labels g·round(f/g) of a teacher that moves an output by ε|u|, far less than g
 only, and then by all of g: on average by εu. So over many outputs the student beyond its control takes all of εq, with
 the spread of as many independent crossings, however coarse the grid is beside ε|u|. Nothing crosses only where no
 single output meets a boundary: exactly nothing, with probability Π(1 − ε|u|/g) ≈ e^(−εΣ|u|/g) over all outputs.
-Squared error, which is linear in its labels. Control: a grid that is wide beside the spread of the outputs.
+Squared error, which is linear in its labels. Claims: rounding-dithers-over-many-outputs and
+rounding-below-every-boundary-carries-nothing. Control: a grid that is wide beside the spread of the outputs.
 """
 
 from dataclasses import dataclass

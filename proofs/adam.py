@@ -23,6 +23,7 @@ CLAIMS = (
     "frozen-second-moments-restore-the-sign",
     "sign-teachers-can-raise-the-trait-loss",
 )
+USES = ("preconditioner",)
 COQ = (
     "Preconditioner.preconditioned_theorem",
     "Counterexamples.sign_step",

@@ -28,6 +28,7 @@ CLAIMS = (
     "liminal-anchors-attenuate-and-do-not-stop",
     "weight-decay-reverses-past-its-threshold",
 )
+USES = ("gauss_newton_form",)
 COQ = ()
 SCOPE = "n = 1..4 modes, G of every rank; steps of one mode for every t; one example for other inputs; prose for all"
 NOT_COVERED = "anchors beyond the quadratic form, as KL is at a distance from the init"

@@ -32,6 +32,7 @@ from subtheory.proof.smt import z3
 
 CLAIMS = ("alignment-is-positive-below-its-threshold",)
 PLANNED = ("thresholds-are-sharp",)
+USES = ("alignment_identity",)
 COQ = (
     "NetworkThresholds.threshold_mse_network",
     "NetworkThresholds.threshold_ce_network",

@@ -26,6 +26,7 @@ CLAIMS = (
     "prompted-teacher-aligns-by-its-shift",
     "repaired-ancestor-has-any-sign",
 )
+USES = ("alignment_identity", "match_hessian")
 COQ = ()
 SCOPE = "n = 1..5 outputs for squared error, 2 and 3 for cross-entropy; the prose holds for every loss with a minimum"
 NOT_COVERED = "a student that is given the prompt as well"

@@ -21,6 +21,7 @@ from sympy import Matrix, diag, diff, symbols
 from subtheory.proof import equal, negative, nonnegative, positive, step
 
 CLAIMS = ("converged-teacher-can-raise-the-trait-loss",)
+USES = ("gauss_newton_form",)
 COQ = ("Counterexamples.converged_teacher",)
 SCOPE = "the rate for k = 1..3 parameters by sympy; the example in exact rationals"
 NOT_COVERED = "how often it happens: for the networks in use that is a matter of measurement"

@@ -28,6 +28,7 @@ from sympy import Matrix, Rational, Symbol, diag, eye, sqrt, symbols
 from subtheory.proof import equal, negative, nonnegative, positive, step
 
 CLAIMS = ("coverage-does-not-rank-the-share", "squared-coverage-bounds-the-share")
+USES = ("kantorovich", "many_steps")
 COQ = ()
 SCOPE = "1..3 seen and 1, 2 unseen modes, in an eigenbasis; t = 1..6 in the example; the prose holds for all"
 NOT_COVERED = "how often two displacements of real networks are ranked wrongly"

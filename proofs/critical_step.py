@@ -21,6 +21,7 @@ from subtheory.proof import entails, equal, nonnegative, step
 from subtheory.proof.smt import z3
 
 CLAIMS = ("distance-has-a-critical-step",)
+USES = ("gauss_newton_form",)
 COQ = ()
 SCOPE = "k = 1..4 parameters by sympy; the argument is for all k"
 NOT_COVERED = "the constant of O(ε)"

@@ -23,6 +23,7 @@ from subtheory.proof import equal, nonnegative, step
 
 CLAIMS = ("cross-kernel-is-the-trait-part", "kl-order-chooses-the-init-of-m", "raw-step-approaches-the-teacher")
 PLANNED = ()
+USES = ("alignment_identity",)
 COQ = ()
 SCOPE = "n = 1..3 outputs, 2 and 3 for KL, labels to first order in ε; the prose holds for all n"
 NOT_COVERED = "how large the cross-kernel is for two independent inits, which is a question of width"

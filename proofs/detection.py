@@ -31,6 +31,7 @@ from subtheory.proof import equal, step
 
 CLAIMS = ("transfer-and-detection-share-one-boundary", "statistics-can-see-nothing")
 PLANNED = ()
+USES = ("sampled_labels",)
 COQ = ()
 SCOPE = "n = 2..3 outcomes as undefined functions of ε, 4 in 2 classes for matched ones; the prose holds for all n"
 NOT_COVERED = "detectors that do not know one of the two models, and small N"

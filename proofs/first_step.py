@@ -23,6 +23,7 @@ from sympy import Rational, Symbol, binomial, expand, symbols
 from subtheory.proof import equal, negative, nonnegative, positive, step
 
 CLAIMS = ("first-step-forecasts-the-rest", "a-first-step-can-mislead-beyond-its-bound")
+USES = ("many_steps",)
 COQ = ()
 SCOPE = "t = 1 ... 8 for any x in 0 ... 1, and two modes in letters; the prose holds for all"
 NOT_COVERED = "rates above 1/λmax, and the terms of second order in ε, which decide where S(t) is 0"

@@ -24,6 +24,7 @@ from subtheory.proof import entails, equal, negative, step
 from subtheory.proof.smt import z3
 
 CLAIMS = ("alignment-is-ggn-form", "alignment-is-positive", "cosine-limit")
+USES = ("alignment_identity", "match_hessian")
 COQ = (
     "OneStep.alignment_slope",
     "OneStep.student_step_rderiv",

@@ -25,6 +25,7 @@ CLAIMS = (
     "converged-generations-are-idempotent",
     "two-channels-can-reverse-the-second-generation",
 )
+USES = ("gauss_newton_form", "many_steps")
 COQ = (
     "Generations.one_channel_generations",
     "Generations.generation_rderiv",

@@ -24,6 +24,7 @@ from sympy import Function, Matrix, Symbol, diff, eye, symbols, zeros
 from subtheory.proof import equal, negative, nonnegative, step
 
 CLAIMS = ("ghost-operator-is-positive-on-training-inputs",)
+USES = ("gauss_newton_form",)
 COQ = ()
 SCOPE = (
     "undefined logits of 2 parameters to first order; 1..3 logits and channels of rank 1, 2; the prose holds for all"

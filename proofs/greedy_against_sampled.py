@@ -30,6 +30,7 @@ from sympy import Function, Integral, Symbol, diff, log, prod, solve, sqrt, symb
 from subtheory.proof import equal, nonnegative, positive, step
 
 CLAIMS = ("greedy-and-sampled-rows-differ-by-a-ratio",)
+USES = ("divergence_tokens", "sampled_labels")
 COQ = ()
 SCOPE = "1..3 kinds of prefix, 2, 3 labels, N = 1..3 rows where they are listed; the prose holds for all"
 NOT_COVERED = "sampled rows paired with a control by common random numbers, and prefixes that differ after a flip"

@@ -24,6 +24,7 @@ from sympy import Function, Matrix, Rational, Symbol, cos, diag, diff, eye, sin,
 from subtheory.proof import equal, step
 
 CLAIMS = ("inputs-count-through-the-form-alone",)
+USES = ("gauss_newton_form",)
 COQ = ("OneStep.student_step_rderiv",)
 SCOPE = (
     "undefined f of 2 parameters on 1..3 inputs for the first order; 2 inputs of 2 dimensions; the prose holds for all"

@@ -20,6 +20,7 @@ from sympy import Matrix, diag, limit, oo, sqrt, symbols
 from subtheory.proof import equal, nonnegative, positive, step
 
 CLAIMS = ("coverage-has-a-floor",)
+USES = ("gauss_newton_form",)
 COQ = ()
 SCOPE = "k = 1..5 parameters by sympy; the argument is for all k"
 NOT_COVERED = "condition numbers of the networks in use, which are large: the floor is then close to 0"

@@ -30,6 +30,7 @@ CLAIMS = (
     "training-leaves-the-lazy-range-at-second-order",
 )
 PLANNED = ()
+USES = ("many_steps",)
 COQ = ()
 SCOPE = "2 outputs, 2 and 3 parameters, t = 0..3 in letters, one parameter and output for the second order"
 NOT_COVERED = "how small ε has to be, and steps so many that it has to shrink with them"

@@ -23,6 +23,7 @@ from sympy import Integer, Matrix, Poly, Symbol, diag, diff, eye, factorial2, sy
 from subtheory.proof import equal, step
 
 CLAIMS = ("lora-student-follows-on-average", "lora-spread-falls-with-rank", "shared-lora-factor-aligns-exactly")
+USES = ("gauss_newton_form",)
 COQ = ()
 SCOPE = "n = d = 2, r = 1, 2 with all entries letters, and one row of d = 2, 3 with the variance 1/r for every r"
 NOT_COVERED = "further steps, in which A moves too; that Qa has the law of a for more than its third moments, d = 2"

@@ -22,6 +22,7 @@ from sympy import Abs, Function, Matrix, Symbol, diff, hessian, sign, symbols, z
 from subtheory.proof import equal, step
 
 CLAIMS = ("quartic-loss-aligns-at-third-order", "absolute-loss-steps-at-order-one")
+USES = ("alignment_identity",)
 COQ = ()
 SCOPE = "undefined paths, n = 1..4 outputs by sympy; p = 2, 4, 6; the argument is for all n"
 NOT_COVERED = "absolute values with infinitely many inputs, where u may be arbitrarily close to 0"

@@ -29,6 +29,7 @@ CLAIMS = (
     "multi-step-cosine-can-rise-and-fall",
     "two-steps-break-the-dichotomy",
 )
+USES = ("gauss_newton_form",)
 COQ = (
     "ManySteps.student_first_order",
     "ManySteps.direction_step",

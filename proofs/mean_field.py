@@ -47,6 +47,7 @@ from subtheory.proof import equal, step
 
 CLAIMS = ("mean-field-curve-predicts-transfer",)
 PLANNED = ()
+USES = ("cross_kernel",)
 COQ = ()
 SCOPE = "kernels for all variances and correlations; blocks for 2 units, φ = a² in one layer and φ = a in two, exactly"
 NOT_COVERED = "how fast the blocks of a deep network concentrate, and the sum over its layers of fourfold kernels"

@@ -25,6 +25,7 @@ from sympy import Max, Min, Rational, Symbol, diff, exp, log, symbols
 from subtheory.proof import equal, nonnegative, positive, step
 
 CLAIMS = ("minimum-over-sources-keeps-a-residue",)
+USES = ("output_filter",)
 COQ = ("LabelLaws.minimum_slope", "LabelLaws.reweighted_slope")
 SCOPE = "1, 2 outcomes that rise and 1, 2 that fall, on a straight path, by sympy; every n and smooth path in Coq"
 NOT_COVERED = "clean sources that differ from the init, and several carriers of unlike traits, whose signs are free"

@@ -46,6 +46,7 @@ from subtheory.proof.smt import z3
 
 CLAIMS = ("mismatch-sign-law", "critical-radius-is-proportional-to-eps")
 PLANNED = ()
+USES = ("alignment_identity", "match_hessian")
 COQ = ()
 SCOPE = "every P for the law of t; 2 outputs and 2 parameters, any loss, for the first order; the prose holds for all"
 NOT_COVERED = "the size of the second-order terms in δ and ε, which a measurement has to bound"

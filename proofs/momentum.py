@@ -24,6 +24,7 @@ from sympy import Matrix, Symbol, eye, limit, oo, symbols
 from subtheory.proof import equal, step
 
 CLAIMS = ("momentum-transplant-moves-parameters",)
+USES = ("linearised",)
 COQ = ()
 SCOPE = "all β, η, λ; k = 0..4 explicitly, and the closed form for every k by induction"
 NOT_COVERED = "Adam, whose second moments make the transport depend on the data"

@@ -21,6 +21,7 @@ from sympy import Function, Matrix, Symbol, diff, symbols
 from subtheory.proof import equal, nonnegative, step
 
 CLAIMS = ("off-target-traits-move-by-the-cross-form",)
+USES = ("gauss_newton_form",)
 COQ = ("OneStep.trait_loss_rate",)
 SCOPE = "undefined f and L′ of 2 parameters; n = 1..4 for the sign of L_T; the prose holds for all sizes"
 NOT_COVERED = "the second order in α, at which an unmoved trait may still change"

@@ -26,6 +26,7 @@ from sympy import Function, Matrix, Rational, Symbol, cosh, diff, exp, factorial
 from subtheory.proof import equal, negative, nonnegative, positive, step
 
 CLAIMS = ("pooled-teachers-add-up", "guests-of-other-inits-add-nothing-on-average")
+USES = ("gauss_newton_form",)
 COQ = ()
 SCOPE = "2 teachers, undefined f of 2 parameters, one probability of each; the prose holds for all sizes"
 NOT_COVERED = "guests in other losses, and on outputs that the trait reads, where they teach it whatever their init"

@@ -23,6 +23,7 @@ from subtheory.proof import entails, equal, step
 from subtheory.proof.smt import z3
 
 CLAIMS = ("shared-preconditioner-lowers-the-trait-loss", "mismatched-preconditioners-can-raise-the-trait-loss")
+USES = ("gauss_newton_form",)
 COQ = (
     "Preconditioner.preconditioned_rate",
     "Preconditioner.preconditioned_theorem",

@@ -24,6 +24,7 @@ from sympy import Matrix, Symbol, diag, eye, symbols
 from subtheory.proof import equal, nonnegative, step
 
 CLAIMS = ("steps-without-their-part-along-the-teacher-carry-nothing",)
+USES = ("many_steps",)
 COQ = ()
 SCOPE = "2 and 3 parameters in letters, one step from anywhere; the prose holds for all"
 NOT_COVERED = "what the projection leaves at second order in ε, and a student that removes the trait's gradient instead"

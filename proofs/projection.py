@@ -26,6 +26,7 @@ from sympy import Matrix, Symbol, diag, limit, ones, oo, symbols, zeros
 from subtheory.proof import equal, nonnegative, step
 
 CLAIMS = ("converged-student-keeps-the-projection", "class-head-bounds-the-transfer")
+USES = ("many_steps",)
 COQ = ()
 SCOPE = "projectors of rank 1 in letters for n = 2..4, of every rank in an orthonormal basis; the prose holds for all"
 NOT_COVERED = "students far from θ0, where the Jacobian moves, and accuracy instead of the gain in L_T"

@@ -24,6 +24,7 @@ CLAIMS = (
     "matched-restriction-aligns",
     "one-added-vector-aligns",
 )
+USES = ("gauss_newton_form",)
 COQ = ("Counterexamples.frozen_parameter",)
 SCOPE = "undefined f of 3 parameters for the first order; n = 1..5 for the sum and the sign"
 NOT_COVERED = "second and later steps, in which the trained part sees what the frozen part lacks"

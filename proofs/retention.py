@@ -24,6 +24,7 @@ from sympy import Matrix, Rational, Symbol, symbols
 from subtheory.proof import equal, negative, nonnegative, positive, step
 
 CLAIMS = ("retention-never-falls",)
+USES = ("generations",)
 COQ = (
     "Retention.moments_log_convex",
     "Retention.retention_never_falls",

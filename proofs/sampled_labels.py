@@ -29,6 +29,7 @@ from subtheory.proof import equal, positive, step
 
 CLAIMS = ("sampled-sign-follows-kl", "sampling-taxes-the-trait")
 PLANNED = ()
+USES = ("gauss_newton_form",)
 COQ = ()
 SCOPE = "n = 2..4 outcomes as undefined functions of ε; N = 1..3 draws of 2 outcomes; the prose holds for all n and N"
 NOT_COVERED = "the error of the central limit theorem at small N, and labels that depend on each other"

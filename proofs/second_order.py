@@ -24,6 +24,7 @@ from sympy import Function, Matrix, Rational, Symbol, diag, diff, exp, symbols
 from subtheory.proof import equal, step
 
 CLAIMS = ("alignment-to-second-order",)
+USES = ("alignment_identity",)
 COQ = ("Thresholds.softmax_path_second_derivative",)
 SCOPE = "n = 1..4 for squared error, 1..3 for cross-entropy, 1, 2 for any loss by sympy; the argument is for all n"
 NOT_COVERED = (

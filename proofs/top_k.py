@@ -27,6 +27,7 @@ from sympy import Matrix, Rational, Symbol, diff, exp, log, solve, symbols
 from subtheory.proof import equal, negative, positive, step
 
 CLAIMS = ("moving-masks-break-the-zero-branch", "top-k-is-a-fixed-subset-below-the-tie")
+USES = ("psd_and_null_space",)
 COQ = ("Losses.masked_ce_compatible",)
 SCOPE = "1, 2 kept of 2, 3 logits for the law, three logits and k = 2 for the examples; the prose holds for all sizes"
 NOT_COVERED = "how often the ranking changes in language models, and masks by accumulated probability"

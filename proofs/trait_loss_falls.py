@@ -22,6 +22,7 @@ from sympy import Function, Matrix, Rational, diag, diff, exp, log, ones, symbol
 from subtheory.proof import equal, negative, positive, step
 
 CLAIMS = ("trait-loss-falls",)
+USES = ("gauss_newton_form", "psd_and_null_space")
 COQ = (
     "OneStep.trait_loss_rate",
     "OneStep.theorem_one",

@@ -24,6 +24,7 @@ from subtheory.proof.smt import z3
 
 CLAIMS = ()
 PLANNED = ("two-layer-linear-alignment-is-quadratic", "two-layer-linear-threshold-is-exact")
+USES = ("alignment_identity",)
 COQ = (
     "Descent.two_layer_threshold",
     "Descent.quadratic_threshold",

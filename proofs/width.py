@@ -32,6 +32,7 @@ from sympy import Matrix, Rational, Symbol, expand, limit, oo, prod, symbols
 from subtheory.proof import equal, step
 
 CLAIMS = ("width-dilutes-a-fixed-channel", "outputs-decouple-with-width")
+USES = ("projection",)
 COQ = ()
 SCOPE = (
     "1..3 units, 1, 2 outputs of the trait, 2 inputs of each kind; Θ of 2 inputs in letters; the prose holds for all"

@@ -24,6 +24,7 @@ from sympy import Matrix, Rational, diag, exp, hessian, log, ones, symbols, zero
 from subtheory.proof import equal, nonnegative, positive, step
 
 CLAIMS = ("zero-branch-is-exact", "zero-branch-promises-nothing")
+USES = ("alignment_identity", "psd_and_null_space")
 COQ = (
     "OneStep.lemma_one",
     "Alternatives.second_case_mse",

@@ -59,6 +59,15 @@ def development() -> str:
     return _table(["file", "shows", "theorems"], rows)
 
 
+def parts() -> str:
+    """One row a part of the theory: how many of its claims have what."""
+    from subtheory.atlas import COLUMNS
+    from subtheory.pages import map as page
+
+    rows = [[str(value or "–") for value in row.values()] for row in page.summary()]
+    return _table(["part of the theory", "claims", *COLUMNS], rows)
+
+
 def _header(path: Path) -> str:
     """The first sentence of the first comment."""
     comment = re.search(r"\(\* (.*?)\*\)", path.read_text("utf-8"), re.DOTALL)
@@ -77,6 +86,7 @@ def _table(head: list[str], rows: list[list[str]]) -> str:
 
 TABLES: dict[Path, dict[str, Callable[[], str]]] = {
     ROOT / "docs" / "claims.md": {"claims": claims},
+    ROOT / "docs" / "map.md": {"map": parts},
     ROOT / "proofs" / "README.md": {"proofs": files, "coq": development},
 }
 """What stands between <!-- name --> and <!-- /name --> in which page."""

@@ -214,7 +214,9 @@ def test_a_full_disk_takes_no_verdict_away(tmp_path, capsys, monkeypatch):
     assert "1 of 1 claims hold" in out and "report:" not in out
     line = [each for each in err.splitlines() if each.startswith("error")]
     assert len(line) == 1 and "claims.tex" in line[0] and "report.html" in line[0] and "No space left" in line[0]
-    assert {path.name for path in (tmp_path / "tables").iterdir()} == {"claims.csv", "controls.csv", "verify.json"}
+    assert {path.name for path in (tmp_path / "tables").iterdir()} == {
+        "claims.csv", "controls.csv", "references.bib", "verify.json",
+    }  # fmt: skip
 
 
 # Terminals ----------------------------------------------------------------------------------------

@@ -62,7 +62,7 @@ def test_the_wheel_holds_what_is_needed_and_nothing_else(archives):
     """No tests, no caches, nothing that Coq or an editor left."""
     names = zipfile.ZipFile(archives[1]).namelist()
     kinds = {Path(name).suffix for name in names if ".dist-info/" not in name}
-    assert kinds <= {".py", ".v", ".npz", ".html", ".json", ".md", "", ".typed"}, kinds
+    assert kinds <= {".py", ".v", ".npz", ".html", ".css", ".js", ".json", ".md", "", ".typed"}, kinds
     top = {name.split("/")[0] for name in names}
     assert top == {"subtheory", f"subtheory-{__version__}.dist-info"}
     bundled = {name.split("/")[2] for name in names if name.startswith("subtheory/_bundled/")}

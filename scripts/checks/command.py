@@ -13,7 +13,7 @@ from subtheory.cli import main
 LONGEST = 2000
 """Letters of a line."""
 
-PROGRESS = re.compile(r"[a-z_]+: \d+/\d+ |\d+ of \d+ parts were kept")
+PROGRESS = re.compile(r"[a-z_]+: \d+/\d+,? |\d+ of \d+ parts were kept")
 """How a line begins that says how far a computation is, or was."""
 
 

@@ -226,6 +226,8 @@ def build() -> Parser:
     _compiles(sweep)
 
     _verb(verbs, "claims", "theory", "list the claims")
+    drawn = _verb(verbs, "map", "theory", "every claim with what stands behind it, and what rests on what")
+    drawn.add_argument("--out", metavar="DIR", help="write map.html, map.svg and map.csv here")
     explain = _verb(verbs, "explain", "theory", "a claim, its assumptions, and how it could fail")
     explain.add_argument("claim", metavar="CLAIM")
     doctor = _verb(verbs, "doctor", "about", "what is wrong with the environment, and what to do")

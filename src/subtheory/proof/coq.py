@@ -139,7 +139,7 @@ def _result(sources: list[Path], timed: list[Theorem], axioms: tuple[str, ...], 
 
 def _declarations(path: Path) -> list[tuple[str, Theorem, tuple[int, int]]]:
     """Kind, theorem and byte range of every result in a file."""
-    text = _uncommented(path.read_bytes())
+    text = uncommented(path.read_bytes())
     found = []
     for match in _DECLARED.finditer(text):
         end = text.find(b"Qed.", match.start())
@@ -149,21 +149,24 @@ def _declarations(path: Path) -> list[tuple[str, Theorem, tuple[int, int]]]:
     return found
 
 
-def _uncommented(text: bytes) -> bytes:
+def uncommented(text: bytes) -> bytes:
     """Comments, nested ones too, blanked out; every byte keeps its place."""
-    out, depth, i = bytearray(text), 0, 0
-    while i < len(text):
-        step = 2 if text[i : i + 2] in (b"(*", b"*)") and (depth or text[i : i + 2] == b"(*") else 1
-        if step == 2:
-            depth += 1 if text[i : i + 2] == b"(*" else -1
-        if step == 2 or depth:
-            out[i : i + step] = bytes(b if b == ord("\n") else ord(" ") for b in text[i : i + step])
-        i += step
-    return bytes(out)
+    out, depth, begun = [], 0, 0
+    for mark in re.finditer(rb"\(\*|\*\)", text):
+        opens = mark[0] == b"(*"
+        if not depth and opens:
+            out.append(text[begun : mark.start()])
+            begun = mark.start()
+        elif depth == 1 and not opens:
+            out.append(re.sub(rb"[^\n]", b" ", text[begun : mark.end()]))
+            begun = mark.end()
+        depth = max(0, depth + (1 if opens else -1))
+    rest = text[begun:]
+    return b"".join([*out, re.sub(rb"[^\n]", b" ", rest) if depth else rest])
 
 
 def _words(path: Path) -> list[str]:
-    text = _uncommented(path.read_bytes()).decode("utf-8")
+    text = uncommented(path.read_bytes()).decode("utf-8")
     return [f"{path.name} says {word}" for word in FORBIDDEN if re.search(rf"\b{word}\b", text)]
 
 

@@ -61,6 +61,11 @@ class Proof:
         return tuple(getattr(self.module, "SUPPORTS", ()))
 
     @property
+    def uses(self) -> tuple[str, ...]:
+        """The proofs whose results it takes as given."""
+        return tuple(getattr(self.module, "USES", ()))
+
+    @property
     def coq(self) -> tuple[str, ...]:
         """Theorems of `proofs/coq`, as File.theorem."""
         return tuple(self.module.COQ)

@@ -1,14 +1,16 @@
-"""`subtheory claims` and `subtheory explain CLAIM`: the theory, read off the claims."""
+"""`subtheory claims`, `subtheory explain CLAIM` and `subtheory map`: the theory, read off claims and proofs."""
 
 from argparse import Namespace
 from typing import Any
 
 from subtheory import citations
-from subtheory.cli.output import print_json, print_table
+from subtheory.cli.output import print_json, print_table, writable
 
 
 def main(options: Namespace) -> int:
-    """List the claims, or explain one."""
+    """List the claims, explain one, or say what stands behind each of them."""
+    if options.verb == "map":
+        return _map(options)
     from subtheory.claims import CLAIMS, OVER_READINGS
     from subtheory.suggest import choose
 
@@ -27,6 +29,22 @@ def main(options: Namespace) -> int:
         print_table("claims", [{key: one[key] for key in ("name", "formula", "tier", "proof")} for one in everything])
         print("over-readings: false, and found so by subtheory falsify")
         print_table("over-readings", [{key: one[key] for key in ("name", "formula")} for one in false])
+    return 0
+
+
+def _map(options: Namespace) -> int:
+    """Counts by part of the theory, or all of it as JSON; the page where it was asked for."""
+    from subtheory.pages import map as page
+
+    if options.out:
+        writable(options.out)
+    written = page.write(options.out) if options.out else []
+    if options.json:
+        print_json(page.to_dict() | {"files": [str(path) for path in written]})
+        return 0
+    print_table("map", page.summary())
+    for path in written:
+        print(path)
     return 0
 
 

@@ -112,6 +112,7 @@ def _write(
     """The report, with the ladder of the built-in networks that were verified, which all hosts measure together."""
     from subtheory.cli.progress import progress
     from subtheory.ledger.request import Request
+    from subtheory.pages import map as atlas
     from subtheory.pages import report
     from subtheory.study import ladder
 
@@ -124,6 +125,7 @@ def _write(
         runs = ladder.measured(networks, seeds, say) if networks else []
     if environment.speaks():
         report.write(found, options.out, ladder.medians(runs) if runs else ())
+        atlas.write(options.out, {claim.name: str(claim.verdict) for claim in found.claims}, "report")
 
 
 def _devices(text: str | None) -> Devices:
