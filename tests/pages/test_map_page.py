@@ -13,7 +13,8 @@ from subtheory.claims import CLAIMS
 from subtheory.cli import main
 from subtheory.errors import InputError
 from subtheory.pages import map as page
-from subtheory.pages import scripted
+from subtheory.pages import report, scripted
+from subtheory.verification.results import Verification
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 TEXT = page.page()
@@ -99,3 +100,9 @@ def test_it_runs_in_a_browser_as_wide_as_a_phone(tmp_path):
     wide, told, opened = json.loads(unescape(re.search(r"<title>(.*?)</title>", ran.stdout)[1]))
     assert wide == 0 and told == f"{len(CLAIMS)} of {len(CLAIMS)} claims" and opened is True
     assert "CONSOLE" not in ran.stderr
+
+
+def test_a_report_links_to_the_map_that_lies_beside_it():
+    link = '<a href="map.html">'
+    nothing = Verification(())
+    assert link in report.page(nothing, mapped=True) and link not in report.page(nothing)

@@ -5,8 +5,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from markupsafe import Markup
-
 from subtheory import atlas, table
 from subtheory.atlas import drawing
 from subtheory.atlas.theory import CLAIM, COQ, EXPERIMENT, PROOF, Node, figures
@@ -49,11 +47,6 @@ def page(verdicts: Mapping[str, str] | None = None, place: str = "map") -> str:
         planned=[node for node in nodes if node.kind == "planned"], whole=drawing.whole(known),
         among_proofs=drawing.among(known, PROOF), among_theorems=drawing.among(known, COQ), open=_left_open(),
     )  # fmt: skip
-
-
-def section(place: str = "report") -> Markup:
-    """What another page shows of the map: its counts by part of the theory, and a link to it."""
-    return Markup(template("map_section.html").render(summary=summary(), columns=atlas.COLUMNS, place=place))
 
 
 def picture() -> str:

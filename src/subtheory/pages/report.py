@@ -27,8 +27,12 @@ RANKS = {str(verdict): i for i, verdict in enumerate(envelope.LEAST_FIRST)}
 """What to look at first."""
 
 
-def write(verification: Verification, folder: Path | str, rungs: Sequence[ladder.Row] = ()) -> Path:
+def write(
+    verification: Verification, folder: Path | str, rungs: Sequence[ladder.Row] = (), mapped: bool = False
+) -> Path:
     """Write report.html, tables/ and, given rows of the ladder of ε, figures/; the path of the page.
+
+    `mapped` says that the map of the theory, map.html, is written beside it: the page then links to it.
 
     Equal inputs give equal bytes: there is no clock in it. What can be written is written; then InputError is raised
     on "output", naming what could not.
@@ -52,7 +56,7 @@ def write(verification: Verification, folder: Path | str, rungs: Sequence[ladder
         shown = _figure(folder / "figures", rungs) if rungs else None
     place = folder / "report.html"
     with _kept(failed):
-        write_atomic(place, page(verification, shown))
+        write_atomic(place, page(verification, shown, mapped))
     if failed:
         raise type(failed[0])("output", ", ".join(str(one.value) for one in failed), failed[0].wanted)
     return place
@@ -72,7 +76,7 @@ def to_json(verification: Verification) -> str:
     return json.dumps(verification.to_dict(), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
 
-def page(verification: Verification, shown: dict[str, Any] | None = None) -> str:
+def page(verification: Verification, shown: dict[str, Any] | None = None, mapped: bool = False) -> str:
     """The page as HTML; everything that comes from the verification is escaped, and its one script is ours by hash."""
     claims = verification.claims
     overall, headline = _headline(verification)
@@ -80,6 +84,7 @@ def page(verification: Verification, shown: dict[str, Any] | None = None) -> str
     script, planted = _file("report.js"), planted_errors()
     return template("report.html").render(
         signs=SIGNS,
+        mapped=mapped,
         ranks=RANKS,
         css=_file("report.css"),
         script=script,

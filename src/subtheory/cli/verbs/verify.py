@@ -124,7 +124,7 @@ def _write(
     ):
         runs = ladder.measured(networks, seeds, say) if networks else []
     if environment.speaks():
-        report.write(found, options.out, ladder.medians(runs) if runs else ())
+        report.write(found, options.out, ladder.medians(runs) if runs else (), mapped=True)
         atlas.write(options.out, {claim.name: str(claim.verdict) for claim in found.claims}, "report")
 
 
