@@ -32,7 +32,6 @@ with figure.drawn_for(VENUE), figure.style():
     walked.plot(ax)
     ax.set_title(TITLE)
     ax.set(xlabel="share of the way to an independent init", ylabel="alignment, of a shared init's", ylim=(0, 1.1))
-    ax.get_legend().remove()  # one path: the title says it
     drawn.savefig("ablation.pdf")
 
 # %% The numbers behind it, as a data frame where pandas is installed.

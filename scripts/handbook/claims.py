@@ -10,10 +10,10 @@ from pathlib import Path
 from handbook import proofs
 from handbook.outside import places, rewritten
 from handbook.text import ORPHAN, escaped, fenced, folded, formula, inline, markdown, page, table
-from subtheory import citations
+from subtheory import atlas, citations
 from subtheory.claim import FALSE, Claim
 from subtheory.claims import CLAIMS, OVER_READINGS
-from subtheory.study.experiment import experiments
+from subtheory.falsification.search import searchable
 
 ROOT = Path(__file__).resolve().parents[2]
 THEORY = "../theory.md"
@@ -137,28 +137,14 @@ def _certificate(claim: Claim) -> str:
 
 
 def _experiments(claim: Claim) -> str:
-    """Those that name the claim, or a number that it cites."""
-    wanted = {claim.name, *citations.cited(claim.source)}
-    blocks = []
-    for name, text in texts().items():
-        shared = sorted(wanted & words(text))
-        if shared:
-            cited = ", ".join(f"`{word}`" if word == claim.name else word for word in shared)
-            link = f"[`{name}`]({shown(name)})" if shown(name) else f"`{name}`"
-            blocks.append(f"- {link}, on {cited}. {inline(_first(text), THEORY)}")
+    """Those that the map of the theory says measure it."""
+    blocks, known = [], atlas.read()
+    for edge in known.edges:
+        if (edge.how, edge.target) == ("measures", f"claim:{claim.name}"):
+            node = known.nodes[edge.source]
+            link = f"[`{node.name}`]({shown(node.name)})" if shown(node.name) else f"`{node.name}`"
+            blocks.append(f"- {link}, by {edge.via}. {inline(node.says, THEORY)}")
     return page("## Experiments", "\n".join(blocks)) if blocks else ""
-
-
-@cache
-def texts() -> dict[str, str]:
-    """The file of every experiment."""
-    return {name: experiment.path.read_text("utf-8") for name, experiment in experiments().items()}
-
-
-@cache
-def words(text: str) -> frozenset[str]:
-    """Names and numbers in it."""
-    return frozenset(re.findall(r"[\w-]+", text))
 
 
 @cache
@@ -179,18 +165,11 @@ def slug(heading: str) -> str:
     return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
 
 
-def _first(text: str) -> str:
-    """The sentence that opens a module."""
-    return text.split('"""')[1].split("\n\n")[0].replace("\n", " ").strip()
-
-
 def _commands(claim: Claim, false: bool) -> str:
     proof = f"subtheory prove {claim.proof}\n" if proofs.proofs().get(claim.proof) else ""
     verify = "" if false else f"subtheory verify {claim.name}\n"
-    return page(
-        "## Commands",
-        fenced(f"{verify}{proof}subtheory falsify {claim.name}\nsubtheory explain {claim.name}", "text"),
-    )
+    falsify = f"subtheory falsify {claim.name}\n" if searchable(claim) else ""
+    return page("## Commands", fenced(f"{verify}{proof}{falsify}subtheory explain {claim.name}", "text"))
 
 
 def topics() -> dict[str, list[Claim]]:

@@ -47,8 +47,9 @@ def run(module, tmp_path_factory):
 def test_every_arm_on_a_tiny_network(run, module):
     tables, again, traced, steps = run
     assert repr(again) == repr(tables) and all(count <= 1 for count in traced.values())
-    steps = steps[: steps[0][1]]  # what is there is counted, not told again
-    assert steps == [(i + 1, len(steps)) for i in range(len(steps))] and len(tables["runs"]) == 2 * len(steps)
+    total = steps[0][1]
+    assert steps[: total + 1] == [(i, total) for i in range(total + 1)], "what is there is counted, not told again"
+    assert len(tables["runs"]) == 2 * total
     for row in tables["runs"]:
         assert row["difference"] == row["trait"] - row["control"] and row["raw"] == row["trait"] - row["base"]
     rows = {title: records.rows(records.columns(rows)) for title, rows in tables.items()}

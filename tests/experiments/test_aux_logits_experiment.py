@@ -104,7 +104,7 @@ def test_a_killed_run_goes_on_to_the_same_bits(module, tables, tmp_path):
         whole, computed = module.seed_rows, []
         patch.setattr(module, "seed_rows", lambda *args: computed.append(args[2]) or whole(*args))
         again = module.tables(module.Plan(**TINY, relation="linear:0.3"))
-    assert computed == [range(2, 3)] and done == [(1, 3), (2, 3)] and dict(TRACES) == traced
+    assert computed == [range(2, 3)] and done == [(0, 3), (1, 3), (2, 3)] and dict(TRACES) == traced
     wanted, found = (records.columns(t["seeds"]) for t in (tables, again))
     for name, column in wanted.items():
         np.testing.assert_array_equal(found[name], column)

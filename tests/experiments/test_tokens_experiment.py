@@ -109,12 +109,10 @@ def test_every_arm_on_a_tiny_network(module, tmp_path):
     for path in lost:
         path.unlink()
     assert repr(run()) == repr(tables), "as text, because the ends of a cell with one seed are nan"
-    steps = steps[: steps[0][1]]  # what is there is counted, not told again
-    assert steps == [(i + 1, len(steps)) for i in range(len(steps))]
+    total = steps[0][1]
+    assert steps[: total + 1] == [(i, total) for i in range(total + 1)], "what is there is counted, not told again"
     runs = tables["runs"]
-    assert len(runs) == 2 * len(steps) and all(
-        np.isfinite([r["trait"], r["control"], r["predicted"]]).all() for r in runs
-    )
+    assert len(runs) == 2 * total and all(np.isfinite([r["trait"], r["control"], r["predicted"]]).all() for r in runs)
     assert all(row["difference"] == row["trait"] - row["control"] for row in runs)
     soft = [row for row in runs if row["arm"] == "soft labels"]
     assert all(row["control"] == row["base"] and row["difference"] > 0.02 for row in soft), (

@@ -92,6 +92,9 @@ def test_a_line_breaks_at_operators_outside_of_short_brackets():
 @example("</math><script>")
 @example("x_")
 @example("√")
+@example("√ ^0")
+@example("x^ y")
+@example("x^word")
 @example("a^(")
 def test_any_text_is_taken_and_escaped(text):
     assert Formula(mathml.math(text)).sound

@@ -290,9 +290,11 @@ def _argument(text: str, at: int) -> tuple[Markup, int]:
         return _set(text[at:]), len(text)
     if text[at - 1] == "_" and (found := re.match(r"[A-Za-z]+", text[at:])):
         return _set(found[0]), at + found.end()
-    if at >= len(text):
+    if not text[at : at + 1].strip():
         return Markup("<mrow></mrow>"), at
-    _, raw, base, end = _base(text, at)
+    kind, raw, base, end = _base(text, at)
+    if kind == "word":
+        base = Markup("<mtext>{}</mtext>").format(raw)
     if text[at - 1] == "_" and (number := re.match(r"\d+", text[end:])):
         return Markup("<msub>{}<mn>{}</mn></msub>").format(base, number[0]), end + number.end()
     return _scripts(text, end, base, raw) if text[at - 1] == "√" else (base, end)

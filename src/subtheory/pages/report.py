@@ -1,7 +1,6 @@
 """The report of a verification: one page that opens offline and asks for nothing, and its tables as files."""
 
 import base64
-import hashlib
 import json
 import re
 from collections.abc import Iterator, Sequence
@@ -17,7 +16,7 @@ from subtheory.claim import Verdict
 from subtheory.claims import CLAIMS
 from subtheory.errors import InputError
 from subtheory.files import write_atomic
-from subtheory.pages import claimed
+from subtheory.pages import claimed, scripted
 from subtheory.pages.numbers import share
 from subtheory.study import ladder
 from subtheory.verification.results import Verification
@@ -81,14 +80,14 @@ def page(verification: Verification, shown: dict[str, Any] | None = None, mapped
     claims = verification.claims
     overall, headline = _headline(verification)
     each = [claimed.shown(claim, verification.provenance) for claim in claims]
-    script, planted = _file("report.js"), planted_errors()
+    script, planted = scripted.script("report"), planted_errors()
     return template("report.html").render(
         signs=SIGNS,
         mapped=mapped,
         ranks=RANKS,
-        css=_file("report.css"),
+        css=Markup((TEMPLATES / "report.css").read_text("utf-8")),
         script=script,
-        hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
+        digest=scripted.digest(script),
         overall=str(overall),
         headline=headline,
         missing=missing(verification, shown is not None, planted is not None),
@@ -145,11 +144,6 @@ def planted_errors() -> dict[str, Any] | None:
 
 
 TEMPLATES = resources.PACKAGE / "pages" / "templates"
-
-
-def _file(name: str) -> Markup:
-    """A part of the page that is ours, as it is."""
-    return Markup((TEMPLATES / name).read_text("utf-8"))
 
 
 def template(name: str) -> jinja2.Template:

@@ -61,7 +61,7 @@ def figure(tables: Tables) -> Figure:
 def crossing(tables: Tables, ax: Any = None) -> Any:
     """The alignment beyond the control on its prediction, relative to the shared init, against the amount, on one axes.
 
-    A line and markers a path and loss; on axes of pyplot's own where none are given.
+    A line and markers a path and loss, and a legend of several; on axes of pyplot's own where none are given.
     """
     averages = combinations(tables["means"])
     with style():
@@ -74,7 +74,8 @@ def crossing(tables: Tables, ax: Any = None) -> Any:
             label = ", ".join(part for part, one in zip(key, same, strict=True) if not one) or key[0]
             ax.plot([], [], label=label, **mark(i))
         ax.set(ylabel="alignment beyond control, relative", ylim=AXIS)
-        ax.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=3)
+        if len(averages) > 1:
+            ax.legend()
     return ax
 
 
