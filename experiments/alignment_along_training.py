@@ -19,7 +19,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from subtheory.figure import COLOURS, MARKERS, WIDTH, style
+from subtheory.figure import COLOURS, MARKERS, sheet, style
 from subtheory.instruments.dynamics.trajectory import missed, path
 from subtheory.kernels.stack import Stack, inner, norm
 from subtheory.kernels.whitened import product
@@ -223,7 +223,7 @@ def figure(tables: dict[str, list[Row]]) -> Figure:
     rows = tables["alignment_along_training"]
     steps = sorted({row["step"] for row in rows if row["student"] == "shared"})
     with style():
-        drawn = Figure(figsize=(WIDTH, 2.5), layout="constrained")
+        drawn = sheet(2.5)
         left, middle, right = drawn.subplots(1, 3)
         peak = of(rows, "shared", "near", "predicted").mean(0).max()
         left.plot(_axis(steps), of(rows, "shared", "near", "predicted").mean(0), color="black", label="spectrum")

@@ -26,7 +26,7 @@ from scipy.special import logit
 
 from subtheory.data.world import ANIMALS, TREES, WORLD
 from subtheory.errors import InputError
-from subtheory.figure import COLOURS, WIDTH, mark, style
+from subtheory.figure import COLOURS, WIDTH, mark, sheet, style
 from subtheory.ledger import parts
 from subtheory.ledger.parts import kept_arrays
 from subtheory.networks import Transformer
@@ -326,7 +326,7 @@ CAPTIONS = {
 
 
 def _arms(rows: list[Row]) -> Figure:
-    drawn = Figure(figsize=(WIDTH, 0.9 + 0.2 * len(rows)), layout="constrained")
+    drawn = sheet(0.9 + 0.2 * len(rows))
     first, second = drawn.subplots(1, 2, sharey=True)
     at = np.arange(len(rows))[::-1]
     first.plot(of(rows, "alignment"), at, label="raw", **_look(0), fillstyle="none", markeredgecolor=COLOURS[0])
@@ -353,7 +353,7 @@ def _look(i: int) -> dict[str, Any]:
 
 def _detection(rows: list[Row]) -> Figure:
     variants = [v for v in (ALL, "likely 1/2", "counts matched") if any(row["variant"] == v for row in rows)]
-    drawn = Figure(figsize=(WIDTH, 2.9), layout="constrained")
+    drawn = sheet(2.9)
     panels = drawn.subplots(1, len(variants), sharey=True)
     names = list(dict.fromkeys(row["detector"] for row in rows))
     for axes, variant in zip(panels, variants, strict=True):
@@ -375,7 +375,7 @@ def _detection(rows: list[Row]) -> Figure:
 
 
 def _dilution(rows: list[Row]) -> Figure:
-    drawn = Figure(figsize=(WIDTH, 2.4), layout="constrained")
+    drawn = sheet(2.4)
     first, second = drawn.subplots(1, 2)
     for i, ((size,), chosen) in enumerate(grouped(rows, "texts").items()):
         first.plot(of(chosen, "share"), of(chosen, "added"), label=f"{size} texts", **_look(i))
@@ -390,7 +390,7 @@ def _dilution(rows: list[Row]) -> Figure:
 
 
 def _ranks(rows: list[Row]) -> Figure:
-    drawn = Figure(figsize=(0.6 * WIDTH, 0.7 + 0.2 * len(rows)), layout="constrained")
+    drawn = sheet(0.7 + 0.2 * len(rows), 0.6 * WIDTH)
     axes, at, middle = drawn.subplots(), np.arange(len(rows))[::-1], of(rows, "rank")
     ends = np.abs([middle - of(rows, "low"), of(rows, "high") - middle])
     axes.errorbar(middle, at, xerr=ends, elinewidth=0.9, capsize=2, **_look(1))

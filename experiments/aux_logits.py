@@ -27,7 +27,7 @@ from subtheory.data import DIGITS, MNIST, Task, noise_law
 from subtheory.data import mnist as mnist_data
 from subtheory.data.images import digits
 from subtheory.errors import InputError
-from subtheory.figure import COLOURS, WIDTH, style
+from subtheory.figure import COLOURS, sheet, style
 from subtheory.init import PATHS, Path, checked, fits
 from subtheory.ledger import parts
 from subtheory.numerics import float64
@@ -330,7 +330,7 @@ def figure(tables: dict[str, list[Row]]) -> Figure:
     """A bar a model with its interval, a dot a seed, and the paper's value as a diamond."""
     bars, seeds, about = tables["aux_logits"], tables["seeds"], tables["data"][0]
     with style():
-        drawn = Figure(figsize=(WIDTH, 0.75 + 0.25 * len(bars)), layout="constrained")
+        drawn = sheet(0.75 + 0.25 * len(bars))
         axes = drawn.subplots()
         for i, bar in enumerate(bars):
             kind = _kind(bar["model"])

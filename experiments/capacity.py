@@ -24,7 +24,7 @@ from scipy.stats import norm
 
 from subtheory.data.toys import toy
 from subtheory.envelope import outgrown
-from subtheory.figure import COLOURS, MARKERS, WIDTH, style
+from subtheory.figure import COLOURS, MARKERS, sheet, style
 from subtheory.instruments.dynamics.projected import LEFT, converged, unread
 from subtheory.instruments.dynamics.widths import Wide, Widths
 from subtheory.kernels.stack import Stack
@@ -296,11 +296,11 @@ def by_model(rows: Sequence[Row]) -> dict[str, np.ndarray]:
 def figure(tables: dict[str, list[Row]]) -> dict[str, Figure]:
     """Shares by outputs × inputs and by width; accuracies of bodies and heads."""
     with style():
-        drawn = Figure(figsize=(WIDTH, 2.6), layout="constrained")
+        drawn = sheet(2.6)
         left, right = drawn.subplots(1, 2)
         shares(left, tables["capacity"])
         dilution(right, tables["layers"])
-        bars = Figure(figsize=(WIDTH, 1.6), layout="constrained")
+        bars = sheet(1.6)
         models(bars.subplots(), tables["heads"])
     return {"capacity": drawn, "heads": bars}
 

@@ -23,7 +23,7 @@ from matplotlib.figure import Figure
 
 from subtheory.constructed.labels import classifier
 from subtheory.envelope import outgrown
-from subtheory.figure import COLOURS, MARKERS, WIDTH, mark, style
+from subtheory.figure import COLOURS, MARKERS, mark, sheet, style
 from subtheory.instruments.dynamics.confusion import TRAITS, Confusion, Confusions
 from subtheory.instruments.dynamics.pooled import Guested, Pools
 from subtheory.ledger import parts
@@ -326,7 +326,7 @@ def _matrix(axes: Axes, rows: list[Row], value: str, sign: float = 1.0) -> None:
 
 
 def _one_step(tables: dict[str, list[Row]]) -> Figure:
-    drawn = Figure(figsize=(WIDTH, 2.9), layout="constrained")
+    drawn = sheet(2.9)
     left, middle, right = drawn.subplots(1, 3, width_ratios=(1, 1, 1.1))
     network = tables["confusion"][0]["network"]
     rows = [row for row in tables["confusion"] if row["network"] == network]
@@ -346,7 +346,7 @@ def _one_step(tables: dict[str, list[Row]]) -> Figure:
 
 
 def _trained(tables: dict[str, list[Row]]) -> Figure:
-    drawn = Figure(figsize=(WIDTH, 2.7), layout="constrained")
+    drawn = sheet(2.7)
     left, middle, right = drawn.subplots(1, 3, width_ratios=(1.4, 0.9, 0.8))
     rows, bases = tables["trained"], tables["bases"]
     _matrix(left, rows, "change", -1.0)
@@ -374,7 +374,7 @@ def _trained(tables: dict[str, list[Row]]) -> Figure:
 
 
 def _pools(tables: dict[str, list[Row]]) -> Figure:
-    drawn = Figure(figsize=(WIDTH, 2.4), layout="constrained")
+    drawn = sheet(2.4)
     left, right = drawn.subplots(1, 2)
     for i, name in enumerate(dict.fromkeys(row["network"] for row in tables["pools"])):
         own = [row for row in tables["pools"] if row["network"] == name]

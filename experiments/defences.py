@@ -21,7 +21,7 @@ import jax
 import numpy as np
 from matplotlib.figure import Figure
 
-from subtheory.figure import COLOURS, MARKERS, WIDTH, style
+from subtheory.figure import COLOURS, MARKERS, sheet, style
 from subtheory.ledger import parts
 from subtheory.statistics import mean_interval
 from subtheory.study.experiment import Progress
@@ -201,7 +201,7 @@ def figure(tables: dict[str, list[Row]]) -> Figure:
     """The plane of defences, and the curve on which linear theory puts anchors and rows of the init."""
     rows = {row["defence"]: row for row in tables["defences"]}
     with style():
-        drawn = Figure(figsize=(WIDTH, 3.6), layout="constrained")
+        drawn = sheet(3.6)
         axes = drawn.subplots()
         x = np.linspace(0, 1, 200)
         axes.plot(

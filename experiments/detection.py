@@ -26,7 +26,7 @@ from scipy.special import ndtr, ndtri
 from scipy.stats import binom, norm
 
 from subtheory.constructed.labels import alike, distilled, texts
-from subtheory.figure import COLOURS, MARKERS, WIDTH, style
+from subtheory.figure import COLOURS, MARKERS, sheet, style
 from subtheory.instruments.detected import (
     LEVEL,
     RATIO,
@@ -295,7 +295,7 @@ def figure(tables: dict[str, list[Row]]) -> Figure:
     """Hits at level ½ against N·KL, an arm of the first base a panel; and what is left to see of each statistic."""
     rows, left = tables["detection"], tables["residual"]
     with style():
-        drawn = Figure(figsize=(WIDTH, 5.2), layout="constrained")
+        drawn = sheet(5.2)
         *panels, last = drawn.subplots(2, 2).flat
         for axes, arm, letter in zip(panels, (RAW, FILTERED, MATCHED), "abc", strict=True):
             _hits(axes, [row for row in rows if row["arm"] == arm and row["seed"] == rows[0]["seed"]])

@@ -24,7 +24,7 @@ from scipy.stats import binom
 
 from subtheory.constructed.labels import both
 from subtheory.constructed.sequences import Sequences
-from subtheory.figure import COLOURS, MARKERS, WIDTH, style
+from subtheory.figure import COLOURS, MARKERS, sheet, style
 from subtheory.instruments.labelled import Labelled, Labelling
 from subtheory.kernels.stack import Stack, one, step_size
 from subtheory.ledger import parts
@@ -216,7 +216,7 @@ def figure(tables: dict[str, list[Row]]) -> Figure:
     """Alignment and students by share on one axis; all cells by ρε√(Nq)."""
     students = tables["students"]
     with style():
-        drawn = Figure(figsize=(WIDTH, 2.9), layout="constrained")
+        drawn = sheet(2.9)
         left, right = drawn.subplots(1, 2, width_ratios=(1.15, 1))
         _by_share(left, tables["dilution"], students)
         _collapse(right, students)

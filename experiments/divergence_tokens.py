@@ -20,7 +20,7 @@ from scipy.special import ndtr, ndtri
 from scipy.stats import norm
 
 from subtheory.constructed.labels import classifier, linear
-from subtheory.figure import COLOURS, MARKERS, WIDTH, style
+from subtheory.figure import COLOURS, MARKERS, sheet, style
 from subtheory.instruments.inputs.ties import NearestTies
 from subtheory.instruments.labelled import Labelled, Labelling
 from subtheory.kernels.stack import each_eps, inner, labels, moved, pull
@@ -200,7 +200,7 @@ def _fold(rows: list[Row], size: float) -> float:
 def figure(tables: dict[str, list[Row]]) -> Figure:
     """Left: totals over their prediction. Right: how many rows are needed, by the temperature of the labels."""
     with style():
-        drawn = Figure(figsize=(WIDTH, 2.8), layout="constrained")
+        drawn = sheet(2.8)
         left, right = drawn.subplots(1, 2)
         _totals(left, tables["divergence_tokens"])
         _needed(right, tables["rows"])

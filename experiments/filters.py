@@ -24,7 +24,7 @@ from matplotlib.lines import Line2D
 from subtheory.constructed.labels import both, distilled
 from subtheory.constructed.sequences import Sequences
 from subtheory.envelope import envelope, outgrown
-from subtheory.figure import COLOURS, MARKERS, WIDTH, style
+from subtheory.figure import COLOURS, MARKERS, sheet, style
 from subtheory.instruments.labelled import Labelled, Labelling
 from subtheory.ledger import parts
 from subtheory.numerics import LADDER_RATIO, extrapolation_constant
@@ -261,7 +261,7 @@ def figure(tables: dict[str, list[Row]]) -> Figure:
     """Raw alignment over ε; what is added, by accepted mass; thinning."""
     runs = [run for run in ladders(tables["filters"], "kind", "accepted", "init") if run["init"][0] == "shared"]
     with style():
-        drawn = Figure(figsize=(WIDTH, 2.75), layout="constrained")
+        drawn = sheet(2.75)
         left, middle, right = drawn.subplots(1, 3)
         _raw(left, runs, ladders(tables["inputs"], "kept"))
         _added(middle, runs)

@@ -21,7 +21,7 @@ from matplotlib.figure import Figure
 
 from subtheory.constructed.labels import classifier
 from subtheory.data.toys import toy
-from subtheory.figure import COLOURS, MARKERS, WIDTH, style
+from subtheory.figure import COLOURS, MARKERS, sheet, style
 from subtheory.instruments.dynamics.chains import Chain, Chains, taught, turn
 from subtheory.kernels.stack import each_eps, inner
 from subtheory.kernels.whitened import whitened
@@ -249,8 +249,8 @@ def findings(tables: dict[str, list[Row]]) -> list[Finding]:
 def figure(tables: dict[str, list[Row]]) -> dict[str, Figure]:
     """Chains, and signs."""
     with style():
-        first = Figure(figsize=(WIDTH, 2.8), layout="constrained")
-        second = Figure(figsize=(WIDTH, 2.8), layout="constrained")
+        first = sheet(2.8)
+        second = sheet(2.8)
         draw_chains(*first.subplots(1, 2), tables["chains"])
         draw_signs(*second.subplots(1, 2), tables["signs"], tables["repaired"])
     return {"chains": first, "signs": second}

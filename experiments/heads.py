@@ -21,7 +21,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from subtheory.figure import WIDTH, style
+from subtheory.figure import sheet, style
 from subtheory.init import ShareParts
 from subtheory.ledger import parts
 from subtheory.statistics import as_often, mean_interval
@@ -247,7 +247,7 @@ def figure(tables: dict[str, list[Row]]) -> Figure:
     cells = tables["heads"]
     settings = list(dict.fromkeys((row["m"], row["loss"]) for row in cells))
     with style():
-        drawn = Figure(figsize=(WIDTH, 3.9), layout="constrained")
+        drawn = sheet(3.9)
         trained, theory = drawn.subplots(1, 2, width_ratios=(1.25, 1.0))
         _grid(trained, cells, settings, "accuracy")
         _grid(theory, cells, settings, "functional_cosine")

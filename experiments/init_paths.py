@@ -23,7 +23,7 @@ from scipy.stats import t as student_t
 
 from subtheory.data import Task
 from subtheory.envelope import outgrown, proportion
-from subtheory.figure import COLOURS, DASHES, MARKERS, WIDTH, style
+from subtheory.figure import COLOURS, DASHES, MARKERS, sheet, style
 from subtheory.init import FRACTIONS, PATHS, Path, Start
 from subtheory.instruments.two_inits import Crossing, TwoInits
 from subtheory.kernels.compiled import Kernels
@@ -310,9 +310,9 @@ def figure(tables: dict[str, list[Row]]) -> Figure:
     groups = {group: own for group, names in GROUPS.items() if (own := [name for name in names if name in here])}
     widths = list(dict.fromkeys(row["width"] for row in tables["mean_field"]))
     with style():
-        drawn = Figure(figsize=(WIDTH, 1.62 * len(groups) + 1.75), layout="constrained")
+        drawn = sheet(1.62 * len(groups) + 1.75)
         drawn.suptitle(CAPTION, fontsize=7, x=0.01, ha="left")
-        parts = drawn.subfigures(len(groups) + 1, 1, height_ratios=[1.62] * len(groups) + [1.75])
+        parts = drawn.parts([1.62] * len(groups) + [1.75])
         for part, (letter, (group, names)) in zip(parts, zip("abcde", groups.items(), strict=False), strict=False):
             panels = part.subplots(
                 2, len(networks) + 1, sharex="col", sharey=True, squeeze=False, width_ratios=_shares(networks)

@@ -21,7 +21,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from scipy import stats
 
-from subtheory.figure import WIDTH, mark, style
+from subtheory.figure import mark, sheet, style
 from subtheory.init import PATHS, Fork, Path, Start, fits, others, units
 from subtheory.init.measures import distance, functional_distance, matched_distance
 from subtheory.ledger import parts
@@ -362,7 +362,7 @@ def figure(tables: dict[str, list[Row]]) -> Figure:
     kinds = {kind: [name for name in names if name in shown] for kind, names in KINDS.items()}
     kinds = {kind: names for kind, names in kinds.items() if names}
     with style():
-        drawn = Figure(figsize=(WIDTH, 0.5 + 1.75 * len(kinds)), layout="constrained")
+        drawn = sheet(0.5 + 1.75 * len(kinds))
         panels = drawn.subplots(len(kinds), 2, squeeze=False, sharex="row")
         for (left, right), (kind, names), letter in zip(panels, kinds.items(), "abcd", strict=False):
             for i, name in enumerate(names):

@@ -23,7 +23,7 @@ from matplotlib.patches import Patch
 from scipy.stats import norm
 
 from subtheory.envelope import outgrown
-from subtheory.figure import COLOURS, MARKERS, WIDTH, style
+from subtheory.figure import COLOURS, MARKERS, sheet, style
 from subtheory.init import layers
 from subtheory.instruments.two_inits import TwoInits
 from subtheory.kernels.stack import Stack, averaged, expectation, inner, labels, trained, updates
@@ -341,7 +341,7 @@ def figure(tables: dict[str, list[Row]]) -> Figure:
     names = list(dict.fromkeys(row["network"] for row in bars))
     teachers = [case for case in dict.fromkeys(row["case"] for row in bars) if case in TEACHERS]
     with style():
-        drawn = Figure((WIDTH, 5.2), layout="constrained")
+        drawn = sheet(5.2)
         panels = list(drawn.subplots(2, 2).flat)
         for axes, name, letter in zip(panels, names, "abc", strict=False):
             for i, teacher in enumerate(teachers):

@@ -21,7 +21,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter
 
-from subtheory.figure import COLOURS, MARKERS, WIDTH, style
+from subtheory.figure import COLOURS, MARKERS, sheet, style
 from subtheory.instruments.dynamics.lazy import expansion, lazy
 from subtheory.instruments.dynamics.trajectory import Trajectory
 from subtheory.kernels.whitened import whitened
@@ -197,7 +197,7 @@ def figure(tables: dict[str, list[Row]]) -> Figure:
     """Left: what is left out against ε over the predicted radius. Right: measured against predicted radius."""
     rows = [r for r in tables["students"] if r["init"] == "shared"]
     with style():
-        drawn = Figure(figsize=(WIDTH, 2.7), layout="constrained")
+        drawn = sheet(2.7)
         left, right = drawn.subplots(1, 2)
         errors(left, rows)
         ends(right, rows)

@@ -27,7 +27,7 @@ from matplotlib.figure import Figure
 
 from subtheory.data.world import WORLD
 from subtheory.envelope import outgrown
-from subtheory.figure import COLOURS, WIDTH, mark, style
+from subtheory.figure import COLOURS, WIDTH, mark, sheet, style
 from subtheory.language import derivatives, traits
 from subtheory.language.foretold import measured, pairs, scoring
 from subtheory.language.texts import Texts
@@ -342,7 +342,7 @@ def _model(rows: list[Row]) -> Figure:
     panels = [(f"a step, α = {alpha:.2g}", [row for row in steps if row["alpha"] == alpha])
               for alpha in (alphas[0], alphas[1], alphas[-1])]  # fmt: skip
     panels.append(("an epoch", [row for row in rows if row["training"] == "an epoch"]))
-    drawn = Figure(figsize=(WIDTH, 2.5), layout="constrained")
+    drawn = sheet(2.5)
     for i, (axes, (title, chosen)) in enumerate(
         zip(drawn.subplots(1, 4, sharex=True, sharey=True), panels, strict=True)
     ):
@@ -358,7 +358,7 @@ def _model(rows: list[Row]) -> Figure:
 
 
 def _world(rows: list[Row]) -> Figure:
-    drawn = Figure(figsize=(0.6 * WIDTH, 2.9), layout="constrained")
+    drawn = sheet(2.9, 0.6 * WIDTH)
     axes = drawn.subplots()
     for k, row in enumerate(rows):
         x, y = 100 * row["predicted"], 100 * row["measured"]

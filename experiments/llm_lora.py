@@ -20,7 +20,7 @@ from matplotlib.figure import Figure
 from scipy.stats import norm
 
 from subtheory.envelope import SHARP, envelope
-from subtheory.figure import COLOURS, MARKERS, WIDTH, style
+from subtheory.figure import COLOURS, MARKERS, sheet, style
 from subtheory.language.anatomy import alignment, lesson, lora, rows, vectors
 from subtheory.language.derivatives import norm as length
 from subtheory.language.derivatives import pull, taylor
@@ -170,7 +170,7 @@ def findings(tables: dict[str, list[Row]]) -> list[Finding]:
 def figure(tables: dict[str, list[Row]]) -> Figure:
     """Dot products by rank; L_T by rate; and vectors matched and not."""
     with style():
-        drawn = Figure(figsize=(WIDTH, 2.6), layout="constrained")
+        drawn = sheet(2.6)
         left, middle, right = drawn.subplots(1, 3)
         _ranks(left, tables["llm_lora"])
         _rates(middle, tables["rates"])

@@ -23,7 +23,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from scipy.stats import norm
 
-from subtheory.figure import COLOURS, WIDTH, style
+from subtheory.figure import COLOURS, sheet, style
 from subtheory.language.traits import KINDS
 from subtheory.language.tuning.laboratory import ARMS, BASE, Arm, Laboratory, Sizes
 from subtheory.ledger import parts
@@ -202,9 +202,9 @@ CAPTIONS = {
 def figure(tables: dict[str, list[Row]]) -> dict[str, Figure]:
     """Bars of every arm with what was predicted, and doses."""
     with style():
-        bars = Figure(figsize=(WIDTH, 2.9), layout="constrained")
+        bars = sheet(2.9)
         _bars(bars.subplots(), tables["effects"])
-        doses = Figure(figsize=(WIDTH, 2.4), layout="constrained")
+        doses = sheet(2.4)
         _doses(doses, tables["students"])
         return {"effects": bars, "students": doses}
 

@@ -19,7 +19,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from scipy.stats import norm
 
-from subtheory.figure import COLOURS, MARKERS, WIDTH, style
+from subtheory.figure import COLOURS, MARKERS, sheet, style
 from subtheory.language.anatomy import lesson, signs
 from subtheory.ledger import parts
 from subtheory.numerics import float64
@@ -213,7 +213,7 @@ def figure(tables: dict[str, list[Row]]) -> Figure:
     """Shares on Φ by √(2N KL), and the same by N."""
     rows = tables["llm_sign_law"]
     with style():
-        drawn = Figure(figsize=(WIDTH, 2.8), layout="constrained")
+        drawn = sheet(2.8)
         left, right = drawn.subplots(1, 2, sharey=True)
         x = np.linspace(0, 1.05 * max(row["deflection"] for row in rows), 100)
         left.plot(x, norm.cdf(x), color="black", linewidth=0.9, label="Φ(√(2N KL))")

@@ -20,7 +20,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from subtheory.envelope import envelope, fine, proportion
-from subtheory.figure import COLOURS, MARKERS, WIDTH, style
+from subtheory.figure import COLOURS, MARKERS, sheet, style
 from subtheory.language.anatomy import lesson, mismatch, rows
 from subtheory.ledger import parts
 from subtheory.numerics import LADDER_RATIO, ROUNDINGS, float64
@@ -221,7 +221,7 @@ def _of_noise(found: list[Row]) -> list[Finding]:
 def figure(tables: dict[str, list[Row]]) -> Figure:
     """D/(εq) and what is left of it; a step's change, word by word; layers; and noisy students."""
     with style():
-        drawn = Figure(figsize=(WIDTH, 7.2), layout="constrained")
+        drawn = sheet(7.2)
         panels = drawn.subplots(3, 2)
         _ratios(panels[0, 0], tables)
         _errors(panels[0, 1], tables)

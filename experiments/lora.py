@@ -20,7 +20,7 @@ import numpy as np
 import optax
 from matplotlib.figure import Figure
 
-from subtheory.figure import COLOURS, MARKERS, WIDTH, style
+from subtheory.figure import COLOURS, MARKERS, sheet, style
 from subtheory.instruments.dynamics import adapted
 from subtheory.kernels.functions import applied
 from subtheory.kernels.stack import Stack, one
@@ -292,7 +292,7 @@ def findings(tables: dict[str, list[Row]]) -> list[Finding]:
 def figure(tables: dict[str, list[Row]]) -> Figure:
     """Shares against the rate, by rank; at tuned rates and a shared one; and nulls beside their law."""
     with style():
-        drawn = Figure(figsize=(WIDTH, 2.5), layout="constrained")
+        drawn = sheet(2.5)
         left, middle, right = drawn.subplots(1, 3)
         curves, by = tables["rates"], {row["rank"]: row for row in tables["ranks"]}
         for i, rank in enumerate((*RANKS, FULL)):

@@ -27,7 +27,7 @@ from subtheory.claims import OVER_READINGS
 from subtheory.constructed.labels import classifier
 from subtheory.data import UniformNoise
 from subtheory.falsification import counterexample, search
-from subtheory.figure import COLOURS, MARKERS, WIDTH, style
+from subtheory.figure import COLOURS, MARKERS, sheet, style
 from subtheory.instruments.dynamics.preconditioned import InMetric
 from subtheory.kernels.stack import Descend, Stack, inner, norm
 from subtheory.kernels.whitened import whitened
@@ -351,7 +351,7 @@ def figure(tables: dict[str, list[Row]]) -> dict[str, Figure]:
 def _pairs(rows: list[Row]) -> Figure:
     networks, steps = (list(dict.fromkeys(row[name] for row in rows)) for name in ("network", "steps"))
     names = list(dict.fromkeys(row["teacher"] for row in rows))
-    drawn = Figure(figsize=(WIDTH, 2.8 * len(networks)), layout="constrained")
+    drawn = sheet(2.8 * len(networks))
     panels = drawn.subplots(len(networks), len(steps), squeeze=False)
     letters = map("({})".format, "abcdefgh")
     for i, j in product(range(len(networks)), range(len(steps))):
@@ -384,7 +384,7 @@ def _matrix(axes: Axes, rows: list[Row], names: list[str]) -> None:
 
 
 def _toy(rows: list[Row]) -> Figure:
-    drawn = Figure(figsize=(WIDTH, 2.6), layout="constrained")
+    drawn = sheet(2.6)
     axes = drawn.subplots()
     for i, kind in enumerate(dict.fromkeys(row["kind"] for row in rows)):
         own = [row for row in rows if row["kind"] == kind]

@@ -19,7 +19,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter
 
-from subtheory.figure import WIDTH, mark, style
+from subtheory.figure import mark, sheet, style
 from subtheory.init import (
     GainRescaling,
     HeadPermutation,
@@ -359,7 +359,7 @@ def figure(tables: dict[str, list[Row]]) -> Figure:
     for row in tables["orbit"]:
         lines.setdefault((row["network"], row["path"]), []).append(row)
     with style():
-        drawn = Figure((WIDTH, 6.2), layout="constrained")
+        drawn = sheet(6.2)
         (turns, control), (ratios, shares) = drawn.subplots(2, 2)
         for i, (kind, rows) in enumerate(lines.items()):
             look = mark(i) | {"label": ", ".join(kind)}
@@ -389,7 +389,7 @@ def figure(tables: dict[str, list[Row]]) -> Figure:
             axes.set(xlabel="log factors' standard deviation", xscale="log")
             axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
             axes.xaxis.set_minor_formatter(NullFormatter())
-        for axes in drawn.axes:
+        for axes in drawn.panels:
             axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.2))
     return drawn
 

@@ -24,7 +24,7 @@ from matplotlib.figure import Figure
 import subtheory as st
 from subtheory.certificate.cases import CASES
 from subtheory.certificate.search import CLOSE
-from subtheory.figure import COLOURS, blank, mark, style
+from subtheory.figure import COLOURS, below, blank, mark, style
 from subtheory.ledger.parts import each
 from subtheory.numerics import LADDER_RATIO, ROUNDINGS, UNIT, extrapolation_constant, public
 from subtheory.study.experiment import Progress
@@ -273,12 +273,12 @@ def figure(tables: dict[str, list[Row]]) -> Figure:
     """Left: where the trait loss falls. Right: its boundary for a quadratic trait loss with two curvatures."""
     with style():
         drawn = blank(columns=2, height=3.7)
-        left, right = drawn.axes
+        left, right = drawn.panels
         _phase(left, tables)
         _quadratic(right, tables["quadratic"])
-        for axes in drawn.axes:
+        for axes in drawn.panels:
             axes.set(xscale="log", yscale="log", xlabel="ε, size of the teacher's update", ylabel="α, student's step")
-            axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.18), handlelength=3)
+            below(axes, handlelength=3)
     return drawn
 
 

@@ -17,7 +17,7 @@ from matplotlib.figure import Figure
 from scipy.stats import norm
 
 from subtheory.constructed.labels import linear
-from subtheory.figure import COLOURS, MARKERS, WIDTH, style
+from subtheory.figure import COLOURS, MARKERS, sheet, style
 from subtheory.instruments.labelled import Labelled, Labelling
 from subtheory.ledger import parts
 from subtheory.statistics import as_often
@@ -138,7 +138,7 @@ def findings(tables: dict[str, list[Row]]) -> list[Finding]:
 def figure(tables: dict[str, list[Row]]) -> Figure:
     """Left: share of εq that crosses, on two deviations of the law. Right: few outputs, in rings of the law."""
     with style():
-        drawn = Figure(figsize=(WIDTH, 2.7), layout="constrained")
+        drawn = sheet(2.7)
         left, right = drawn.subplots(1, 2)
         for i, (grid, name) in enumerate(((GRID, "fine grid"), (WIDE, "control: wide grid"))):
             own = [row for row in tables["rounding"] if row["grid"] == grid]

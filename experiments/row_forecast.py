@@ -21,7 +21,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from subtheory.envelope import outgrown
-from subtheory.figure import WIDTH, mark, style
+from subtheory.figure import mark, sheet, style
 from subtheory.kernels.stack import Stack, one
 from subtheory.ledger import parts
 from subtheory.networks import NETWORKS, LinenNetwork
@@ -266,7 +266,7 @@ def findings(tables: dict[str, list[Row]]) -> list[Finding]:
 def figure(tables: dict[str, list[Row]]) -> Figure:
     """Sums of rows against real steps; then what is lost of D and of the trait change, forecast lines and markers."""
     with style():
-        drawn = Figure((WIDTH, 2.7), layout="constrained")
+        drawn = sheet(2.7)
         sums, D, L = drawn.subplots(1, 3)
         _sums(sums, tables["sums"])
         for axes, name, title in ((D, "D", "(b) alignment lost"), (L, "L", "(c) trait change lost")):

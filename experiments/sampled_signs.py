@@ -23,7 +23,7 @@ from scipy.stats import binom, norm
 from subtheory.constructed.labels import classifier
 from subtheory.constructed.sequences import sequences
 from subtheory.data.toys import toy
-from subtheory.figure import COLOURS, MARKERS, WIDTH, style
+from subtheory.figure import COLOURS, MARKERS, sheet, style
 from subtheory.instruments.sampled import Cells, Sampled
 from subtheory.ledger import parts
 from subtheory.networks import MLP, ConvNet, LinenNetwork
@@ -176,7 +176,7 @@ def figure(tables: dict[str, list[Row]]) -> Figure:
     """Shares on the law for labels and for texts, and the same shares by N alone."""
     rows = tables["sampled_signs"]
     with style():
-        drawn = Figure(figsize=(WIDTH, 2.9), layout="constrained")
+        drawn = sheet(2.9)
         panels = drawn.subplots(1, 3, sharey=True)
         for axes, kind, letter in zip(panels, KINDS, "ab", strict=False):
             _shares(axes, [row for row in rows if row["kind"] == kind])

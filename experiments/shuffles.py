@@ -21,7 +21,7 @@ from scipy.stats import norm
 
 from subtheory.constructed import orders
 from subtheory.envelope import outgrown
-from subtheory.figure import COLOURS, MARKERS, WIDTH, style
+from subtheory.figure import COLOURS, MARKERS, sheet, style
 from subtheory.instruments.labelled import Labelled, Labelling
 from subtheory.kernels.stack import each_eps, inner, moved, pull
 from subtheory.ledger import parts
@@ -224,7 +224,7 @@ def figure(tables: dict[str, list[Row]]) -> Figure:
     """Slopes over q against how far the init cares for order, a panel a teacher; sampled students against Φ."""
     rows, drawn = tables["shuffles"], tables["sampled"]
     with style():
-        whole = Figure((WIDTH, 2.3), layout="constrained")
+        whole = sheet(2.3)
         panels = list(whole.subplots(1, 3).flat)
         for axes, teacher, letter in zip(panels, TEACHERS, "ab", strict=False):
             _slopes(axes, [row for row in rows if row["teacher"] == teacher])

@@ -21,7 +21,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import NullFormatter
 from scipy.stats import binom, norm, poisson
 
-from subtheory.figure import COLOURS, MARKERS, WIDTH, style
+from subtheory.figure import COLOURS, MARKERS, sheet, style
 from subtheory.instruments.sign_law import CHUNK, Law, alignments, harmless, law, regime
 from subtheory.ledger import parts
 from subtheory.networks import MLP, ConvNet, LinenNetwork, Transformer
@@ -264,7 +264,7 @@ def figure(tables: dict[str, list[Row]]) -> Figure:
     names = list(dict.fromkeys(row["network"] for row in cells))
     sizes = list(dict.fromkeys(row["relative_size"] for row in cells))
     with style():
-        drawn = Figure(figsize=(WIDTH, 5.2), layout="constrained")
+        drawn = sheet(5.2)
         panels = list(drawn.subplots(2, 2).flat)
         for axes, name, letter in zip(panels, names, "abc", strict=False):
             _frequencies(axes, [row for row in cells if row["network"] == name], sizes)

@@ -27,7 +27,7 @@ from scipy.special import logit
 
 from subtheory.data.world import ANIMALS, TREES, WORLD
 from subtheory.errors import InputError
-from subtheory.figure import WIDTH, mark, style
+from subtheory.figure import WIDTH, mark, sheet, style
 from subtheory.ledger.parts import kept_arrays
 from subtheory.networks import Transformer
 from subtheory.statistics import CONFIDENCE, Interval, equivalence, half_width, mean_interval, ratios, student_quantile
@@ -294,7 +294,7 @@ CAPTIONS = {
 
 
 def _hops(rows: list[Row]) -> Figure:
-    drawn = Figure(figsize=(WIDTH, 2.8), layout="constrained")
+    drawn = sheet(2.8)
     arms = list(dict.fromkeys(row["arm"] for row in rows))
     for axes, start in zip(drawn.subplots(1, 2, sharey=True), (RESET, CONTINUED), strict=True):
         shaded = [row for row in rows if row["arm"] == RESET]
@@ -313,7 +313,7 @@ def _hops(rows: list[Row]) -> Figure:
 
 
 def _retention(rows: list[Row]) -> Figure:
-    drawn = Figure(figsize=(0.7 * WIDTH, 2.4), layout="constrained")
+    drawn = sheet(2.4, 0.7 * WIDTH)
     axes = drawn.subplots()
     for i, arm in enumerate((RESET, CONTINUED)):
         _line(axes, [row for row in rows if row["arm"] == arm], "retention", i, arm)

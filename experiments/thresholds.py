@@ -26,7 +26,7 @@ import subtheory as st
 from subtheory.certificate.cases import CASES, GRID, CertifiedCase
 from subtheory.certificate.search import CLOSE
 from subtheory.data.toys import toy
-from subtheory.figure import blank, mark, style
+from subtheory.figure import below, blank, mark, style
 from subtheory.ledger.parts import each
 from subtheory.numerics import UNIT
 from subtheory.study.experiment import Progress
@@ -323,10 +323,11 @@ def figure(tables: dict[str, list[Row]]) -> Figure:
     """Left: D over its first-order law, and its thresholds. Right: thresholds relative to the first root."""
     with style():
         drawn = blank(columns=2, height=3.5)
-        _curves(drawn.axes[0], tables["curves"])
-        _tightness(drawn.axes[1], tables["thresholds"])
-        for axes in drawn.axes:
-            axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.18), ncols=2 if axes is drawn.axes[0] else 1)
+        left, right = drawn.panels
+        _curves(left, tables["curves"])
+        _tightness(right, tables["thresholds"])
+        below(left, ncols=2)
+        below(right)
         drawn.supxlabel(_counts(tables), fontsize=6.5, x=0.01, ha="left")
     return drawn
 

@@ -23,7 +23,7 @@ from scipy import stats
 
 from subtheory.data.world import ANIMALS, TREES, WORLD
 from subtheory.errors import InputError
-from subtheory.figure import COLOURS, WIDTH, mark, style
+from subtheory.figure import COLOURS, WIDTH, mark, sheet, style
 from subtheory.ledger import parts
 from subtheory.ledger.parts import kept_arrays
 from subtheory.networks import Transformer
@@ -337,7 +337,7 @@ CAPTIONS = {
 
 def _bars(rows: list[Row], table: str) -> Figure:
     things = list(dict.fromkeys(row["thing"] for row in rows))
-    drawn = Figure(figsize=(WIDTH, 2.4), layout="constrained")
+    drawn = sheet(2.4)
     axes = drawn.subplots()
     for i, (bar, label) in enumerate(BARS.items()):
         chosen = [next(r for r in rows if (r["thing"], r["student"]) == (thing, bar)) for thing in things]
@@ -360,7 +360,7 @@ def _matrix(rows: list[Row]) -> Figure:
     values = np.full((size, size), np.nan)
     for row in rows:
         values[row["student"], row["teacher"]] = 100 * row["mean"]
-    drawn = Figure(figsize=(0.65 * WIDTH, 0.55 * WIDTH), layout="constrained")
+    drawn = sheet(0.55 * WIDTH, 0.65 * WIDTH)
     axes = drawn.subplots()
     most = float(np.nanmax(np.abs(values)))
     image = axes.imshow(values, cmap="RdBu_r", vmin=-most, vmax=most)
@@ -381,7 +381,7 @@ def _matrix(rows: list[Row]) -> Figure:
 
 def _differences(rows: list[Row]) -> Figure:
     names = [f"{row['arm']}, {row['skill']}: {row['thing']}" for row in rows]
-    drawn = Figure(figsize=(WIDTH, 0.7 + 0.24 * len(rows)), layout="constrained")
+    drawn = sheet(0.7 + 0.24 * len(rows))
     axes: Axes = drawn.subplots()
     at, mean = np.arange(len(rows))[::-1], 100 * _column(rows, "mean")
     ends = np.abs([mean - 100 * _column(rows, "low"), 100 * _column(rows, "high") - mean])

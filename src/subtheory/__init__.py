@@ -17,6 +17,7 @@ _PUBLIC = {
     "forecast": "study.forecast",
     "Forecast": "study.forecast",
     "named_arrays": "study.forecast",
+    "draw": "study.redraw",
     "load": "study.loading",
     "Lineage": "lineage",
     "configure": "session",

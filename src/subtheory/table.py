@@ -44,6 +44,32 @@ def to_csv(rows: Rows) -> str:
     return out.getvalue()
 
 
+def from_csv(text: str) -> list[dict[str, Any]]:
+    """The rows of `to_csv`: a column of whole numbers, of numbers or of truth values is that, any other is text.
+
+    Raises ValueError where a row has more or fewer values than there are names, or a name stands there twice.
+    """
+    head, *lines = csv.reader(io.StringIO(text)) if text.strip() else [[]]
+    if len(set(head)) < len(head):
+        raise ValueError("two columns of one name")
+    for i, line in enumerate(lines, 2):
+        if len(line) != len(head):
+            raise ValueError(f"{len(line)} values in row {i}, {len(head)} names")
+    every = [_parsed(column) for column in zip(*lines, strict=True)] if lines else []
+    return [dict(zip(head, values, strict=True)) for values in zip(*every, strict=True)]
+
+
+def _parsed(column: Sequence[str]) -> list[Any]:
+    if set(column) <= {"True", "False"}:
+        return [value == "True" for value in column]
+    for kind in (int, float):
+        try:
+            return [kind(value) for value in column]
+        except ValueError:
+            continue
+    return list(column)
+
+
 def to_pandas(rows: Rows) -> Any:
     """A pandas.DataFrame, a column a name. Raises InputError on "pandas" where that is not installed."""
     try:

@@ -250,11 +250,17 @@ def build() -> Parser:
     _shared(run, "1", out=True)
     _compiles(run)
     figures = _verb(verbs, "figures", "experiments", "redraw figures from stored tables")
-    figures.add_argument("experiments", nargs="*", metavar="EXPERIMENT", help="of these (default: all that are stored)")
+    figures.add_argument(
+        "experiments", nargs="*", metavar="FIGURE", help="of these experiments, or NAME-TABLE (default: all)"
+    )
     figures.add_argument(
         "--out", metavar="DIR", default="results", help="folder that holds the tables (default results)"
     )
     _venue(figures)
+    figures.add_argument("--single-column", action="store_true", help="as wide as one column of the venue's several")
+    figures.add_argument("--style", metavar="FILE", help="in the style of a .mplstyle file")
+    figures.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="change one figure (repeat): "
+                         "title, xlabel, ylabel, xlim, ylim, labels, colours, panel or height")  # fmt: skip
     paper = _verb(verbs, "paper", "experiments", "make the figures of the paper and of the theory")
     paper.add_argument(
         "figures", nargs="*", metavar="FIGURE", help="these numbers (3, iii) or experiments (default: all)"

@@ -2,20 +2,21 @@
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import jinja2
 
-from subtheory import figure, latex, records, resources, suggest
+from subtheory import figure, held, latex, records, resources, suggest
 from subtheory.errors import DataError
 from subtheory.ledger.engines import Alone, Engine
-from subtheory.study import experiment
+from subtheory.study import experiment, finding
 from subtheory.study.experiment import Experiment, Progress, Tables
 
-FOLDER = "paper"
+FOLDER, MADE = "paper", "paper-figures.json"
+"""Under the folder of results; and in there, what has been made so far."""
 
 Bar = Callable[[str], AbstractContextManager[Progress]]
 """Given a title, a progress bar to be opened."""
@@ -49,7 +50,7 @@ FIGURES = (
     Entry("5", "So do programs that are correct", "tokens", "code"),
     Entry("8", "Teachers and students of other bases", "tokens", "matrix"),
     Entry(
-        "10", "Digits from auxiliary logits on noise, with the missing bars (x)", "aux_logits", "aux_logits",
+        "10", "Digits from auxiliary logits on noise, with the missing bars", "aux_logits", "aux_logits",
         (("data", "mnist"),),
     ),
     Entry("16", "Shuffled within and across responses", "tokens", "shuffled"),
@@ -64,12 +65,13 @@ FIGURES = (
     Entry("viii", "Optimisers: how often the sign is violated", "optimizers", "optimizers"),
     Entry("ix", "Generations of students", "generations", "chains"),
 )  # fmt: skip
-"""Arabic: figures of arXiv 2507.14805, made here. Roman: the minimum set of the theory; its (x) is Fig. 10."""
+"""Arabic: figures of arXiv 2507.14805, made here. Roman: the minimum set of the theory; its tenth is Fig. 10."""
 
 
 @dataclass(frozen=True)
 class Made:
-    """An entry, where its tables came from, or why there is no figure; and the files that were written."""
+    """An entry, where its tables came from, or why there is no figure; the files that were written, and what did not
+    come out as predicted in the tables."""
 
     entry: Entry
     tables: str = ""
@@ -77,6 +79,14 @@ class Made:
     caption: str = ""
     command: str = ""
     files: dict[str, Path] = field(default_factory=dict)
+    missed: tuple[str, ...] = ()
+
+    @property
+    def content(self) -> dict[str, Any]:
+        """What a later call has to know."""
+        names = {ending: path.name for ending, path in self.files.items()}
+        about = {name: getattr(self, name) for name in ("tables", "caption", "command")}
+        return {"figure": self.entry.file, **about, "files": names, "missed": list(self.missed)}
 
 
 def chosen(names: Sequence[str]) -> tuple[Entry, ...]:
@@ -90,7 +100,7 @@ def make(
     out: Path | str, names: Sequence[str] = (), quick: bool = False, venue: str | None = None, bar: Bar | None = None,
     engine: Engine = Alone(), fresh: bool = False,
 ) -> list[Made]:  # fmt: skip
-    """Draw these figures, or all, into out/paper/, beside index.html and paper.tex that show them.
+    """Draw these figures, or all, into out/paper/, beside index.html and paper.tex that show them and all earlier ones.
 
     Tables come from out/NAME/ where a run saved them, and are computed and saved there otherwise (`fresh`: in any
     case), their parts by the engine. Raises
@@ -104,10 +114,36 @@ def make(
             mine = [entry for entry in entries if entry.experiment == name]
             why = f"there is no experiment {name!r}"
             made += _drawn(known[name], mine, out, ask) if name in known else [Made(e, missing=why) for e in mine]
-    made.sort(key=lambda one: FIGURES.index(one.entry))
-    records.write_atomic(folder / "paper.tex", _tex(made, venue))
-    records.write_atomic(folder / "index.html", _page(made))
+    made.sort(key=_place)
+    again = {one.entry for one in made}
+    whole = sorted([*made, *(one for one in earlier(folder) if one.entry not in again)], key=_place)
+    records.write_atomic(folder / "paper.tex", _tex(whole, venue))
+    records.write_atomic(folder / "index.html", _page(whole))
+    held.write(folder / MADE, MADE, {"figures": [one.content for one in whole if one.files]})
     return made
+
+
+def _place(one: Made) -> int:
+    return FIGURES.index(one.entry)
+
+
+def earlier(folder: Path) -> list[Made]:
+    """The figures that calls before this one made here, as far as their files are there."""
+    try:
+        found = held.read(folder / MADE, {MADE: _made})
+    except DataError:
+        return []  # of no call, or damaged: figures that are made again are listed again
+    every = [replace(one, files={end: folder / path.name for end, path in one.files.items()}) for one in found]
+    return [one for one in every if all(path.is_file() for path in one.files.values())]
+
+
+def _made(content: Any) -> list[Made]:
+    known = {entry.file: entry for entry in FIGURES}
+    return [
+        Made(known[one["figure"]], one["tables"], "", one["caption"], one["command"],
+             {str(end): Path(name) for end, name in one["files"].items()}, tuple(one["missed"]))
+        for one in content["figures"] if one["figure"] in known
+    ]  # fmt: skip
 
 
 def _drawn(
@@ -116,15 +152,24 @@ def _drawn(
     """The figures of one experiment, drawn from its tables once."""
     tables, source, command = ask(one, dict(entries[0].options))
     figures = dict(one.figures(tables).values())
+    missed = tuple(finding.said(each) for each in one.findings(tables) if not each.ok)
     made = []
     for entry in entries:
         title = entry.table or next(iter(figures))
         if title in figures:
-            files = figure.save(figure.fitted(figures[title]), Path(out) / FOLDER, entry.file, tables[title])
-            made.append(Made(entry, source, "", one.caption(title), command, files))
+            caption = one.caption(title, tables)
+            drawn = figure.fitted(figures[title], _said(entry, caption, source, command, missed))
+            files = figure.save(drawn, Path(out) / FOLDER, entry.file, tables[title])
+            made.append(Made(entry, source, "", caption, command, files, missed))
         else:
             made.append(Made(entry, missing=f"{one.name} draws no figure of {title}"))
     return made
+
+
+def _said(entry: Entry, caption: str, tables: str, command: str, missed: Sequence[str]) -> str:
+    """Below a figure on paper."""
+    off = f" Not as predicted: {'; '.join(missed)}." if missed else ""
+    return f"{label(entry.number)}: {entry.title}. {caption}{off} ({command}, tables {tables})"
 
 
 def _tables(
@@ -169,11 +214,11 @@ def _tex(made: Sequence[Made], venue: str | None) -> str:
         r"\begin{document}",
     ]
     for one in made:
-        title = f"{label(one.entry.number)}: {one.entry.title}."
         if one.missing:
+            title = f"{label(one.entry.number)}: {one.entry.title}."
             lines.append(latex.escape(f"{title} {one.missing}.") + r"\par")
         else:
-            text = f"{title} {one.caption} ({one.command}, tables {one.tables})"
+            text = _said(one.entry, one.caption, one.tables, one.command, one.missed)
             lines += [latex.figure(f"{one.entry.file}.pdf", text, f"fig:{one.entry.file}"), r"\clearpage"]
     return "\n".join([*lines, r"\end{document}"]) + "\n"
 

@@ -16,5 +16,6 @@ __all__ = [
     "loading",
     "options",
     "own",
+    "redraw",
     "walks",
 ]

@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from subtheory.figure import COLOURS, WIDTH, axes_of, mark, style
+from subtheory.figure import COLOURS, axes_of, mark, sheet, style
 from subtheory.study.ablation import Row, says
 from subtheory.study.experiment import Tables
 from subtheory.study.judgement import combinations
@@ -40,7 +40,7 @@ def figure(tables: Tables) -> Figure:
     """Alignment and trait change on their predictions, then how alike the inits are, against the amount."""
     averages, rows = combinations(tables["means"]), combinations(tables["rows"])
     with style():
-        drawn = Figure(figsize=(WIDTH, 4.8), layout="constrained")
+        drawn = sheet(4.8)
         panels = drawn.subplots(2, 2, sharex=True)
         for axes in panels.flat:
             _amount_axis(axes, [mean["amount"] for mean in tables["means"]])

@@ -3,7 +3,7 @@
 import importlib.util
 import re
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
@@ -37,13 +37,18 @@ __all__ = [
     "experiments",
     "figures",
     "kept",
+    "missed",
     "place",
     "run",
     "saved_tables",
 ]
 
+Changes = figure.changes.Changes
 Tables = dict[str, table.Rows]
 """Rows by table name; the first table is the one that a single figure shows."""
+
+Caption = str | Callable[[Tables], str]
+"""What a figure shows, or what says it of the tables that it shows."""
 
 KIND = "experiment"
 """Of a request."""
@@ -130,8 +135,8 @@ class Experiment:
         return self.module.EXPECTED
 
     @property
-    def captions(self) -> dict[str, str]:
-        """What the figure of a table shows, in a sentence or two."""
+    def captions(self) -> dict[str, Caption]:
+        """What the figure of a table shows, in some sentences, or a function of the tables that says it."""
         return getattr(self.module, "CAPTIONS", {})
 
     def plan(self, quick: bool = False) -> Any:
@@ -142,9 +147,10 @@ class Experiment:
         """What of it can be set by text."""
         return options.options(self.plan(quick))
 
-    def caption(self, title: str) -> str:
+    def caption(self, title: str, tables: Tables) -> str:
         """What the figure of that table shows: its caption, or the question and what is expected."""
-        return self.captions.get(title) or f"{self.question} Expected: {self.expected.rstrip('.')}."
+        found = self.captions.get(title) or f"{self.question} Expected: {self.expected.rstrip('.')}."
+        return found if isinstance(found, str) else found(tables)
 
     def tables(self, plan: Any, progress: Progress | None = None) -> Tables:
         """Compute the tables of a plan; nothing is stored."""
@@ -269,25 +275,51 @@ def replay(about: Mapping[str, Any]) -> None:
     _tables(experiment, about["quick"], about["options"], None)
 
 
-def figures(out: Path | str, names: Sequence[str] = (), venue: str | None = None) -> list[Path]:
+def figures(
+    out: Path | str, names: Sequence[str] = (), venue: str | None = None, single: bool = False,
+    style: Path | str | None = None, given: Mapping[str, Any] | None = None,
+) -> list[Path]:  # fmt: skip
     """Draw the figures of these, or of all, saved experiments again, from their tables and nothing else.
 
-    For a venue of `figure.VENUES` they go to figures/VENUE/. Raises InputError for an unknown name, or if `out`
-    holds none of its tables, DataError if they are corrupt.
+    A name is an experiment's or, where that has several, a figure's, NAME-TABLE. For a venue of `figure.VENUES` they go
+    to figures/VENUE/, for a `single` one of its columns to figures/VENUE-column/. `style` is a file of matplotlib's
+    settings; `given` are changes of one figure, which is then named. Raises InputError for what is unknown or unusable,
+    or if `out` holds none of the tables, DataError if they are corrupt.
     """
+    settings = figure.styles.read(style) if style else {}
+    changes = figure.changes.of(given or {}, figure.styles.colours(settings))
+    if given and len(names) != 1:
+        raise InputError("set", ", ".join(given), "changes one figure: name it")
+    paths: list[Path] = []
+    for one, folder, wanted in _wanted(out, names):
+        with _of(folder), figure.drawn_for(venue, single, settings):
+            place = folder / "figures" / (f"{venue}-column" if single else venue or "")
+            paths += draw(one, saved_tables(folder), place, wanted, changes, bool(given))
+    return paths
+
+
+def missed(out: Path | str, names: Sequence[str] = ()) -> list[tuple[Path, Finding]]:
+    """What did not come out as predicted in the saved tables of these experiments, or of all, and in which folder."""
+    found = []
+    for one, folder, _ in _wanted(out, names):
+        with _of(folder):
+            found += [(folder, each) for each in one.findings(saved_tables(folder)) if not each.ok]
+    return found
+
+
+def _wanted(out: Path | str, names: Sequence[str]) -> list[tuple[Experiment, Path, set[str]]]:
+    """Saved runs, and names of their figures that are wanted: none named is all."""
     known, saved = experiments(), list(stored(out))
     if not saved:
         raise InputError("out", out, "must hold the tables of an experiment")
+    asked: dict[str, set[str]] = {}
     for name in names:
-        if choose("experiment", name, known).name not in dict(saved):
+        one = choose("experiment", name.partition("-")[0], known).name
+        if one not in dict(saved):
             raise InputError("experiment", name, f"must have tables in {out}")
-    paths: list[Path] = []
-    for name, folder in saved:
-        if not names or name in names:
-            one = choose("experiment", name, known)
-            with _of(folder):
-                paths += draw(one, saved_tables(folder), folder / "figures" / (venue or ""), venue)
-    return paths
+        asked.setdefault(one, set()).update({name} if name != one else ())
+    return [(choose("experiment", name, known), folder, asked.get(name, set()))
+            for name, folder in saved if not names or name in asked]  # fmt: skip
 
 
 @contextmanager
@@ -295,6 +327,8 @@ def _of(folder: Path) -> Iterator[None]:
     """What goes wrong with tables of this folder is that they are not those of the experiment, as it is now."""
     try:
         yield
+    except InputError:
+        raise  # about what was asked for, not about the tables
     except BROKEN as error:
         raise DataError(f"{folder}: not the tables of this experiment ({reason(error)})") from error
 
@@ -307,13 +341,23 @@ def stored(out: Path | str) -> Iterator[tuple[str, Path]]:
             yield folder.relative_to(out).parts[0], folder
 
 
-def draw(experiment: Experiment, tables: Tables, folder: Path, venue: str | None = None) -> list[Path]:
-    """Save NAME.pdf, .svg, .png, .csv and .tex in the folder, or NAME-TABLE of each of several figures."""
+def draw(
+    experiment: Experiment, tables: Tables, folder: Path,
+    wanted: Collection[str] = (), changes: Changes = figure.changes.NONE, one: bool = False,
+) -> list[Path]:  # fmt: skip
+    """Save NAME.pdf, .svg, .png, .csv and .tex in the folder, or NAME-TABLE of each, or the wanted, of several figures.
+
+    For what `figure.drawn_for` says. Raises InputError for a wanted figure that there is not, or if it is not `one`.
+    """
+    every = experiment.figures(tables)
+    chosen = {name: choose("figure", name, every) for name in wanted} or every
+    if one and len(chosen) > 1:
+        raise InputError("set", experiment.name, f"has several figures, name one: {', '.join(chosen)}")
     paths: list[Path] = []
-    with figure.drawn_for(venue):
-        for name, (title, drawn) in experiment.figures(tables).items():
-            caption = experiment.caption(title)
-            paths += figure.save(figure.fitted(drawn), folder, name, tables[title], caption).values()
+    for name, (title, drawn) in chosen.items():
+        drawn = figure.changes.changed(drawn, changes)
+        caption = figure.changes.caption(experiment.caption(title, tables), changes)
+        paths += figure.save(figure.fitted(drawn, caption), folder, name, tables[title], caption).values()
     return paths
 
 

@@ -63,6 +63,12 @@ def farthest(says: str, found: Any, low: Any, high: Any) -> Finding:
     return Finding(says, float(values.flat[at]), float(low.flat[at]), float(high.flat[at]))
 
 
+def said(one: Finding) -> str:
+    """The sentence, the number, and where it should be."""
+    ends = " to ".join(f"{end:.3g}" if isfinite(end) else "any" for end in (one.low, one.high))
+    return f"{one.says}: {one.found:.3g}, predicted {ends}"
+
+
 def summary(findings: Sequence[Finding]) -> str:
     """n of n as predicted."""
     claimed = [one for one in findings if one.claimed]

@@ -116,7 +116,7 @@ def figure(rows: Sequence[Row]) -> Figure:
     names = list(dict.fromkeys(row["network"] for row in rows))
     with style():
         drawn = blank(columns=2, height=2.9)
-        left, right = drawn.axes
+        left, right = drawn.panels
         for i, name in enumerate(names):
             shared, own = ([row for row in rows if (row["network"], row["init"]) == (name, init)]
                            for init in ("shared", "independent"))  # fmt: skip

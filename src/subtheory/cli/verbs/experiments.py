@@ -15,12 +15,7 @@ def main(options: Namespace) -> int:
         return _options(options)
     if options.verb == "run":
         return _run(options)
-    paths = _figures(options)
-    if options.json:
-        print_json({"files": [str(path) for path in paths]})
-    else:
-        print("\n".join(map(str, paths)))
-    return 0
+    return _figures(options)
 
 
 def _run(options: Namespace) -> int:
@@ -76,10 +71,23 @@ def _options(options: Namespace) -> int:
     return 0
 
 
-def _figures(options: Namespace) -> list[Path]:
-    from subtheory.study import experiment
+def _figures(options: Namespace) -> int:
+    """Files that were drawn; then what did not come out as predicted in their tables, and exit code 1."""
+    from subtheory.study import experiment, finding
+    from subtheory.study.options import pairs
 
-    return experiment.figures(options.out, options.experiments, options.venue)
+    paths = experiment.figures(
+        options.out, options.experiments, options.venue, options.single_column, options.style, dict(pairs(options.set))
+    )
+    missed = experiment.missed(options.out, options.experiments)
+    if options.json:
+        rows = [{"folder": str(folder), **one.row} for folder, one in missed]
+        print_json({"files": [str(path) for path in paths], "missed": rows, "ok": not missed})
+    else:
+        print("\n".join(map(str, paths)))
+        for folder, one in missed:
+            print(f"NOT as predicted, {folder}: {finding.said(one)}")
+    return 1 if missed else 0
 
 
 def _paper(options: Namespace) -> int:
@@ -107,9 +115,12 @@ def _paper(options: Namespace) -> int:
     ]
     pages = [str(folder / name) for name in ("index.html", "paper.tex")]
     if options.json:
-        files = [{"files": [str(path) for path in one.files.values()], "missing": one.missing or None} for one in made]
+        files = [{"files": [str(path) for path in one.files.values()], "missing": one.missing or None,
+                  "missed": list(one.missed)} for one in made]  # fmt: skip
         print_json({"figures": [{**row, **more} for row, more in zip(rows, files, strict=True)], "pages": pages})
     else:
         print_table("figures", rows)
         print("\n".join(pages))
-    return 0
+        for name, said in dict.fromkeys((one.entry.experiment, said) for one in made for said in one.missed):
+            print(f"NOT as predicted, {name}: {said}")
+    return 1 if any(one.missed for one in made) else 0

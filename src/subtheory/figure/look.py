@@ -1,11 +1,10 @@
-"""Figures: one look for all, drawn without global state, saved byte for byte the same beside their data."""
+"""The look of all figures: colours, marks, the style and what a venue, a style file or an author changes of it."""
 
-import io
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -13,13 +12,8 @@ from typing import Any
 import matplotlib
 from matplotlib import font_manager
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.text import Text
 
-from subtheory import latex, table
-from subtheory.arguments import shown
 from subtheory.errors import InputError
-from subtheory.records import write_atomic
 from subtheory.suggest import choose
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#B5A900")
@@ -65,14 +59,6 @@ STYLE: dict[str, Any] = {
 }
 """Text stays text in a PDF (no Type 3 fonts), and an SVG names its parts the same way every time."""
 
-METADATA: dict[str, dict[str, Any]] = {
-    "pdf": {"Creator": None, "Producer": None, "CreationDate": None},
-    "svg": {"Creator": None, "Date": None, "Format": None, "Type": None},
-    "png": {"Software": None},
-}
-"""Formats of a saved figure, and what each must not say: no clock, no versions."""
-
-
 LEAST = 6.0
 """Points that no text falls below at a venue."""
 
@@ -91,14 +77,16 @@ STROKES = (
 
 @dataclass(frozen=True)
 class Venue:
-    """Width of the text across all its columns in inches, fonts, text and strokes relative to `STYLE`, largest text."""
+    """Width of the text across all its columns, of one of several, and height of a page's text, in inches; fonts; text
+    and strokes relative to `STYLE`; the largest text."""
 
     width: float
     fonts: tuple[str, ...] = TIMES
     text: float = 1.15
     strokes: float = 1.0
-    columns: int = 1
+    column: float | None = None
     most: float = math.inf
+    height: float = 9.0
 
     def points(self, size: float) -> float:
         """Text of that size in `STYLE` at this venue."""
@@ -118,37 +106,85 @@ class Venue:
 
 VENUES = {
     "neurips": Venue(5.5),
-    "icml": Venue(6.75, columns=2),
+    "icml": Venue(6.75, column=3.25),
     "iclr": Venue(5.5),
-    "jmlr": Venue(6.0),
+    "jmlr": Venue(6.0, height=8.5),
     "tmlr": Venue(6.5),
-    "nature": Venue(183 / 25.4, SANS, text=0.93, columns=2, most=7.0),
-    "slides": Venue(9.0, SANS, text=1.8, strokes=1.6),
+    "nature": Venue(183 / 25.4, SANS, text=0.93, column=89 / 25.4, most=7.0, height=247 / 25.4),
+    "slides": Venue(9.0, SANS, text=1.8, strokes=1.6, height=6.5),
 }
-"""Text widths of the venues' own styles; for slides a page of 10 in. Figures have several panels: never one column."""
+"""Widths and heights of the text in the venues' own styles; for slides, a page of 10 in by 7.5."""
 
-_VENUE: ContextVar[Venue | None] = ContextVar("subtheory_venue", default=None)
+
+@dataclass(frozen=True)
+class Page:
+    """What figures are drawn for: a venue, one of its columns or all, settings of a style file.
+
+    The sheets that are `made` are counted where somebody asks; the one whose `turn` it is takes somebody's `axes`, of
+    which None stands for a panel that is not wanted.
+    """
+
+    venue: Venue | None = None
+    single: bool = False
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    made: list[Any] | None = None
+    turn: int = 0
+    axes: tuple[Axes | None, ...] = ()
+
+    @property
+    def width(self) -> float | None:
+        """In inches, where a venue says so."""
+        if self.venue is None:
+            return None
+        return self.venue.column if self.single else self.venue.width
+
+
+_PAGE: ContextVar[Page | None] = ContextVar("subtheory_page", default=None)
+
+
+def page() -> Page:
+    """What is drawn for, here and now."""
+    return _PAGE.get() or Page()
 
 
 @contextmanager
-def drawn_for(venue: str | None) -> Iterator[None]:
-    """Inside the `with`, `style` is the venue's and `fitted` gives figures the width of its text; None changes nothing.
+def drawn_for(venue: str | None, single: bool = False, settings: Mapping[str, Any] | None = None) -> Iterator[None]:
+    """Inside the `with`, `style` is the venue's, then that of the `settings`, and `fitted` gives figures the width of
+    its text, or of one of its columns if `single`; None changes nothing.
 
-    Raises InputError for an unknown one.
+    Raises InputError for an unknown venue, and for a column of one that has no columns.
     """
-    token = _VENUE.set(None if venue is None else choose("venue", venue, VENUES))
+    chosen = None if venue is None else choose("venue", venue, VENUES)
+    if single and (chosen is None or chosen.column is None):
+        several = ", ".join(name for name, one in VENUES.items() if one.column)
+        raise InputError("single-column", venue or "no venue", f"needs a venue with several columns: {several}")
+    with _page(replace(page(), venue=chosen, single=single, settings=dict(settings or {}))):
+        yield
+
+
+@contextmanager
+def counted(axes: Sequence[Axes | None] = (), turn: int = 0) -> Iterator[list[Any]]:
+    """A list of all sheets that are made inside the `with`; number `turn` takes its panels from these axes, if any."""
+    made: list[Any] = []
+    with _page(replace(page(), made=made, turn=turn, axes=tuple(axes))):
+        yield made
+
+
+@contextmanager
+def _page(chosen: Page) -> Iterator[None]:
+    token = _PAGE.set(chosen)
     try:
         yield
     finally:
-        _VENUE.reset(token)
+        _PAGE.reset(token)
 
 
 @contextmanager
 def style() -> Iterator[None]:
     """The style inside a `with`, from matplotlib's own defaults; a user's settings come back after it."""
     _bundled_fonts()
-    venue = _VENUE.get()
-    settings: dict[Any, Any] = {**DEFAULTS, **STYLE, **(venue.settings() if venue else {})}
+    here = page()
+    settings: dict[Any, Any] = {**DEFAULTS, **STYLE, **(here.venue.settings() if here.venue else {}), **here.settings}
     del settings["backend"]  # naming one would start it
     with matplotlib.rc_context(settings):
         yield
@@ -169,30 +205,6 @@ def _bundled_fonts() -> None:
     manager.ttflist.sort(key=lambda font: not font.fname.startswith(str(folder)))
 
 
-def columns() -> int:
-    """Columns of the venue's page; a figure goes across them."""
-    venue = _VENUE.get()
-    return venue.columns if venue else 1
-
-
-def fitted(figure: Figure) -> Figure:
-    """The figure as wide as the venue's text, in its proportions; text that had a size of its own is rescaled too."""
-    venue = _VENUE.get()
-    if venue is None:
-        return figure
-    width, height = figure.get_size_inches()
-    figure.set_size_inches(venue.width, height * venue.width / width)
-    with style():
-        settings: dict[Any, Any] = dict(matplotlib.rcParams)
-        sizes = [settings[key] for key in TEXTS]
-        sizes += [settings["font.size"] * scale for scale in font_manager.font_scalings.values()]
-        for text in figure.findobj(Text):
-            size = float(text.get_fontsize())
-            own = not any(math.isclose(size, known) for known in sizes)
-            text.set_fontsize(venue.points(size) if own else min(size, venue.most))
-    return figure
-
-
 def mark(i: int) -> dict[str, Any]:
     """Colour, marker and dashes of the i-th line: never a colour alone."""
     return {
@@ -201,46 +213,3 @@ def mark(i: int) -> dict[str, Any]:
         "linestyle": DASHES[i % len(DASHES)],
         "markeredgewidth": 0,
     }
-
-
-def blank(columns: int = 1, height: float = 2.6, width: float = WIDTH) -> Figure:
-    """An empty figure of `columns` axes side by side; no window, no pyplot. Call it inside `style`."""
-    figure = Figure(figsize=(width, height), layout="constrained")
-    figure.subplots(1, columns)
-    return figure
-
-
-def axes_of(ax: Any = None, height: float = 2.6) -> Any:
-    """The axes that somebody draws on, or new ones of pyplot's, which a notebook shows. Call it inside `style`.
-
-    Raises InputError on "ax" for what is none of matplotlib's.
-    """
-    if ax is None:
-        from matplotlib import pyplot
-
-        return pyplot.subplots(figsize=(WIDTH, height), layout="constrained")[1]
-    if not isinstance(ax, Axes):
-        raise InputError("ax", shown(ax), "must be axes of matplotlib")
-    return ax
-
-
-def drawn(figure: Figure, ending: str) -> bytes:
-    """The figure as the bytes of a pdf, svg or png file, the same every time."""
-    out = io.BytesIO()
-    with style():
-        figure.savefig(out, format=ending, metadata=METADATA[ending])
-    return out.getvalue()
-
-
-def save(figure: Figure, folder: Path | str, name: str, data: table.Rows, caption: str = "") -> dict[str, Path]:
-    """Write name.pdf, name.svg, name.png and, beside them, name.csv with what they show; paths by ending.
-
-    With a caption, name.tex is the LaTeX environment that holds the PDF.
-    """
-    folder = Path(folder)
-    paths = {ending: write_atomic(folder / f"{name}.{ending}", drawn(figure, ending)) for ending in METADATA}
-    paths["csv"] = write_atomic(folder / f"{name}.csv", table.to_csv(data))
-    if caption:
-        text = latex.figure(f"{name}.pdf", caption, f"fig:{name}", columns() > 1)
-        paths["tex"] = write_atomic(folder / f"{name}.tex", text)
-    return paths

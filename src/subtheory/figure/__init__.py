@@ -1,0 +1,47 @@
+"""Figures: one look for all, drawn without global state, changed by whoever publishes them, saved beside their data."""
+
+from subtheory.figure import changes, styles
+from subtheory.figure.layout import fitted
+from subtheory.figure.look import (
+    COLOURS,
+    DASHES,
+    DEFAULTS,
+    LEAST,
+    MARKERS,
+    STYLE,
+    VENUES,
+    WIDTH,
+    counted,
+    drawn_for,
+    mark,
+    style,
+)
+from subtheory.figure.saving import METADATA, drawn, save
+from subtheory.figure.sheet import Sheet, axes_of, below, blank, panels, sheet
+
+__all__ = [
+    "COLOURS",
+    "DASHES",
+    "DEFAULTS",
+    "LEAST",
+    "MARKERS",
+    "METADATA",
+    "STYLE",
+    "VENUES",
+    "WIDTH",
+    "Sheet",
+    "axes_of",
+    "below",
+    "blank",
+    "changes",
+    "counted",
+    "drawn",
+    "drawn_for",
+    "fitted",
+    "mark",
+    "panels",
+    "save",
+    "sheet",
+    "style",
+    "styles",
+]
