@@ -8,6 +8,7 @@ import jax
 import numpy as np
 import pytest
 import sympy as sp
+from matplotlib.text import Text
 
 from subtheory import figure
 from subtheory.cli import main
@@ -72,7 +73,7 @@ def test_figures_are_fit_for_print_and_others_would_be_seen():
     with figure.drawn_for("icml"):
         drawn = ladder.figure(pages.rungs())
         small = figure.drawn(drawn, "pdf")  # not fitted: another width
-        for text in drawn.findobj(figure.Text):
+        for text in drawn.findobj(Text):
             text.set_fontsize(3)
     wanted = figure.VENUES["icml"].width
     assert "in wide" in pages.fit(small, wanted)
