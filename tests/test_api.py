@@ -9,6 +9,7 @@ from shapes import SMOOTH
 import subtheory as st
 
 PUBLIC = [
+    "draw",
     "Ablations",
     "Forecast",
     "Lineage",
