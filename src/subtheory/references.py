@@ -1,6 +1,7 @@
 """Whom to credit: the tool, the paper of the theorem, and the papers that a claim's source, or its numbers, name.
 
-Of papers that were read as abstracts only what is known for sure is given: nothing here rests on their details.
+Most papers were read as abstracts only: nothing here rests on their details. Names and titles are those of public lists
+of arXiv; of two papers the fourth author is in none of them.
 """
 
 from __future__ import annotations
@@ -48,34 +49,55 @@ ALWAYS: dict[str, Entry] = {
 
 THEOREM = "2507.14805"
 
-SCHRODI = "Towards Understanding Subliminal Learning: When and How Hidden Biases Transfer"
-KITKANA = (
-    "Sustained Gradient Alignment Mediates Subliminal Learning in a Multi-Step Setting: "
-    "Evidence from MNIST Auxiliary Logit Distillation Experiment"
-)
-
 PAPERS: dict[str, dict[str, str]] = {
-    "2604.25779": {"author": "Kitkana, Chayanon and Arora, Shivam", "title": KITKANA},
-    "2605.23645": {
-        "author": "Brockers and Ventzke and Neuhaus and Hidalgo-Ogalde and Priesemann",
-        "title": "Learning Through Noise",
+    "2604.25779": {
+        "author": "Kitkana, Chayanon and Arora, Shivam",
+        "title": "Sustained Gradient Alignment Mediates Subliminal Learning in a Multi-Step Setting: "
+        "Evidence from MNIST Auxiliary Logit Distillation Experiment",
     },
-    "2606.22019": {"author": "Madl"},
+    "2605.23645": {
+        "author": "Brockers, Vincent C. and Ventzke, Roman D. and Neuhaus, Valentin and Hidalgo-Ogalde, Bel{\\'e}n and "
+        "Priesemann, Viola",
+        "title": "Learning Through Noise: Why Subliminal Learning Works and When It Fails",
+    },
+    "2606.22019": {
+        "author": "Madl, Tamas",
+        "title": "Channel Location Constrains the Auditability of Subliminal Learning",
+    },
     "2509.23886": {
-        "author": "Schrodi, Simon and Kempf, Elias and Barez, Fazl and Brox, Thomas", "title": SCHRODI,
+        "author": "Schrodi, Simon and Kempf, Elias and Barez, Fazl and Brox, Thomas",
+        "title": "Towards Understanding Subliminal Learning: When and How Hidden Biases Transfer",
     },
     "2606.00995": {
-        "author": "Blank and Bhatia and Rajamanoharan and Conmy and Nanda",
+        "author": "Blank, Camila and Bhatia, Agam and Rajamanoharan, Senthooran and Conmy, Arthur and Nanda, Neel",
         "title": "Subliminal Learning Is Steering Vector Distillation",
     },
-    "2608.20442": {"author": "Xu"},
-    "2609.23260": {"title": "Why Ghost Outputs Teach"},
-    "2609.25721": {},
-    "2607.21356": {},
-    "2607.23394": {},
-    "2610.05378": {},
-}  # fmt: skip
-"""What is known of a paper, by its number on arXiv."""
+    "2608.20442": {
+        "author": "Xu, Qinyang",
+        "title": "Stored in Optimizer State, Valued by Later Training: A Causal Account of Subliminal Trait Transfer",
+    },
+    "2609.23260": {
+        "author": "Li, Zhe and Ying, Bicheng and Dong, Chaosheng and others",
+        "title": "Why Ghost Outputs Teach: A Kernel-Based Understanding of Subliminal Learning",
+    },
+    "2609.25721": {
+        "author": "Vo, Ryan and Nguyen, Duc-Vu and Kretchmar, Matt and Nguyen, Ngan Luu-Thuy",
+        "title": "Slow Decay and Silenced Expression: Iterated Subliminal Trait Transfer in Language-Model Lineages",
+    },
+    "2607.21356": {
+        "author": "Nadaf, Mohammed Suhail B",
+        "title": "Emergent Misalignment Recruits a Pre-existing Persona Subspace",
+    },
+    "2607.23394": {
+        "author": "Narang, Adhyyan and Tajdini, Artin and Zhang, Claire and Morgenstern, Jamie",
+        "title": "Inference-Time Consensus for Mitigating Hidden Behaviors from LLM Fine-Tuning",
+    },
+    "2610.05378": {
+        "author": "Fenoglio, Dario and Dominici, Gabriele and Gjoreski, Martin and others",
+        "title": "Distributed Subliminal Learning: Replacing Model Updates with Random-Carrier Outputs",
+    },
+}
+"""Author and title of a paper, by its number on arXiv; `others` where a name was not found."""
 
 MEANT: dict[str, tuple[str, ...]] = {
     "2604.25779": ("P22", "P30"),
@@ -112,17 +134,16 @@ def references(claims: Iterable[Claim] = ()) -> dict[str, Entry]:
 
 
 def key(paper: str) -> str:
-    """Name of an entry: the first author where one is known, the year, and the number on arXiv."""
-    first = re.match(r"[A-Za-z]+", PAPERS[paper].get("author", "arxiv"))
+    """Name of an entry: the first author's, the year, and the number on arXiv."""
+    first = re.match(r"[A-Za-z]+", PAPERS[paper]["author"])
     assert first
     return f"{first[0].lower()}20{paper[:2]}:{paper}"
 
 
 def entry(paper: str) -> Entry:
     """The entry of a paper on arXiv."""
-    known = PAPERS[paper]
     return {
-        "type": "misc", **{name: known[name] for name in ("title", "author") if name in known},
+        "type": "misc", "title": PAPERS[paper]["title"], "author": PAPERS[paper]["author"],
         "year": f"20{paper[:2]}", "eprint": paper, "archiveprefix": "arXiv", "howpublished": f"arXiv:{paper}",
     }  # fmt: skip
 
