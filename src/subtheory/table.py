@@ -129,3 +129,8 @@ def to_html(rows: Rows) -> str:
     if not rows:
         return ""
     return _HTML.render(head=list(rows[0]), body=[[shown(value) for value in row.values()] for row in rows])
+
+
+def stacked(*parts: Rows | Sequence[str]) -> str:
+    """What a notebook shows of a result: escaped HTML tables one below the other; lines of text are one of a column."""
+    return "".join(to_html([{"said": one} if isinstance(one, str) else one for one in part]) for part in parts)

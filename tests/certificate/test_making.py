@@ -1,10 +1,13 @@
 """What cannot be certified is named."""
 
+import sys
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from certified import LOSSES
+from matplotlib.figure import Figure
 from shapes import SINGLE
 
 import subtheory as st
@@ -50,3 +53,17 @@ def test_a_second_spelling_that_differs_is_refused():
     d = replace(CASES["tanh-2-4-2"].distillation(1, LOSSES[0]), network=Twice(4, 1, task=SINGLE.task))
     with pytest.raises(st.InputError, match="form on balls"):
         st.certify(d, 1.0)
+
+
+def test_a_certificate_is_seen_in_a_notebook_as_a_table_and_a_picture(monkeypatch):
+    found = st.certify(CASES["tanh-2-4-2"].distillation(1, LOSSES[0]), 0.1, kinds=("alignment", "trait-loss"))
+    page = found._repr_html_()
+    assert "D(ε) &gt; 0" in page and page.count("<table>") == 2 and "squared-error" in page
+    monkeypatch.setitem(sys.modules, "pandas", SimpleNamespace(DataFrame=list))
+    assert found.to_pandas() == found.rows() and len(found.rows()) == 2
+    curve = found.plot(Figure().subplots()).get_lines()[1]
+    statement = found.found["alignment"].statement
+    assert curve.get_ydata().tolist() == [float(value) for value in statement.values] and min(curve.get_ydata()) > 0
+    x = curve.get_xdata()
+    assert np.all(np.diff(x) > 0) and 0 < x[-1] < found.upto()
+    assert np.allclose([found.value(float(at)) for at in x], curve.get_ydata(), rtol=1e-12)

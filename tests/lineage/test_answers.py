@@ -2,6 +2,8 @@
 
 import hashlib
 import json
+import sys
+from types import SimpleNamespace
 
 import pytest
 
@@ -119,3 +121,14 @@ def test_a_law_names_claims_that_cite_what_it_cites_and_where_it_ends(law):
 def test_views_have_the_names_of_the_theory():
     known = {getattr(getattr(views, name), "name", "") for name in views.__all__}
     assert set(VIEWS) - known == {"processed"}
+
+
+def test_an_answer_is_a_table_in_a_notebook(lineage, monkeypatch):
+    found = lineage.shares_init("numbers", "student")
+    assert [row["sign"] for row in found.rows] == [law.sign for law in found.forecast]
+    assert found.head in str(found).splitlines()[0] and found.head in found._repr_html_()
+    monkeypatch.setitem(sys.modules, "pandas", SimpleNamespace(DataFrame=list))
+    assert found.to_pandas() == found.rows
+    lineage.add_data("<script>", sha("script"), "teacher")
+    page = lineage.shares_init("<script>", "student")._repr_html_()
+    assert "&lt;script&gt;" in page and "<script>" not in page

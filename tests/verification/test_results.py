@@ -3,7 +3,7 @@
 import json
 import sys
 from dataclasses import replace
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 
 import numpy as np
 import pytest
@@ -156,6 +156,21 @@ def test_the_reason_of_every_entry_that_fails_or_says_nothing_is_told():
         assert "second-order-term: fails in 3 of 96 runs, at worst in vit" in text
         assert "zero-branch: 100 % of 96 runs say nothing (both sides are at rounding level)" in text
         assert "broken without same-parameters: failed in 25 % of 16 runs" in text
+
+
+def test_one_claim_alone_is_seen_as_a_verification_is(monkeypatch):
+    from matplotlib.figure import Figure
+
+    found = replace(kept(), statement="<b>for a small</b> update", formula="a < b")
+    for page in (found._repr_html_(), Verification((found,))._repr_html_()):
+        assert "cosine-limit" in page and "fails in 1 of 3 runs" in page and "<b>" not in page
+    assert "&lt;b&gt;for a small" in found._repr_html_() and "a &lt; b" in found._repr_html_()
+    assert "a < b" in found.summary()
+    ax = Figure().subplots()
+    assert found.plot(ax) is ax and [label.get_text() for label in ax.get_yticklabels()] == ["cosine-limit"]
+    assert sum(len(dots.get_offsets()) for dots in ax.collections) == 2
+    monkeypatch.setitem(sys.modules, "pandas", SimpleNamespace(DataFrame=list))
+    assert str(found.to_pandas()) == str(found.rows)
 
 
 @pytest.mark.parametrize("found", [result(), mixed(), Verification(())], ids=["runs", "without", "none"])

@@ -5,19 +5,19 @@ from dataclasses import dataclass, field
 from decimal import InvalidOperation
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from flint import arb, fmpq
 
-from subtheory import arguments
+from subtheory import arguments, table
 from subtheory.certificate import document
 from subtheory.certificate.balls import BITS, CHECK_BITS, lower, precision, rational, upper
 from subtheory.certificate.curves import ORIGIN, Pupil
 from subtheory.certificate.jets import Span
 from subtheory.certificate.problem import Problem, problem
 from subtheory.certificate.search import cover
-from subtheory.certificate.statement import KINDS, Statement, differs, state
+from subtheory.certificate.statement import KINDS, Statement, boxes, differs, state
 from subtheory.certificate.thresholds import CertifiedThreshold, alignment_threshold
 from subtheory.errors import DataError, InputError
 from subtheory.kernels.compiled import Kernels
@@ -25,6 +25,9 @@ from subtheory.numerics import UNIT
 from subtheory.setting.whole import whole
 from subtheory.suggest import choose
 from subtheory.theory.distillation import Distillation
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 AGREEMENT = UNIT**0.5
 """Largest difference, relative to the outputs, between a network and its second spelling: half of the digits.
@@ -97,6 +100,34 @@ class Certificate:
             }
             for kind, one in self.found.items()
         ]
+
+    def to_pandas(self) -> Any:
+        """The `rows` as a pandas.DataFrame. Raises InputError on "pandas" where that is not installed."""
+        return table.to_pandas(self.rows())
+
+    def plot(self, ax: "Axes | None" = None) -> "Axes":
+        """What was certified of each curve, on `ax` or on axes of its own: its value in the middle of every box.
+
+        The certified range ends at the dotted line.
+        """
+        from subtheory.figure import COLOURS, axes_of, style
+
+        with style():
+            ax = axes_of(ax)
+            ax.axhline(0, color="#999999", linewidth=0.8)
+            for colour, (kind, one) in zip(COLOURS, self.found.items(), strict=False):
+                middles = [float((a + b) / 2) for a, b in boxes(one.statement.ends)]
+                values = [float(value) for value in one.statement.values]
+                says = f"{KINDS[kind].says}: up to {one.statement.upto:.4g}"
+                ax.plot(middles, values, color=colour, marker=".", label=says)
+                ax.axvline(one.statement.upto, color=colour, linestyle=":")
+            ax.set(xlabel="ε", ylabel="value in the middle of each box", xlim=(0, None))
+            ax.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2)
+        return ax
+
+    def _repr_html_(self) -> str:
+        spoken = f"{self.problem.network['kind']}, {self.problem.loss}: certain for every ε up to the bound"
+        return table.stacked([spoken], self.rows())
 
 
 def certify(

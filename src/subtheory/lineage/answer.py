@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 from typing import Any
 
+from subtheory import table
 from subtheory.lineage.graph import GENERATED, INITIALISED, TRAINED, Data, Edge, Graph, Model, climb
 from subtheory.lineage.laws import DISTURBED, INITS, KIN, NOBODY, ONE_CHANNEL, OTHER, PROMPTED, SAME, SHARED, VIEWS, Law
 
@@ -41,14 +42,33 @@ class Answer:
             "claims": list(self.claims),
         }  # fmt: skip
 
+    @property
+    def rows(self) -> list[dict[str, Any]]:
+        """One row a law of the forecast: its sign, sentence, claims, citations, and where it ends."""
+        return [
+            {**law.to_dict(), "claims": ", ".join(law.claims), "cites": ", ".join(law.cites)} for law in self.forecast
+        ]
+
+    @property
+    def head(self) -> str:
+        """The answer in a line."""
+        found = "shared" if self.shared else f"not shared ({self.relation})"
+        return f"{self.data} and {self.student}: init {found}; alignment {self.sign}"
+
+    def to_pandas(self) -> Any:
+        """The `rows` as a pandas.DataFrame. Raises InputError on "pandas" where that is not installed."""
+        return table.to_pandas(self.rows)
+
+    def _repr_html_(self) -> str:
+        return table.stacked([self.head, *map(str, self.chain)], self.rows)
+
     def __str__(self) -> str:
-        head = f"{self.data} and {self.student}: init {'shared' if self.shared else f'not shared ({self.relation})'}"
         laws = [
             f"{law.sign}: {law.says}\n  by {', '.join([*law.claims, *law.cites]) or 'the record alone'}\n"
             f"  where it ends: {law.ends}"
             for law in self.forecast
         ]
-        return "\n".join([f"{head}; alignment {self.sign}", *(f"  {edge}" for edge in self.chain), *laws])
+        return "\n".join([self.head, *(f"  {edge}" for edge in self.chain), *laws])
 
 
 def answer(graph: Graph, data: Data, student: Model) -> Answer:

@@ -143,9 +143,7 @@ class Ablations:
         return found
 
     def _repr_html_(self) -> str:
-        lines = [{"said": line} for line in self.messages]
-        tables = (lines, self.shown, self.skipped, [one.row for one in self.findings])
-        return "".join(table.to_html(rows) for rows in tables)
+        return table.stacked(self.messages, self.shown, self.skipped, [one.row for one in self.findings])
 
 
 def ablate(

@@ -124,6 +124,26 @@ class ClaimResult:
         return found | {"controls": [asdict(control) for control in self.controls]}
 
     @property
+    def alone(self) -> "Verification":
+        """The verification of this claim and no other, with its sentence and formula first: what is shown of it."""
+        return Verification((self,), messages=(self.statement, self.formula))
+
+    def summary(self) -> str:
+        """Plain text: sentence and formula, the claim, its controls, and why it fails or says nothing."""
+        return self.alone.summary()
+
+    def to_pandas(self) -> Any:
+        """The `rows` as a pandas.DataFrame. Raises InputError on "pandas" where that is not installed."""
+        return table.to_pandas(self.rows)
+
+    def plot(self, ax: "Axes | None" = None) -> "Axes":
+        """The margin of every run, on `ax` or on axes of its own, which are returned; below 0 a run fails."""
+        return self.alone.plot(ax)
+
+    def _repr_html_(self) -> str:
+        return self.alone._repr_html_()
+
+    @property
     def tried(self) -> tuple[ControlResult, ...]:
         """Controls whose assumption could be broken: what is counted of them is counted of these."""
         return tuple(control for control in self.controls if control.tried)
@@ -314,8 +334,7 @@ class Verification:
 
     def _repr_html_(self) -> str:
         tables = (self.claim_table(), self.control_table(), self.untried_table())
-        lines = [[{"said": line} for line in lines] for lines in (self.messages, self.reasons())]
-        return "".join(table.to_html(rows) for rows in (lines[0], *tables, lines[1]))
+        return table.stacked(self.messages, *tables, self.reasons())
 
 
 def _claim(told: dict[str, Any]) -> ClaimResult:

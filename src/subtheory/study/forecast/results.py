@@ -1,6 +1,5 @@
 """What a row forecast says: every row with its baselines, sums, and how scores of rows rank them."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -150,5 +149,4 @@ class Forecast:
         )
 
     def _repr_html_(self) -> str:
-        tables: Sequence[table.Rows] = ([{"said": line} for line in self.messages], self.sums, self.audit)
-        return "".join(table.to_html(rows) for rows in (*tables, self.hypotheses, self.heaviest()))
+        return table.stacked(self.messages, self.sums, self.audit, self.hypotheses, self.heaviest())
