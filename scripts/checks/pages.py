@@ -20,7 +20,7 @@ from checks.row import Row
 from subtheory import figure
 from subtheory.claim import Verdict
 from subtheory.pages import report
-from subtheory.study import experiment, ladder
+from subtheory.study import experiment, ladder, saved
 from subtheory.verification.results import ClaimResult, ControlResult, Verification
 
 SCRIPTS = Path(__file__).parents[1]
@@ -218,7 +218,7 @@ def r28(quick: bool = False) -> Row:
                     figure.save(figure.fitted(ladder.figure(rungs())), Path(folder, venue), "ladder", rungs())["pdf"]
                 ]
             if not quick:
-                paths += [path for path in experiment.figures(folder, venue=venue) if path.suffix == ".pdf"]
+                paths += [path for path in saved.figures(folder, venue=venue) if path.suffix == ".pdf"]
             for path in paths:
                 found = fit(path.read_bytes(), about.width)
                 row.tried(f"{venue}, {path.name}: {found}" if found else "")

@@ -8,6 +8,7 @@ import pytest
 import subtheory as st
 from subtheory.cli import main
 from subtheory.cli.model import ARGUMENTS, NEEDED
+from subtheory.study import redraw
 
 MINE = """
 import jax.numpy as jnp, numpy as np
@@ -61,7 +62,7 @@ def test_verify_takes_a_dict_or_a_function_and_flags_go_first(name, mine, tmp_pa
     assert json.loads(capsys.readouterr().out)["provenance"]["seeds"] == [7]
 
 
-def test_ablate_prints_writes_and_judges(mine, tmp_path, capsys):
+def test_ablate_prints_writes_judges_and_is_drawn_again(mine, tmp_path, capsys, monkeypatch):
     words = ["ablate", "init", "--model", f"{mine}:plain", "--path", "linear,head-permutation", "--amounts", "0,1"]
     words += ["--no-cache", "--out", str(tmp_path)]
     assert main(words) == 0
@@ -72,6 +73,32 @@ def test_ablate_prints_writes_and_judges(mine, tmp_path, capsys):
     again = st.load(folder / "ablation.json")
     assert [row["amount"] for row in again.rows] == [0.0, 1.0] and again.ok
     assert main([*words, "--json"]) == 0 and json.loads(capsys.readouterr().out)["ok"]
+
+    redrawn = ["figures", "--out", str(tmp_path)]
+    first = (folder / "ablation.svg").read_bytes()
+    assert main([*redrawn, "--json"]) == 0, "it is among all that are saved"
+    assert json.loads(capsys.readouterr().out)["ok"] and (folder / "ablation.svg").read_bytes() == first
+    changed = ["ablation-plain", "--venue", "neurips", "--set", "title=Mine|||", "--set", "labels=NTK -> tangent"]
+    assert main([*redrawn, *changed]) == 0
+    assert str(folder / "neurips" / "ablation.pdf") in capsys.readouterr().out
+    drawn = (folder / "neurips" / "ablation.svg").read_text("utf-8")
+    assert "Mine" in drawn and "tangent" in drawn and "Mine" not in first.decode()
+    assert (folder / "ablation.svg").read_bytes() == first
+    monkeypatch.setattr(redraw, "RESULTS", str(tmp_path))
+    assert st.draw("ablation-plain", panel=1, ylabel="mine").axes[0].get_ylabel() == "mine"
+    refused = [
+        ("ablation-plan", [], "figure: unknown, did you mean 'ablation-plain'?"),
+        ("ablation", [], "experiment: must have tables in"),
+        ("ablation-plain", ["--set", "size=3"], "set: must"),
+    ]
+    for name, flags, said in refused:
+        assert main([*redrawn, name, *flags]) == 2
+        error = capsys.readouterr().err
+        assert said in error and error.count("\n") == 1
+    (folder / "ablation.json").write_text((folder / "ablation.json").read_text("utf-8").replace("linear", "linaer"))
+    assert main([*redrawn, "ablation-plain"]) == 4
+    error = capsys.readouterr().err
+    assert "ablation.json" in error and "corrupt" in error and error.count("\n") == 1
 
 
 BAD = [

@@ -20,7 +20,7 @@ from subtheory.claims import CLAIMS
 from subtheory.cli import main, parser
 from subtheory.ledger import parts
 from subtheory.pages import paper
-from subtheory.study import experiment
+from subtheory.study import experiment, saved
 
 WIDTHS = {"neurips": 5.5, "icml": 6.75, "iclr": 5.5, "jmlr": 6.0, "tmlr": 6.5, "nature": 183 / 25.4}
 """Text widths of the venues' style files, and two columns of Nature, in inches."""
@@ -206,7 +206,7 @@ def test_paper_prefers_the_data_of_the_paper_where_a_run_has_them(some):
 def test_figures_for_a_venue_do_not_replace_the_others(some):
     experiment.run("aux_logits", some)
     before = (some / "aux_logits/figures/aux_logits.pdf").read_bytes()
-    paths = experiment.figures(some, venue="icml")
+    paths = saved.figures(some, venue="icml")
     assert {path.parent for path in paths} == {some / "aux_logits/figures/icml"}
     assert (some / "aux_logits/figures/aux_logits.pdf").read_bytes() == before
     assert r"\begin{figure*}" in (some / "aux_logits/figures/icml/aux_logits.tex").read_text()

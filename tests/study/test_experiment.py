@@ -15,7 +15,7 @@ from subtheory.certificate.cases import CASES
 from subtheory.cli import main
 from subtheory.errors import DataError, InputError, SubtheoryError
 from subtheory.networks import NETWORKS
-from subtheory.study import experiment, ladder
+from subtheory.study import experiment, ladder, saved
 from subtheory.study.finding import Finding, rate, shown, summary
 from subtheory.traces import TRACES
 
@@ -134,10 +134,10 @@ def test_corrupt_record_is_put_aside_and_computed_again(fake, tmp_path, monkeypa
     data = tmp_path / "fake/tables/record.npz"
     data.write_bytes(data.read_bytes()[:-3])
     with pytest.raises(DataError, match=r"record\.npz: corrupt"):
-        experiment.figures(tmp_path)
+        saved.figures(tmp_path)
     experiment.run("fake", tmp_path)
     assert len(calls) == 2 and "quarantine" in capsys.readouterr().err
-    experiment.figures(tmp_path)
+    saved.figures(tmp_path)
 
 
 def test_figures_are_redrawn_from_tables_alone(fake, tmp_path, monkeypatch):
@@ -146,7 +146,7 @@ def test_figures_are_redrawn_from_tables_alone(fake, tmp_path, monkeypatch):
     figures = tmp_path / "out/fake/figures"
     before = {path.name: path.read_bytes() for path in figures.iterdir()}
     shutil.rmtree(figures)
-    paths = experiment.figures(tmp_path / "out")
+    paths = saved.figures(tmp_path / "out")
     assert {path.name: path.read_bytes() for path in paths} == before and calls == [False]
 
 
@@ -154,7 +154,7 @@ def test_errors_name_what_is_wrong(fake, tmp_path):
     with pytest.raises(InputError, match="experiment: unknown, did you mean 'fake'"):
         experiment.run("fakes", tmp_path)
     with pytest.raises(InputError, match="must hold the tables"):
-        experiment.figures(tmp_path)
+        saved.figures(tmp_path)
     with pytest.raises(DataError, match="missing"):
         experiment.saved_tables(tmp_path)
     fake.write_text(FAKE.replace("def figure", "def painting"))

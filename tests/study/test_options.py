@@ -19,7 +19,7 @@ from subtheory.cli import main
 from subtheory.errors import InputError, SubtheoryError
 from subtheory.ledger import parts
 from subtheory.ledger.engines import Shard
-from subtheory.study import experiment, options
+from subtheory.study import experiment, options, saved
 
 SLOW = """'Parts that are slow, and a file that remembers which were computed.'
 import os, time
@@ -216,9 +216,9 @@ def test_several_figures_each_with_its_table(slow, tmp_path):
     assert r"\caption{Squares \& x\_i \ensuremath{\ge} 0.}" in (figures / "slow-squares.tex").read_text()
     assert r"\caption{Is it 100 \% done? Expected: yes.}" in (figures / "slow-rows.tex").read_text()
     shutil.rmtree(figures)
-    assert {path.name for path in experiment.figures(tmp_path, ["slow"])} == names
+    assert {path.name for path in saved.figures(tmp_path, ["slow"])} == names
     with pytest.raises(InputError, match="experiment: unknown, did you mean 'slow'"):
-        experiment.figures(tmp_path, ["slo"])
+        saved.figures(tmp_path, ["slo"])
 
 
 def test_a_figure_of_no_table_is_refused(slow, tmp_path):

@@ -162,12 +162,13 @@ def _print(found: Ablations, quiet: bool) -> None:
 
 
 def _write(found: Ablations, folder: Path) -> list[Path]:
-    """The rows and means as CSV, everything as one file for `subtheory.load`, and the experiment's figure."""
-    from subtheory import figure, table
+    """The rows and means as CSV, everything as one file for `load` and `figures`, and the experiment's figure."""
+    from subtheory import table
     from subtheory.files import write_atomic
-    from subtheory.study import curves
+    from subtheory.study import saved
+    from subtheory.study.experiment import draw, experiments
 
     tables = {name: table.to_csv(rows) for name, rows in found.tables.items()}
     files = [write_atomic(folder / f"{name}.csv", text) for name, text in tables.items()]
-    drawn = figure.save(curves.figure(found.tables), folder, "ablation", found.means)
-    return [*files, found.save(folder / "ablation.json"), *drawn.values()]
+    drawn = draw(experiments()[saved.ABLATION], found.tables, folder)
+    return [*files, found.save(folder / f"{saved.ABLATION}.json"), *drawn]

@@ -17,5 +17,6 @@ __all__ = [
     "options",
     "own",
     "redraw",
+    "saved",
     "walks",
 ]

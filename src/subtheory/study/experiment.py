@@ -1,4 +1,4 @@
-"""Experiments: one file each, a question and the tables and figures that answer it; run, resumed, redrawn."""
+"""Experiments: one file each, a question and the tables and figures that answer it; run, resumed, drawn."""
 
 import importlib.util
 import re
@@ -35,12 +35,12 @@ __all__ = [
     "draw",
     "each",
     "experiments",
-    "figures",
     "kept",
-    "missed",
+    "of_it",
     "place",
     "run",
     "saved_tables",
+    "stored",
 ]
 
 Changes = figure.changes.Changes
@@ -275,55 +275,8 @@ def replay(about: Mapping[str, Any]) -> None:
     _tables(experiment, about["quick"], about["options"], None)
 
 
-def figures(
-    out: Path | str, names: Sequence[str] = (), venue: str | None = None, single: bool = False,
-    style: Path | str | None = None, given: Mapping[str, Any] | None = None,
-) -> list[Path]:  # fmt: skip
-    """Draw the figures of these, or of all, saved experiments again, from their tables and nothing else.
-
-    A name is an experiment's or, where that has several, a figure's, NAME-TABLE. For a venue of `figure.VENUES` they go
-    to figures/VENUE/, for a `single` one of its columns to figures/VENUE-column/. `style` is a file of matplotlib's
-    settings; `given` are changes of one figure, which is then named. Raises InputError for what is unknown or unusable,
-    or if `out` holds none of the tables, DataError if they are corrupt.
-    """
-    settings = figure.styles.read(style) if style else {}
-    changes = figure.changes.of(given or {}, figure.styles.colours(settings))
-    if given and len(names) != 1:
-        raise InputError("set", ", ".join(given), "changes one figure: name it")
-    paths: list[Path] = []
-    for one, folder, wanted in _wanted(out, names):
-        with _of(folder), figure.drawn_for(venue, single, settings):
-            place = folder / "figures" / (f"{venue}-column" if single else venue or "")
-            paths += draw(one, saved_tables(folder), place, wanted, changes, bool(given))
-    return paths
-
-
-def missed(out: Path | str, names: Sequence[str] = ()) -> list[tuple[Path, Finding]]:
-    """What did not come out as predicted in the saved tables of these experiments, or of all, and in which folder."""
-    found = []
-    for one, folder, _ in _wanted(out, names):
-        with _of(folder):
-            found += [(folder, each) for each in one.findings(saved_tables(folder)) if not each.ok]
-    return found
-
-
-def _wanted(out: Path | str, names: Sequence[str]) -> list[tuple[Experiment, Path, set[str]]]:
-    """Saved runs, and names of their figures that are wanted: none named is all."""
-    known, saved = experiments(), list(stored(out))
-    if not saved:
-        raise InputError("out", out, "must hold the tables of an experiment")
-    asked: dict[str, set[str]] = {}
-    for name in names:
-        one = choose("experiment", name.partition("-")[0], known).name
-        if one not in dict(saved):
-            raise InputError("experiment", name, f"must have tables in {out}")
-        asked.setdefault(one, set()).update({name} if name != one else ())
-    return [(choose("experiment", name, known), folder, asked.get(name, set()))
-            for name, folder in saved if not names or name in asked]  # fmt: skip
-
-
 @contextmanager
-def _of(folder: Path) -> Iterator[None]:
+def of_it(folder: Path) -> Iterator[None]:
     """What goes wrong with tables of this folder is that they are not those of the experiment, as it is now."""
     try:
         yield
@@ -380,7 +333,7 @@ def _write_findings(findings: Sequence[Finding], folder: Path) -> list[Path]:
 
 def saved_tables(folder: Path | str) -> Tables:
     """The tables that a run saved under `folder`. Raises DataError if they are missing or corrupt."""
-    with _of(Path(folder)):
+    with of_it(Path(folder)):
         return _unpack(records.load(Path(folder) / "tables", RECORD)[0])
 
 

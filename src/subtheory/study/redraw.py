@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from subtheory import figure, files, table
 from subtheory.arguments import shown
 from subtheory.errors import InputError, SubtheoryError
-from subtheory.study import experiment
+from subtheory.study import experiment, saved
 from subtheory.study.experiment import Experiment, Tables
 from subtheory.suggest import choose
 
@@ -34,7 +34,8 @@ def draw(
 ) -> Any:
     """The figure `name` of the gallery, drawn from its table with what is changed: a Figure, or the `ax` drawn into.
 
-    `name` is an experiment's, NAME-TABLE of one with several figures, or the CSV file that was saved beside a figure.
+    `name` is an experiment's, NAME-TABLE of one with several figures, ablation-NAME of a model of your own, or the CSV
+    file that was saved beside a figure.
     `table` is where its numbers are: rows, tables by name, a CSV file or a folder of them; by default those that
     `subtheory run` left in results/NAME.
 
@@ -106,6 +107,9 @@ def _source(name: str | Path, given: Any) -> tuple[Experiment, str, Tables]:
     path = Path(name)
     if path.suffix == ".csv":
         name, given = path.stem, path if given is None else given
+    mine = saved.own(RESULTS).get(str(name)) if given is None else None
+    if mine:
+        return mine.experiment, "", mine.tables()
     stem, _, title = str(name).partition("-")
     one = choose("experiment", stem, experiment.experiments())
     if isinstance(given, str | Path) or given is None:

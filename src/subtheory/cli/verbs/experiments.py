@@ -73,13 +73,13 @@ def _options(options: Namespace) -> int:
 
 def _figures(options: Namespace) -> int:
     """Files that were drawn; then what did not come out as predicted in their tables, and exit code 1."""
-    from subtheory.study import experiment, finding
+    from subtheory.study import finding, saved
     from subtheory.study.options import pairs
 
-    paths = experiment.figures(
+    paths = saved.figures(
         options.out, options.experiments, options.venue, options.single_column, options.style, dict(pairs(options.set))
     )
-    missed = experiment.missed(options.out, options.experiments)
+    missed = saved.missed(options.out, options.experiments)
     if options.json:
         rows = [{"folder": str(folder), **one.row} for folder, one in missed]
         print_json({"files": [str(path) for path in paths], "missed": rows, "ok": not missed})
