@@ -10,6 +10,7 @@ from pathlib import Path
 from sphinx.application import Sphinx
 
 from handbook import claims, links, mathml, outside, proofs, reference
+from subtheory.pages import explorer
 
 FOLDERS = ("claims", "proofs", "reference", "project")
 """Of docs/, made by a build."""
@@ -45,9 +46,16 @@ def read(app: Sphinx, docname: str, source: list[str]) -> None:
         source[0] = outside.rewritten(source[0], page, page, outside.places())
 
 
+def shown(app: Sphinx, error: Exception | None) -> None:
+    """Pages with a script of their own lie beside those of Sphinx."""
+    if error is None and app.builder.format == "html":
+        explorer.write(app.outdir)
+
+
 def setup(app: Sphinx) -> dict[str, bool]:
     app.connect("builder-inited", made)
     app.connect("source-read", read)
+    app.connect("build-finished", shown)
     links.setup(app)
     mathml.setup(app)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

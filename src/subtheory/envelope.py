@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -55,15 +56,19 @@ def outgrown(remainder: np.ndarray, eps: Sequence[float]) -> float:
     return float(remainder[-1] / envelope(remainder, np.asarray(eps), 1, np.zeros(len(eps)))[-1])
 
 
-def proportion(measured: np.ndarray, predicted: np.ndarray, eps: Sequence[float]) -> tuple[float, float]:
+def proportion(
+    measured: np.ndarray, predicted: np.ndarray, eps: Sequence[float], power: int = 1, rounding: Any = 0.0
+) -> tuple[float, float]:
     """The c that makes Σ(measured − c·predicted)² least at the smallest ε, and how far from 1 it may be; (K, n).
 
-    |c − 1| ≤ ‖measured − predicted‖/‖predicted‖ by Cauchy and Schwarz, and that is in its envelope O(ε) if the
-    prediction is the leading order.
+    |c − 1| ≤ ‖measured − predicted‖/‖predicted‖ by Cauchy and Schwarz, and that is in its envelope O(εᵖ) if no other
+    order is missing; `rounding` says how far each measured number may be off, (K, n).
     """
-    off = np.linalg.norm(measured - predicted, axis=1) / np.linalg.norm(predicted, axis=1)
+    size = np.linalg.norm(predicted, axis=1)
+    off = np.linalg.norm(measured - predicted, axis=1) / size
+    blur = np.linalg.norm(np.broadcast_to(rounding, measured.shape), axis=1) / size
     c = np.sum(measured[-1] * predicted[-1]) / np.sum(predicted[-1] ** 2)
-    return float(c), float(envelope(off, np.asarray(eps), 1, np.zeros(len(eps)))[-1])
+    return float(c), float(envelope(off, np.asarray(eps), power, blur)[-1])
 
 
 def limit(

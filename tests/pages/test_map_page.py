@@ -95,7 +95,7 @@ def test_it_runs_in_a_browser_as_wide_as_a_phone(tmp_path):
     assert "CONSOLE" not in ran.stderr
 
 
-def test_a_report_links_to_the_map_that_lies_beside_it():
-    link = '<a href="map.html">'
+def test_a_report_links_to_the_pages_that_lie_beside_it():
     nothing = Verification(())
-    assert link in report.page(nothing, mapped=True) and link not in report.page(nothing)
+    for link in ('<a href="map.html">', '<a href="explorer.html">'):
+        assert link in report.page(nothing, beside=True) and link not in report.page(nothing)

@@ -27,11 +27,11 @@ RANKS = {str(verdict): i for i, verdict in enumerate(envelope.LEAST_FIRST)}
 
 
 def write(
-    verification: Verification, folder: Path | str, rungs: Sequence[ladder.Row] = (), mapped: bool = False
+    verification: Verification, folder: Path | str, rungs: Sequence[ladder.Row] = (), beside: bool = False
 ) -> Path:
     """Write report.html, tables/ and, given rows of the ladder of ε, figures/; the path of the page.
 
-    `mapped` says that the map of the theory, map.html, is written beside it: the page then links to it.
+    `beside` says that map.html and explorer.html are written beside it: the page then links to them.
 
     Equal inputs give equal bytes: there is no clock in it. What can be written is written; then InputError is raised
     on "output", naming what could not.
@@ -55,7 +55,7 @@ def write(
         shown = _figure(folder / "figures", rungs) if rungs else None
     place = folder / "report.html"
     with _kept(failed):
-        write_atomic(place, page(verification, shown, mapped))
+        write_atomic(place, page(verification, shown, beside))
     if failed:
         raise type(failed[0])("output", ", ".join(str(one.value) for one in failed), failed[0].wanted)
     return place
@@ -75,7 +75,7 @@ def to_json(verification: Verification) -> str:
     return json.dumps(verification.to_dict(), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
 
-def page(verification: Verification, shown: dict[str, Any] | None = None, mapped: bool = False) -> str:
+def page(verification: Verification, shown: dict[str, Any] | None = None, beside: bool = False) -> str:
     """The page as HTML; everything that comes from the verification is escaped, and its one script is ours by hash."""
     claims = verification.claims
     overall, headline = _headline(verification)
@@ -83,7 +83,7 @@ def page(verification: Verification, shown: dict[str, Any] | None = None, mapped
     script, planted = scripted.script("report"), planted_errors()
     return template("report.html").render(
         signs=SIGNS,
-        mapped=mapped,
+        beside=beside,
         ranks=RANKS,
         css=Markup((TEMPLATES / "report.css").read_text("utf-8")),
         script=script,

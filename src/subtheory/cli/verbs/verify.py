@@ -112,8 +112,8 @@ def _write(
     """The report, with the ladder of the built-in networks that were verified, which all hosts measure together."""
     from subtheory.cli.progress import progress
     from subtheory.ledger.request import Request
+    from subtheory.pages import explorer, report
     from subtheory.pages import map as atlas
-    from subtheory.pages import report
     from subtheory.study import ladder
 
     about = {"networks": [network.name for network in networks], "seeds": list(seeds)}
@@ -124,8 +124,9 @@ def _write(
     ):
         runs = ladder.measured(networks, seeds, say) if networks else []
     if environment.speaks():
-        report.write(found, options.out, ladder.medians(runs) if runs else (), mapped=True)
+        report.write(found, options.out, ladder.medians(runs) if runs else (), beside=True)
         atlas.write(options.out, {claim.name: str(claim.verdict) for claim in found.claims}, "report")
+        explorer.write(options.out)
 
 
 def _devices(text: str | None) -> Devices:
