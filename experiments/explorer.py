@@ -53,12 +53,12 @@ def _caption(tables: dict[str, list[Any]]) -> str:
     first = tables["explorer"][0]
     return (
         f"One step of a student that imitates the teacher on {first['channel']} inputs ({first['network']}, "
-        f"{first['loss']}): predicted (lines) and measured (markers, means of {first['seeds']} pairs of inits). (a) What "
-        "the teacher's update adds to the alignment, over its value εq at a shared init, against the size ε of that "
-        "update, at several amounts of isotropic noise between the inits. (b) Share of students whose whole step points "
-        "the teacher's way, D > 0, with exact 95 % intervals, against the noise, and the sign law of isotropic noise, at "
-        f"several ε. (c) Change of the trait loss beyond the student of the untrained teacher at ε = {SIZES[SHOWN]:g}, "
-        "over the first order of a shared init's, against the amount along several paths."
+        f"{first['loss']}): predicted (lines) and measured (markers, means of {first['seeds']} pairs of inits). (a) "
+        "What the teacher's update adds to the alignment, over its value εq at a shared init, against the size ε of "
+        "that update, at several amounts of isotropic noise between the inits. (b) Share of students whose whole step "
+        "points the teacher's way, D > 0, with exact 95 % intervals, against the noise, and the sign law of isotropic "
+        "noise, at several ε. (c) Change of the trait loss beyond the student of the untrained teacher at "
+        f"ε = {SIZES[SHOWN]:g}, over the first order of a shared init's, against the amount along several paths."
     )
 
 
