@@ -117,7 +117,10 @@ def test_all_symbols_of_the_package_are_spelt_out():
     texts = [text for claim in CLAIMS.values() for text in (claim.formula, claim.statement)]
     for one in experiment.experiments().values():
         texts += [one.question, one.expected]
-        texts += [text if isinstance(text, str) else inspect.getsource(text) for text in one.captions.values()]
+        texts += [
+            text if isinstance(text, str) else inspect.getsource(text).replace("\n", " ")
+            for text in one.captions.values()
+        ]
     assert latex.escape("D̂ of s̄ and θ̂") == r"\ensuremath{\hat{D}} of \ensuremath{\bar{s}} and \ensuremath{\hat{\theta}}"
     assert not set("".join(map(latex.escape, texts))) - {chr(c) for c in range(32, 127)} - set("é–’")
 

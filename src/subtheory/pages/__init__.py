@@ -1,3 +1,3 @@
-"""Pages of figures and tables: the report of a verification, the paper, a row forecast; and formulas in them."""
+"""Pages of figures and tables: the report of a verification, the explorer, the paper, a forecast; and formulas in them."""
 
-__all__ = ["forecast", "map", "mathml", "paper", "report"]
+__all__ = ["explorer", "forecast", "map", "mathml", "paper", "report"]
