@@ -21,7 +21,7 @@ import jax
 import numpy as np
 from matplotlib.figure import Figure
 
-from subtheory.figure import COLOURS, MARKERS, sheet, style
+from subtheory.figure import COLOURS, MARKERS, beside, sheet, style
 from subtheory.ledger import parts
 from subtheory.statistics import mean_interval
 from subtheory.study.experiment import Progress
@@ -217,9 +217,7 @@ def figure(tables: dict[str, list[Row]]) -> Figure:
                           marker=MARKERS[i % len(MARKERS)], color=COLOURS[i % len(COLOURS)], markersize=4,
                           elinewidth=0.7, label=family)  # fmt: skip
             for r in own:
-                axes.annotate(
-                    r["defence"], (r["left"], r["transfer"]), (4, 3), textcoords="offset points", fontsize=5.5
-                )
+                beside(axes, r["defence"], (r["left"], r["transfer"]), fontsize=5.5)
         axes.set(xlabel="imitation loss left, of the untrained student's", ylabel="transfer left", xlim=(-0.02, 1.08))
-        axes.legend(loc="upper right")
+        drawn.legend(loc="outside lower center", ncols=4)
     return drawn

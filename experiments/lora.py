@@ -20,7 +20,7 @@ import numpy as np
 import optax
 from matplotlib.figure import Figure
 
-from subtheory.figure import COLOURS, MARKERS, sheet, style
+from subtheory.figure import COLOURS, MARKERS, below, sheet, style
 from subtheory.instruments.dynamics import adapted
 from subtheory.kernels.functions import applied
 from subtheory.kernels.stack import Stack, one
@@ -292,7 +292,7 @@ def findings(tables: dict[str, list[Row]]) -> list[Finding]:
 def figure(tables: dict[str, list[Row]]) -> Figure:
     """Shares against the rate, by rank; at tuned rates and a shared one; and nulls beside their law."""
     with style():
-        drawn = sheet(2.5)
+        drawn = sheet(2.9)
         left, middle, right = drawn.subplots(1, 3)
         curves, by = tables["rates"], {row["rank"]: row for row in tables["ranks"]}
         for i, rank in enumerate((*RANKS, FULL)):
@@ -303,7 +303,7 @@ def figure(tables: dict[str, list[Row]]) -> Figure:
         top = max(row["share"] + row["error"] for row in by.values())
         left.set(xscale="log", xlabel="Adam's rate", ylabel="share of the teacher's gain", title="(a) Every rate",
                  ylim=(-top, 1.2 * top))  # fmt: skip
-        left.legend(fontsize=6, ncols=2, loc="lower left")
+        below(left, ncols=2, columnspacing=1)
         ranks = [by[rank] for rank in RANKS]
         shared = [next(row for row in curves if (row["rank"], row["rate"]) == (rank, RATES[-1])) for rank in RANKS]
         for i, (rows, label) in enumerate(((ranks, "tuned"), (shared, "1/16 for all"))):
@@ -311,7 +311,7 @@ def figure(tables: dict[str, list[Row]]) -> Figure:
                             marker=MARKERS[i], markersize=3, label=label)  # fmt: skip
         middle.axhline(by[FULL]["share"], color="black", linestyle="--", linewidth=0.9)
         middle.set(xscale="log", xlabel="rank", title="(b) Tuned or shared")
-        middle.legend()
+        below(middle)
         signs = [row for row in tables["signs"] if row["rank"] != FULL]
         right.plot(RANKS, [row["nulls"] for row in signs], linestyle="", marker="o", markersize=4, color=COLOURS[0],
                    label="one step")  # fmt: skip
@@ -320,7 +320,7 @@ def figure(tables: dict[str, list[Row]]) -> Figure:
         right.plot(RANKS, [row["nulls"] for row in ranks], marker="s", markersize=3, color=COLOURS[1], label="trained")
         right.plot(RANKS, [row["first_step"] for row in ranks], linestyle=":", color=COLOURS[1], label="its first step")
         right.set(xscale="log", xlabel="rank", ylabel="share of nulls", title="(c) Nulls", ylim=(0, None))
-        right.legend()
+        below(right)
         for axes in (middle, right):
             axes.set_xticks(RANKS, [str(rank) for rank in RANKS])
             axes.minorticks_off()

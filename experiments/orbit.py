@@ -19,7 +19,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter
 
-from subtheory.figure import mark, sheet, style
+from subtheory.figure import below, mark, sheet, style
 from subtheory.init import (
     GainRescaling,
     HeadPermutation,
@@ -376,12 +376,12 @@ def figure(tables: dict[str, list[Row]]) -> Figure:
             rows = [r for r in tables["control"] if r["init"] == init and r["what"] == "control-subtracted"]
             x = np.arange(len(rows)) + 0.16 * (i - 1.5)
             _bars(control, x, rows, name, **mark(i) | {"linestyle": "", "label": f"{init}, {label}"})
-        control.set_xticks(range(len(rows)), [row["network"].replace(" ", "\n") for row in rows])
+        below(control).axes.set_xticks(range(len(rows)), [row["network"].replace(" ", "\n") for row in rows])
         for axes, at in ((turns, 1), (control, 0), (ratios, 1)):
             axes.axhline(at, color="black", linewidth=0.9, zorder=1)
             axes.set_ylabel("over the shared student's")
         turns.set(title="(a) Raw cosine; black: T undone", xlabel="share of the units moved")
-        control.set_title("(b) Control-subtracted")
+        control.set(title="(b) Control-subtracted")
         ratios.set(title="(c) $\\Delta L_T$, rescaled; black: carried metric", yscale="symlog")
         shares.set(title="(d) How often $L_T$ rises; line: first order", ylim=(-0.02, None), ylabel="share of draws")
         ticks = sorted({row["amount"] for row in tables["orbit"] if not row["orthogonal"]})
@@ -389,8 +389,8 @@ def figure(tables: dict[str, list[Row]]) -> Figure:
             axes.set(xlabel="log factors' standard deviation", xscale="log")
             axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
             axes.xaxis.set_minor_formatter(NullFormatter())
-        for axes in drawn.panels:
-            axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.2))
+        handles = [one for axes in (turns, ratios) for one in axes.get_legend_handles_labels()[0]]
+        drawn.legend(handles=handles, loc="outside lower center", ncols=3)
     return drawn
 
 

@@ -1,6 +1,8 @@
 """Figures: one look for all, drawn without global state, changed by whoever publishes them, saved beside their data."""
 
 from subtheory.figure import changes, styles
+from subtheory.figure.collisions import collisions
+from subtheory.figure.labels import beside
 from subtheory.figure.layout import fitted
 from subtheory.figure.look import (
     COLOURS,
@@ -32,8 +34,10 @@ __all__ = [
     "Sheet",
     "axes_of",
     "below",
+    "beside",
     "blank",
     "changes",
+    "collisions",
     "counted",
     "drawn",
     "drawn_for",

@@ -1,6 +1,7 @@
 """A drawn figure made to fit: one panel alone, all below each other in a column, the width and height of a page."""
 
 import math
+import warnings
 from typing import Any
 
 import matplotlib
@@ -11,6 +12,7 @@ from matplotlib.gridspec import GridSpec
 from matplotlib.text import Text
 
 from subtheory.errors import InputError
+from subtheory.figure.labels import settled
 from subtheory.figure.look import LEAST, TEXTS, page, style
 from subtheory.figure.sheet import panels
 
@@ -22,6 +24,8 @@ CAPTION = 10.0
 """Points of a caption."""
 AROUND, LOWEST = 0.62, 1.0
 """Inches that ticks, labels and title of a panel take up beside it, and the least height of a panel itself."""
+LINES = 3.0
+"""Of text, that a panel is high at least."""
 
 
 def room(caption: str, width: float) -> float:
@@ -38,8 +42,9 @@ def fitted(figure: Figure, caption: str = "") -> Figure:
     """
     here = page()
     if here.venue is None or here.width is None:
-        return figure
-    tallest = here.venue.height - room(caption, here.width)
+        with style():
+            return settled(figure)
+    tallest = here.venue.height - (room(caption, here.width) if here.venue.captions else 0.0)
     width, height = figure.get_size_inches()
     with style():
         _texts(figure)
@@ -48,7 +53,27 @@ def fitted(figure: Figure, caption: str = "") -> Figure:
         else:
             grown = 1.0 if here.single else here.width / width
             figure.set_size_inches(here.width, min(height * grown, tallest))
+        with warnings.catch_warnings():
+            warnings.filterwarnings("error", "constrained_layout not applied")
+            try:
+                return _not_too_low(settled(figure))
+            except UserWarning:
+                raise _too_many(figure) from None
+
+
+def _not_too_low(figure: Figure) -> Figure:
+    """Raises InputError where a panel is not as high as some lines of text, as on a slide of many."""
+    settings: Any = matplotlib.rcParams
+    least = LINES * settings["axes.labelsize"] * figure.dpi / 72
+    there = panels(figure)
+    if min(axes.get_window_extent().height for axes in there) < least:
+        raise _too_many(figure)
     return figure
+
+
+def _too_many(figure: Figure) -> InputError:
+    why = "with these texts are more than a page of it holds: choose one, panel=1"
+    return InputError("venue", f"{len(panels(figure))} panels", why)
 
 
 def _texts(figure: Figure) -> None:
@@ -116,6 +141,13 @@ def _keep(figure: Figure, wanted: list[Axes]) -> None:
         known[:] = wanted
 
 
+def _around(axes: Axes) -> float:
+    """Inches above and below a panel, with a legend that hangs there."""
+    box = axes.get_tightbbox()
+    assert box
+    return float(box.height - axes.get_window_extent().height) / axes.get_figure(root=True).dpi  # type: ignore[union-attr]
+
+
 def stack(figure: Figure, width: float, tallest: float) -> None:
     """Panels below each other in that width, as high as they were where the page allows it."""
     inherit(figure)
@@ -123,7 +155,7 @@ def stack(figure: Figure, width: float, tallest: float) -> None:
     height, there = figure.get_figheight(), panels(figure)
     heights = [max(LOWEST, axes.get_position().height * height) for axes in there]
     legends = sum(one.get_window_extent().height / figure.dpi + 0.1 for one in figure.legends)
-    beside = AROUND * len(there) + legends
+    beside = sum(max(AROUND, _around(axes)) for axes in there) + legends
     scale = min(1.0, (tallest - beside) / sum(heights))
     if scale * min(heights) < 0.8 * LOWEST:
         raise InputError("single-column", f"{len(there)} panels", "are more than a column holds: choose one, panel=1")

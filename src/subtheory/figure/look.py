@@ -78,7 +78,7 @@ STROKES = (
 @dataclass(frozen=True)
 class Venue:
     """Width of the text across all its columns, of one of several, and height of a page's text, in inches; fonts; text
-    and strokes relative to `STYLE`; the largest text."""
+    and strokes relative to `STYLE`; the largest text; whether a caption stands below a figure."""
 
     width: float
     fonts: tuple[str, ...] = TIMES
@@ -87,6 +87,7 @@ class Venue:
     column: float | None = None
     most: float = math.inf
     height: float = 9.0
+    captions: bool = True
 
     def points(self, size: float) -> float:
         """Text of that size in `STYLE` at this venue."""
@@ -111,7 +112,7 @@ VENUES = {
     "jmlr": Venue(6.0, height=8.5),
     "tmlr": Venue(6.5),
     "nature": Venue(183 / 25.4, SANS, text=0.93, column=89 / 25.4, most=7.0, height=247 / 25.4),
-    "slides": Venue(9.0, SANS, text=1.8, strokes=1.6, height=6.5),
+    "slides": Venue(9.0, SANS, text=1.8, strokes=1.6, height=6.5, captions=False),
 }
 """Widths and heights of the text in the venues' own styles; for slides, a page of 10 in by 7.5."""
 

@@ -149,11 +149,25 @@ def panels(figure: Figure) -> list[Axes]:
 
 def below(axes: Axes, **how: Any) -> Legend:
     """A legend below the label of the x-axis, however high the panel is. Call it inside `style`."""
+    return hung(axes.legend(**how), axes)
+
+
+def hung(legend: Legend, axes: Axes) -> Legend:
+    """The legend moved below the label of the x-axis."""
     settings: Any = matplotlib.rcParams
     texts = [FontProperties(size=settings[key]).get_size_in_points() for key in ("xtick.labelsize", "axes.labelsize")]
-    points = sum(texts) + sum(settings[key] for key in ("xtick.major.size", "xtick.major.pad", "axes.labelpad"))
+    rows = [1 + name.count("\n") for name in _names(axes)]
+    points = texts[0] * max(rows, default=1) + texts[1] * (1 + axes.get_xlabel().count("\n"))
+    points += sum(settings[key] for key in ("xtick.major.size", "xtick.major.pad", "axes.labelpad"))
     shift = ScaledTranslation(0, -LEADING * points / 72, axes.get_figure(root=True).dpi_scale_trans)  # type: ignore[union-attr]
-    return axes.legend(loc="upper center", bbox_to_anchor=(0.5, 0), bbox_transform=axes.transAxes + shift, **how)
+    legend.set_loc("upper center")
+    legend.set_bbox_to_anchor((0.5, 0), transform=axes.transAxes + shift)
+    return legend
+
+
+def _names(axes: Axes) -> list[str]:
+    """Of ticks."""
+    return [tick.get_text() for tick in axes.get_xticklabels()]
 
 
 def axes_of(ax: Any = None, height: float = 2.6) -> Any:

@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from subtheory.figure import COLOURS, axes_of, mark, sheet, style
+from subtheory.figure import COLOURS, axes_of, below, mark, sheet, style
 from subtheory.study.ablation import Row, says
 from subtheory.study.experiment import Tables
 from subtheory.study.judgement import combinations
@@ -111,7 +111,7 @@ def _one(panels: Any, averages: list[Row], rows: list[Row]) -> None:
             axes.plot([mean["amount"] for mean in averages], [mean[name] for mean in averages], label=label, **mark(i))
         axes.set_title(title)
         # Below the axes, because a curve may pass anywhere inside.
-        axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.25), ncols=2, handlelength=3, columnspacing=1)
+        below(axes, ncols=2, handlelength=3, columnspacing=1)
 
 
 def _crossed(axes: Axes, averages: list[Row], rows: list[Row], name: str) -> None:
