@@ -16,11 +16,13 @@ pytest.importorskip("sphinx", reason="no Sphinx: pip install -e '.[docs]'")
 
 import handbook  # noqa: E402
 from docutils.utils.math.latex2mathml import tex2mathml  # noqa: E402
-from handbook import check, claims, outside, proofs, reference, text  # noqa: E402
+from handbook import check, claims, mapped, outside, proofs, reference, text  # noqa: E402
 
 import subtheory as st  # noqa: E402
+from subtheory import atlas  # noqa: E402
 from subtheory.claims import CLAIMS, OVER_READINGS  # noqa: E402
 from subtheory.cli import main  # noqa: E402
+from subtheory.falsification.search import searchable  # noqa: E402
 from subtheory.study.experiment import experiments  # noqa: E402
 
 WRITTEN = sorted((ROOT / "docs").glob("*.md"))
@@ -60,13 +62,42 @@ def test_a_page_of_a_claim_says_what_the_claim_says(site: dict[str, str]) -> Non
         page = site[f"docs/claims/{name}.md"]
         for control in claim.controls:
             assert f"`{control.assumption.name}`" in page and text.escaped(control.declared) in page
-        for command in (f"subtheory verify {name}", f"subtheory falsify {name}", f"subtheory explain {name}"):
+        for command in (f"subtheory verify {name}", f"subtheory explain {name}"):
             assert command in page
+        assert (f"subtheory falsify {name}" in page) == searchable(claim), name
         assert claim.proof in page
 
 
 def test_every_experiment_is_shown() -> None:
     assert [name for name in experiments() if not claims.shown(name)] == []
+
+
+def test_a_claim_shows_a_figure_of_each_experiment_that_measures_it(site: dict[str, str]) -> None:
+    known, shown = atlas.read(), set[str]()
+    for edge in known.edges:
+        name = known.nodes[edge.source].name
+        if edge.how != "measures" or name not in claims.pictures():
+            continue
+        page = site[f"docs/claims/{known.nodes[edge.target].name}.md"]
+        image = claims.pictures()[name]
+        assert image in page and len(re.findall(r"!\[", page)) <= 5
+        words, file = re.fullmatch(r"!\[(.{10,})\]\(\.\./(figures/.*\.svg)\)", image).groups()  # type: ignore[union-attr]
+        assert (ROOT / "docs" / file).is_file() and any(f"![{words}]({file})" in site[page] for page in site)
+        shown.add(name)
+    assert len(shown) >= 20
+
+
+def test_the_map_has_its_drawing_and_every_box_leads_to_a_page(site: dict[str, str]) -> None:
+    drawn = mapped.with_drawing("map", site["docs/map.md"]).split('<div class="map"')[1].split("</div>")[0]
+    assert "\n\n" not in drawn and "<script" not in drawn, "a blank line would end the block of HTML"
+    addresses = re.findall(r'<a href="([^"]+)"', drawn)
+    assert len(addresses) == len(atlas.read().nodes)
+    for address in addresses:
+        path, _, anchor = address.partition("#")
+        page = site[f"docs/{path.removesuffix('.html')}.md"]
+        assert not anchor or anchor in anchors(page)
+    assert {f"claims/{name}.html" for name in CLAIMS} <= set(addresses)
+    assert mapped.with_drawing("theorem", site["docs/map.md"]) == site["docs/map.md"]
 
 
 def test_every_page_is_in_a_table_of_contents(site: dict[str, str]) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from sphinx.application import Sphinx
 
-from handbook import claims, links, mathml, outside, proofs, reference
+from handbook import claims, links, mapped, mathml, outside, proofs, reference
 from subtheory.pages import explorer
 
 FOLDERS = ("claims", "proofs", "reference", "project")
@@ -40,10 +40,10 @@ def made(app: Sphinx) -> None:
 
 
 def read(app: Sphinx, docname: str, source: list[str]) -> None:
-    """Links of a written page to files outside docs lead to the pages that show them."""
+    """Links of a written page to files outside docs lead to the pages that show them; the map gets its drawing."""
     if docname.split("/")[0] not in FOLDERS or "/" not in docname:
         page = f"docs/{docname}.md"
-        source[0] = outside.rewritten(source[0], page, page, outside.places())
+        source[0] = mapped.with_drawing(docname, outside.rewritten(source[0], page, page, outside.places()))
 
 
 def shown(app: Sphinx, error: Exception | None) -> None:

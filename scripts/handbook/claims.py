@@ -143,15 +143,36 @@ def _experiments(claim: Claim) -> str:
         if (edge.how, edge.target) == ("measures", f"claim:{claim.name}"):
             node = known.nodes[edge.source]
             link = f"[`{node.name}`]({shown(node.name)})" if shown(node.name) else f"`{node.name}`"
-            blocks.append(f"- {link}, by {edge.via}. {inline(node.says, THEORY)}")
-    return page("## Experiments", "\n".join(blocks)) if blocks else ""
+            blocks.append(f"{link}, by {edge.via}. {inline(node.says, THEORY)}")
+            blocks.append(pictures().get(node.name, ""))
+    return page("## Experiments", *blocks) if blocks else ""
+
+
+@cache
+def pictures() -> dict[str, str]:
+    """The first figure of each experiment that the gallery or another page shows, with its words there, as Markdown."""
+    found: dict[str, str] = {}
+    for heading, body in re.findall(r"^#+ ([^\n]+)$(.*?)(?=^#|\Z)", gallery(), re.DOTALL | re.MULTILINE):
+        name = re.search(r"subtheory run (\w+)", heading)
+        image = re.search(r"!\[([^\]]+)\]\((figures/[\w-]+\.svg)\)", body)
+        if name and image:
+            found.setdefault(name[1], f"![{image[1]}](../{image[2]})")
+    for path in sorted((ROOT / "docs").glob("*.md")):
+        for words, file, name in re.findall(r"!\[([^\]]+)\]\((figures/(\w+)[\w-]*\.svg)\)", path.read_text("utf-8")):
+            found.setdefault(name, f"![{words}](../{file})")
+    return found
+
+
+@cache
+def gallery() -> str:
+    return (ROOT / "docs" / "gallery.md").read_text("utf-8")
 
 
 @cache
 def shown(name: str) -> str:
     """Where the documentation shows an experiment: its heading in the gallery, or the first page with its command."""
     command = re.compile(rf"subtheory run {name}(?![\w-])")
-    for heading in re.findall(r"^#+ (.+)$", (ROOT / "docs" / "gallery.md").read_text("utf-8"), re.MULTILINE):
+    for heading in re.findall(r"^#+ (.+)$", gallery(), re.MULTILINE):
         if command.search(heading):
             return f"../gallery.md#{slug(heading)}"
     for path in sorted((ROOT / "docs").glob("*.md")):

@@ -25,12 +25,18 @@ def anchor(node: Node) -> str:
 def address(node: Node, place: str = "map") -> str:
     """Where a node is told of, from a page that lies in some place.
 
-    In the report a claim is at its own line there, in the docs on its own page; all else is on the map itself.
+    In the report a claim is at its own line there; in the docs claims and proofs have their own pages, and files of
+    theorems. All else is on the map itself.
     """
     if node.kind == CLAIM and place == "report":
         return f"report.html#{node.name}"
-    if node.kind == CLAIM and place == "docs":
-        return f"claims/{node.name}.html"
+    if place == "docs" and node.kind in (CLAIM, PLANNED, PROOF, COQ):
+        return {
+            CLAIM: f"claims/{node.name}.html",
+            PLANNED: "theory.html",
+            PROOF: f"proofs/{node.name}.html",
+            COQ: f"proofs/coq/{node.name.split('.')[0]}.html",
+        }[node.kind]
     return f"#{anchor(node)}"
 
 

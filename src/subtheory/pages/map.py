@@ -22,8 +22,8 @@ def write(folder: Path | str, verdicts: Mapping[str, str] | None = None, place: 
     """Write map.html, map.svg and map.csv; their paths. Equal code and verdicts give equal bytes.
 
     `verdicts` are those of a run, by claim. `place` says where the page lies: "report" beside report.html, which has
-    the claims of these verdicts, "docs" in the documentation; otherwise every link stays on the page. Raises InputError
-    on "output" for a place that cannot be written.
+    the claims of these verdicts; otherwise every link stays on the page. Raises InputError on "output" for a place that
+    cannot be written.
     """
     folder = Path(folder)
     return [
@@ -65,7 +65,7 @@ def linked(place: str, present: Collection[str]) -> drawing.Address:
     """The address of each node; the report has only the claims that were verified."""
 
     def link(node: Node) -> str:
-        elsewhere = node.kind == CLAIM and (place == "docs" or (place == "report" and node.name in present))
+        elsewhere = node.kind == CLAIM and place == "report" and node.name in present
         return drawing.address(node, place if elsewhere else NAME)
 
     return link
