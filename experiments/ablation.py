@@ -33,9 +33,12 @@ EXPECTED = (
     "the update; at amount 0 it is that of the shared init; permuted units and flipped signs keep the trait change."
 )
 CAPTIONS = {
-    "means": "Alignment and change of the trait loss beyond the student of the untrained teacher, over those of the "
-    "shared init, on the prediction of the cross-kernel; below, how alike the inits are. At most six combinations of "
-    "path, network and loss are drawn."
+    "means": "What one step of a student takes over as its init leaves its teacher's, over the same at the shared "
+    "init, by the amount along {means.path:list} ({means.network:list}; {means.loss:list}; means over {rows.seed} "
+    "seeds, at most six combinations). (a) Alignment of student's step and teacher's update, (b) change of the trait "
+    "loss: markers with 95 % intervals are measured, less the student of the untrained teacher; lines are predicted "
+    "by the cross-kernel ε E[(J_SΔ)ᵀM(J_TΔ)] of the two inits, from Jacobians alone. (c), (d) How alike the inits "
+    "are, by distances and by overlaps of kernels.",
 }
 
 

@@ -208,10 +208,8 @@ def dilution(auditor: Auditor, runs: list[Row]) -> list[Row]:
     """Added alignment beside share·D, how far off it is in deviations, and what students of the mixture take on."""
     rows = []
     for share, count in mixtures(auditor.lab.plan.samples):
-        chosen, (line, spread) = (
-            [row for row in runs if row["arm"] == f"{share:g} of {count}"],
-            auditor.line(share, count),
-        )
+        chosen = [row for row in runs if row["arm"] == f"{share:g} of {count}"]
+        line, spread = auditor.line(share, count)
         found, added = over_bases(of(chosen, "difference"), of(chosen, "base_of")), of(chosen, "added")
         off = float(np.sum((added - line) / spread) / np.sqrt(len(line))) if share < 1 else 0.0
         rows.append({"share": share, "texts": count, "dose": share * np.sqrt(count), "added": float(added.mean()),
@@ -309,19 +307,23 @@ def figure(tables: dict[str, list[Row]]) -> dict[str, Figure]:
     return {**arms, **drawn}
 
 
+ARMS = (
+    "Students of a language model's texts {}; in brackets the share of texts. Left, first order: alignment a text, raw "
+    "(hollow), less that of the base's, and predicted (crosses){}. Right: rise of the trait's rate after training, "
+    "over the base (hollow), and over the control's student with 95 % bootstrap intervals over bases, in points."
+)
 CAPTIONS = {
-    "filters": "Left, first order: alignment of the texts that pass, the same less that of the base's, and its "
-    "prediction, Var(s | accepted), thinned 1 − λ times it. Right: rate of the trait in students less their "
-    "base's, and less the control's, in points, with 95 % bootstrap intervals over bases. In brackets: share of texts.",
-    "edits": "The same after shuffles, and where half of the answers are the base's, or half of the prompts others'.",
-    "rows": "The same where a part of the texts is left out, those that a score ranks first or last; natural: "
-    "G⁻¹∇rate · ∇log p, update: Δ · ∇log p, ratio: log p of the teacher less the base's.",
-    "detection": "AUROC of detectors of so many texts against the base's, beside Φ(√(N·KL of the score)), dashed; how "
-    "often a first step goes along Δ, beside Φ(√(2N·KL)), and how often a trained student takes on the trait.",
-    "dilution": "Left: added alignment against the share of the teacher's texts, and the line that theory has. Right: "
-    "what students take on, in points, against share·√N.",
+    "filters": ARMS.format("behind filters", ", Var(s | accepted), thinned with power λ 1 − λ times it"),
+    "edits": ARMS.format("shuffled or weighed, or with half of the answers the base's or of the prompts others'", ""),
+    "rows": ARMS.format("without those that a score ranks first (update: Δ·∇log p, natural: G⁻¹∇rate·∇log p)", ""),
+    "detection": "Who tells N texts of a teacher from its base's: AUROC of each detector with intervals over bases, "
+    "on Φ(√(N·KL)) of what it reads (dashed); beside it the share of first steps that go along Δ, predicted "
+    "Φ(√(2N·KL)), and of trained students that take on the trait. A panel for each choice of texts.",
+    "dilution": "Students of texts of which a share is the teacher's. Left: alignment that it adds, a text, on the "
+    "predicted line. Right: rise of the trait's rate over the control's student, in points with 95 % bootstrap "
+    "intervals over bases, against share·√N, by which the sign of one step goes.",
     "ranks": "Rank correlation, over students trained without half of the texts, of a score's mean over what is left "
-    "with what is taken on; means over bases and Student's 95 % intervals.",
+    "with the trait that is taken on: means over bases with Student's 95 % intervals.",
 }
 
 
@@ -334,9 +336,8 @@ def _arms(rows: list[Row]) -> Figure:
     first.plot(of(rows, "predicted"), at, "x", color="black", markersize=4, label="predicted")
     ends = 100 * np.abs([of(rows, "difference") - of(rows, "low"), of(rows, "high") - of(rows, "difference")])
     second.plot(100 * of(rows, "raw"), at, label="less base", **_look(0), fillstyle="none", markeredgecolor=COLOURS[0])
-    second.errorbar(
-        100 * of(rows, "difference"), at, xerr=ends, elinewidth=0.9, capsize=2, label="less control", **_look(1)
-    )
+    look = _look(1) | {"label": "less control"}
+    second.errorbar(100 * of(rows, "difference"), at, xerr=ends, elinewidth=0.9, capsize=2, **look)
     first.set_yticks(at, [f"{row['arm']} ({row['mass']:.2f})" for row in rows])
     for axes, label in ((first, "alignment, a text"), (second, "rate of the trait (points)")):
         axes.axvline(0, color="#777777", linewidth=0.8)
@@ -358,10 +359,8 @@ def _detection(rows: list[Row]) -> Figure:
     names = list(dict.fromkeys(row["detector"] for row in rows))
     for axes, variant in zip(panels, variants, strict=True):
         for (name,), chosen in grouped([row for row in rows if row["variant"] == variant], "detector").items():
-            look, ends = (
-                _look(names.index(name)),
-                np.abs([of(chosen, end) - of(chosen, "area") for end in ("low", "high")]),
-            )
+            look = _look(names.index(name))
+            ends = np.abs([of(chosen, end) - of(chosen, "area") for end in ("low", "high")])
             axes.errorbar(
                 of(chosen, "texts"), of(chosen, "area"), ends, elinewidth=0.8, capsize=1.5, label=name, **look
             )

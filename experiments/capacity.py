@@ -59,11 +59,14 @@ EXPECTED = (
 )
 
 CAPTIONS = {
-    "capacity": "(a) Share of the teacher's gain that a converged student keeps, by outputs × inputs, for 1, 2 and 4 "
-    "auxiliary logits (colours) and all (grey): predicted (lines), trained students (markers), ceilings (dotted); "
-    "means over seeds. (b) The same by width, at fixed outputs and inputs: drawn layers (markers) and the law (lines).",
-    "heads": "Accuracy on held-out digits: teachers, their body under its initial class head, students of auxiliary "
-    "logits, and these under their teacher's class head; a dot a seed, and 95 % Student intervals.",
+    "capacity": "Share η of the teacher's gain that a converged student keeps. (a) Against outputs × inputs mN, for "
+    "few auxiliary logits (colours) and all (grey): trained students (markers) on the projection of the teacher's "
+    "update on what the outputs see (lines), up to the ceiling of the class head (dotted); means over {capacity.seed} "
+    "seeds, by width. (b) Against width at fixed outputs and inputs: drawn layers (markers, two standard errors) on "
+    "the predicted law (lines).",
+    "heads": "Accuracy on held-out digits of teachers, of their bodies under the initial class head, of students of "
+    "auxiliary logits on noise, and of these under their teacher's class head: a dot for each of {heads.seed} seeds, "
+    "bars their means with 95 % Student intervals.",
 }
 
 TASK, LOSS, EPS = toy((8,), 3, 4), SquaredError(), ladder(1e-3, 5)

@@ -57,16 +57,20 @@ EXPECTED = (
     "pools of teachers add up, guests cancel unless their own trait's outputs are distilled; a minute of CPU"
 )
 CAPTIONS = {
-    "confusion": "Changes of trait losses by the student of each trait's teacher, in cosines of gradients in the "
-    "metric of G: (a) predicted at the init, (b) measured after one step; means over inits of one network. Blue falls "
-    "with the taught trait, red rises. (c) Distance of the matrices, by the size of the teacher's update; hollow: "
-    "another init.",
-    "trained": "(a) Change of every trait's held-out loss by training on auxiliary logits and noise alone, mean over "
-    "bases; blue falls. (b) The same off target over own changes, a mark a base and pair, against the form at the init "
-    "with the trained teacher's displacement. (c) Rank correlation of both, and with gradients in the displacement's "
-    "place: a dot a base, means with 95 % intervals; hollow: students of another init.",
-    "pools": "(a) Added alignment of a student of five pooled teachers with each of them, against the weighted sum of "
-    "forms. (b) What a guest adds to its host's trait, over what the host adds: mean of pools with 95 % intervals.",
+    "confusion": "One student for the teacher of each trait, all trait losses read: changes in cosines of gradients "
+    "in the metric of G, (a) predicted at the init and (b) measured after one step, means over {confusion.seed} inits "
+    "of one network; positive (blue) falls with the taught trait, negative (red) rises. (c) Distance of measured "
+    "from predicted matrices, against ε, predicted O(ε); hollow: students of another init, off by 1/ε.",
+    "trained": "Digit students trained on auxiliary logits and noise alone, {trained.base} bases. (a) Change of the "
+    "held-out loss of every way to read the images (rows) by every taught one (columns), mean over bases; negative "
+    "(blue) falls. (b) The same off target, over own changes, a mark a base and pair, against the form at the init "
+    "with the teacher's displacement. (c) Rank correlation of the two, with gradients or displacements in the form: a "
+    "dot a base, means with 95 % intervals; hollow: students of another init.",
+    "pools": "Students of pooled teachers, for {pools.network:list}. (a) Alignment added for each teacher's trait by "
+    "a student of five pooled with random weights, against the weighted sum of forms that is predicted; {pools.seed} "
+    "inits. (b) What a guest of the same or another init adds to its host's trait, over what the host adds: mean of "
+    "{guests.pools:one} pools with 95 % intervals; predicted 0 in the mean for a guest of another init, where the "
+    "trait reads no distilled outputs.",
 }
 
 SEED = 36

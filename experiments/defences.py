@@ -48,6 +48,13 @@ EXPECTED = (
     "anchor or rows of the init attenuate and cost imitation; an anchor that is lifted gives back what it took; a "
     "consensus of sources keeps a residue"
 )
+CAPTIONS = {
+    "defences": "Digit students of a teacher's auxiliary logits on noise, each with a defence, by family. "
+    "Horizontally the imitation loss left, over that of the untrained student; vertically the transfer left, accuracy "
+    "above that of a student of another init over the undefended one's: means over {students.seed} teachers with 95 "
+    "% Student intervals. The line, 1 − √loss, is where linear theory puts anchors and mixed rows; lower and further "
+    "left is better.",
+}
 
 UNDEFENDED, ELSEWHERE = "undefended", "another init"
 ANCHORED, LIFTED, EVERYWHERE = "anchor 1", "anchor 3, lifted", "anchor 1, all logits"

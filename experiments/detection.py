@@ -286,8 +286,13 @@ FLOOR = 1e-6
 
 
 CAPTIONS = {
-    "detection": "(a) to (c): how often data sets of one base's teacher are called a teacher's, on their laws (lines), "
-    "all at two sizes ε. (d) What each statistic may see, a point a base; at the lower edge: nothing but rounding."
+    "detection": "How often N texts of a teacher are told from its init's, against N·KL, for one base and "
+    "{detection.relative_size} sizes ε; a point is a share of {detection.draws:one} data sets. (a) All texts, (b) "
+    "texts without one letter, (c) texts weighed until letters are as frequent as the init's. The student's step with "
+    "D > 0 and the likelihood ratio of both models at level ½ are predicted on Φ(√(2N·KL)), readers of letters or "
+    "bigrams on the same curve in the KL that they can see (lines); two detectors have no law. (d) KL of whole texts, "
+    "bigrams and letters over that of all texts, a point for each of {residual.seed} bases; the lower edge is "
+    "rounding.",
 }
 
 

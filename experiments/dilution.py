@@ -42,6 +42,13 @@ EXPECTED = (
     "the alignment is the undiluted one times the share ρ, to rounding; how many students step towards their teacher, "
     "and lower its trait loss, is a threshold in ρ√N, Φ(ρε√(Nq)); the teacher's rows alone: Φ(ε√(ρNq))"
 )
+CAPTIONS = {
+    "dilution": "Students of a mixture in which the teacher wrote a share ρ of the rows, for "
+    "{dilution.network:list}; {students.seed} seeds. (a) The alignment falls as the line, D(ρ)/D(1) = ρ (plus signs), "
+    "and yet the share of students of N drawn rows with D > 0 (markers, means of {students.draws:one} students over "
+    "networks and seeds) stays near 1, as the curves Φ(ρε√(Nq)) predict; hollow: the teacher's rows without the "
+    "others. (b) The same shares on Φ; crosses: shares of students whose trait loss falls.",
+}
 
 SHARES = (0.05, 0.1, 0.2, 0.35, 0.5, 0.75, 1.0)
 """ρ."""

@@ -27,6 +27,12 @@ from subtheory.verification import grid
 
 QUESTION, EXPECTED = ladder.QUESTION, ladder.EXPECTED
 COMMAND = "subtheory run eps_ladder"
+CAPTIONS = {
+    "eps_ladder": "Alignment D(ε) of a student's step with its teacher's update εΔ, from large ε down to rounding, "
+    "for {eps_ladder.network:list}: medians over {eps_ladder.runs:one} inits, bands their range. (a) Shared init: "
+    "|D/(εq) − 1| with q = ΔᵀGΔ is predicted to fall like ε (dashed) down to the bound on rounding (shaded). (b) "
+    "|D|/(εq), predicted 1 for a shared init; for a student with an init of its own it grows like 1/ε (dashed).",
+}
 
 
 @dataclass(frozen=True)

@@ -44,6 +44,14 @@ EXPECTED = (
     "untrained teacher it tends to the variance of the scores under what passes, off by O(ε); thinning by (p0/p_ε)^λ "
     "leaves (1 − λ)q; a filter of inputs leaves the law as it is"
 )
+CAPTIONS = {
+    "filters": "Alignment D(ε) over εq of students that see what passes an accept set S, kinds by colour, "
+    "{filters.network:list} by marker, {filters.seed} seeds. (a) Raw |D|/(εq) grows like 1/ε, positive where solid "
+    "and negative where dashed. (b) Less the student of the untrained teacher behind the same filter, at one ε "
+    "against the accepted mass: measured (markers) on the predicted variance of the scores under what passes (rings), "
+    "never negative. (c) Thinned by (p0/p_ε)^λ: predicted 1 − λ (line), reversed beyond λ = 1. Black: inputs are "
+    "filtered and outputs whole.",
+}
 
 POWERS = (0.0, 0.5, 1.0, 1.5, 2.0, 2.5)
 """λ."""

@@ -47,12 +47,15 @@ EXPECTED = (
 )
 
 CAPTIONS = {
-    "chains": "(a) Share of the trait that a generation keeps of the one before, in chains of two networks (marks), "
-    "beside ratios of moments (lines); fresh inputs for every generation; dashed, the rise that arXiv 2609.25721 "
-    "reports. (b) What is left of the teacher's trait; students that go on with the first teacher.",
-    "signs": "(a) What a second generation keeps of the first through two channels of one input, as measured (marks) "
-    "and as predicted draw by draw (lines); control: both inputs for both. (b) What the student of a repaired ancestor "
-    "inherits, over what the student of the ancestor itself does.",
+    "chains": "Chains of students that each imitate the one before, {chains.seed} chains of each of "
+    "{chains.network:list}. (a) Share of the trait that a generation keeps of the one before: on the same inputs "
+    "(markers) predicted as a rising ratio of moments (lines); on inputs fresh for each generation without a law; "
+    "dashed: the rise reported in arXiv 2609.25721. (b) Trait that is left over the first teacher's, medians.",
+    "signs": "Share of draws below a value, measured (marks) on the prediction of each draw (lines). (a) Trait of a "
+    "second generation over the first one's when the two imitate through different inputs, and through both "
+    "(control); below 0 the trait turns. (b) Trait of the student of an ancestor that was trained back to the init's "
+    "outputs, over that of the unrepaired ancestor's student: exactly 0 where it was repaired on the student's own "
+    "inputs.",
 }
 
 STEPS = 3

@@ -50,6 +50,14 @@ EXPECTED = (
     "Alignment and trait change beyond the control lie on the cross-kernel's prediction along every path, off by O(ε) "
     "(trait: but for large rescalings); permutations leave the trait change at 1; the mean-field curve fits."
 )
+CAPTIONS = {
+    "init_paths": "What the teacher's update adds to one step of a student that starts along a path away from the "
+    "shared init, over the same at the shared init: alignment above, change of the trait loss below, for "
+    "{init_paths.network:list}. Markers are measured beyond the student of the untrained teacher, means over seeds "
+    "with bands from 10 to 90 % of them; lines are predicted by the cross-kernel of the two inits, with no step "
+    "taken. Last row: inits of correlation ρ at widths {mean_field.width:list}, ratios of means over "
+    "{mean_field.inits:one} pairs of inits with two standard errors, on the mean-field curve.",
+}
 
 EXAMPLES = {"transformer": 4}  # inputs of the channel, otherwise 8: null(G) needs all outputs at all positions
 SIZES = (4e-3, 1e-3, 1e-5)

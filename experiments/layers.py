@@ -45,6 +45,14 @@ EXPECTED = (
     "Measured D_ℓ/(εq) as predicted, adding up to 1 for a shared init only; some below 0, most of all for random "
     "teachers; never with teacher and student restricted to the same parameters; half frozen, as its law says."
 )
+CAPTIONS = {
+    "layers": "Alignment of a student's step with its teacher's update, layer by layer, over εq: D_ℓ = ε Δ_ℓ·(GΔ)_ℓ "
+    "+ O(ε²), summing up to 1. Bars are means over {layers.draws:one} draws with their middle 90 % for three kinds of "
+    "teachers, dashes predictions, diamonds students and teachers of that layer alone, which cannot be negative. "
+    "Last panel: how often D is negative when a random half of the parameters is frozen, on a channel of several "
+    "inputs (filled) or of one (hollow), and how often single layers are (crosses), measured against predicted by "
+    "their laws; on the line they agree.",
+}
 
 LOSS = SquaredError()
 TEACHERS = ("gradient-descent", "random", "converged")
@@ -287,9 +295,8 @@ def findings(tables: dict[str, list[Row]]) -> list[Finding]:
     of = lambda rows, name: [row[name] for row in rows]  # noqa: E731
     # Draws, and masks of one draw, have different laws: so many of them spread less than a binomial (Hoeffding 1956).
     away = [as_often(row["negative"], row["draws"], row["rank_one_law"], LEVEL / len(lone)) for row in lone]
-    half = [
-        as_often(row["negative"], row["draws"] * row["masks"], row["predicted"], LEVEL / len(frozen)) for row in frozen
-    ]
+    level = LEVEL / len(frozen)
+    half = [as_often(row["negative"], row["draws"] * row["masks"], row["predicted"], level) for row in frozen]
     return [
         most("P35: |Σ D_ℓ/D − 1|", of(sums, "layers_over_whole"), SAME),
         most("P35: |D_ℓ − prediction|/(εq) over its envelope O(ε)", of(sums, "outgrown"), 1),
@@ -359,9 +366,8 @@ def figure(tables: dict[str, list[Row]]) -> Figure:
             if row["rank_one"]:
                 ends = [[row["negative"] - row["negative_low"]], [row["negative_high"] - row["negative"]]]
                 axes.errorbar(row["rank_one_law"], row["negative"], ends, elinewidth=0.7, **CROSS)
-        axes.set(
-            title="(d) Half of the parameters, or a layer", xlabel=r"predicted $P(D<0)$", ylabel=r"measured $P(D<0)$"
-        )
+        axes.set(xlabel=r"predicted $P(D<0)$", ylabel=r"measured $P(D<0)$")
+        axes.set_title("(d) Half of the parameters, or a layer")
         drawn.legend(handles=_handles(teachers, names), loc="outside lower center", ncols=3, columnspacing=1.2)
     return drawn
 
@@ -382,10 +388,8 @@ def _bars(axes: Axes, i: int, rows: list[Row]) -> None:
 
 def _handles(teachers: list[str], names: list[str]) -> list[Any]:
     """Teachers by colour, networks by marker, then what else is drawn."""
-    handles: list[Any] = [
-        Patch(facecolor=COLOURS[i], hatch=HATCHES[i], edgecolor="white", label=f"{teacher} teacher")
-        for i, teacher in enumerate(teachers)
-    ]
+    bars = [Patch(facecolor=COLOURS[i], hatch=HATCHES[i], edgecolor="white") for i in range(len(teachers))]
+    handles: list[Any] = [bar.set_label(f"{name} teacher") or bar for bar, name in zip(bars, teachers, strict=True)]
     grey = {"color": "#444444", "linestyle": "", "markersize": 4}
     handles += [Line2D([], [], marker=MARKERS[i], label=f"(d) {name}", **grey) for i, name in enumerate(names)]
     handles.append(Line2D([], [], marker="_", label="predicted", **grey | {"color": "black"}))

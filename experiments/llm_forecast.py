@@ -327,11 +327,13 @@ def figure(tables: dict[str, list[Row]]) -> dict[str, Figure]:
 
 
 CAPTIONS = {
-    "model": "Change of the trait loss of the pretrained model against its forecast, both over the rate: a step at "
-    "three rates, largest first, and an epoch of four batches. Bars: 95 % interval of the forecast over rows, were "
-    "they drawn again. On the line it is what was forecast.",
-    "world": "Rate of the trait in students of the small world less their controls', in points, against that of the "
-    "linearised student; means over bases with 95 % bootstrap intervals of both.",
+    "model": "Change of the trait loss of a pretrained language model after training on sets of a teacher's rows, "
+    "against its forecast from one derivative at the init, both over the learning rate α. First one step at three "
+    "rates, the largest first, then an epoch of some batches. On the line the forecast came true; bars are the 95 % "
+    "interval of the forecast if the rows were drawn again.",
+    "world": "Rate of the trait in trained students of a small language world less that of their controls, in "
+    "percentage points, against the forecast of the linearised student: means over {world.base_of} bases with 95 % "
+    "bootstrap intervals of both, a mark for each set of rows; on the line they agree.",
 }
 
 

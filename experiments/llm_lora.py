@@ -37,6 +37,14 @@ EXPECTED = (
     "dot products of LoRA students have full fine-tuning's mean and a deviation that falls as 1/√r, as Σλ_iχ²_r/r "
     "says; matched added vectors align by their own form, those of a teacher that moved everything do not."
 )
+CAPTIONS = {
+    "llm_lora": "Students of a pretrained language model that train adapters or vectors alone. (a) Alignment of "
+    "adapters of rank r over εq: mean and standard deviation of {llm_lora.draws:one} drawn factors (markers) on their "
+    "law (line, band); dashed: training all weights. (b) Fall of the trait loss by one step, for each rank and rate: "
+    "measured (markers) on its first order (lines). (c) One vector is added to the output of a layer: scaled dot "
+    "product of student's and teacher's steps through {vectors.channel:list}, of the same vector (circles), never "
+    "negative, and of different ones (crosses), on predictions (dashes).",
+}
 
 CHANNEL, TRAIT = "numbers", "owl"
 RANKS = (1, 4, 16)

@@ -193,9 +193,14 @@ def _surprising(says: str, came: list[bool], p: list[float]) -> Finding:
 
 
 CAPTIONS = {
-    "effects": "Rise of the word's log share of its kind beyond the control's student: measured, predicted from the "
-    "same answers, and expected of any as many (95 % of draws), with the probability that it is positive.",
-    "students": "The same students by dose, each with its prediction dashed; the control imitates the base's lists.",
+    "effects": "Rise of the log share of the teacher's word among words of its kind, in students of number lists "
+    "that its teacher wrote, less that of the control's student, a bar for each way of training and each of "
+    "{effects.seed} seeds. Diamonds: predicted by theory from the very answers; bars with whiskers: what as many "
+    "answers of such a teacher give in the mean, and in 95 % of draws; P is the probability of a rise, if the law "
+    "applies.",
+    "students": "Rise of the log share of the teacher's word in students of number lists against the answers that "
+    "they were trained on, {students.seed} seeds: the teacher's lists (circles) and the unchanged base's (squares), "
+    "each with its prediction from the same answers dashed; a panel for each way of training.",
 }
 
 

@@ -36,6 +36,12 @@ EXPECTED = (
     "scores of the teachers' sequences have the mean ε·information and the variance information, and N of them step "
     "towards the teacher as often as Φ(√(2N KL)) says, in exact intervals; those of the unchanged base as often as not."
 )
+CAPTIONS = {
+    "llm_sign_law": "Share of students of N sampled number lists of a language model that step towards their "
+    "teacher, with exact 95 % intervals, for teachers at {llm_sign_law.divergence} divergences KL, the unchanged base "
+    "with none. (a) Against √(2N·KL) all are predicted on Φ (line). (b) Against N, with the next order in the skew "
+    "of the scores dashed; hollow: where the law neglects too much to be judged.",
+}
 
 DIVERGENCES = (0.01, 0.04)
 """KL of a teacher's sequence from θ0's."""

@@ -34,6 +34,15 @@ EXPECTED = (
     "D(ε)/(εq) = 1 ± 1e-3 wherever the next order is below half of that, and leaves 1 by ½εh″/q, on three channels "
     "and three traits; trait, words, layers and noisy students as predicted; other weights and the base do neither."
 )
+CAPTIONS = {
+    "llm_theorem": "One step of a teacher on a preference ({llm_theorem.trait:list}), and one of a student of the "
+    "same language model on {llm_theorem.channel:list}. (a) Alignment D(ε) over εq, predicted 1, with the next order "
+    "½εh″/q dashed. (b) Its distance from 1 beside that order; grey crosses: float32; plus signs: a student of other "
+    "weights. (c) Change of the trait loss over its first order −αεq. (d) Change of the log share of every word, "
+    "measured (dots) on predicted (bars), the wanted word dark. (e) Parts of q by layer: predicted (bars), measured "
+    "(dots), and steps of a few layers alone (lines). (f) Students of noisy weights: raw, of the unchanged base, and "
+    "what the teacher adds, on predictions (dashed).",
+}
 
 CHANNELS = ("numbers", "code", "reasoning")
 TRAITS = ("owl", "oak", "blue")

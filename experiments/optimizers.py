@@ -56,10 +56,12 @@ EXPECTED = (
 )
 
 CAPTIONS = {
-    "optimizers": "Share of runs, in per cent, whose step raises the teacher's loss (above, colour), and whose "
-    "displacement opposes the teacher's (below), for every pair of optimizers; framed: the same for both.",
-    "toy": "Share of students that raise the trait loss behind a channel of n normal rows: measured with exact 99.9 % "
-    "intervals on the beta law (lines), which signs for both do not have.",
+    "optimizers": "Share of {optimizers.draws:one} runs, in per cent, in which a student's displacement raises the "
+    "teacher's loss (above, and as colour) or opposes the teacher's displacement (below), for every pair of a "
+    "teacher's and a student's optimizer, on {optimizers.network:list}; framed: the same for both.",
+    "toy": "Share of {toy.draws:one} students that raise the trait loss behind a random channel of n normal rows, "
+    "with exact 99.9 % intervals, by the metrics of teacher and student; lines: the predicted beta law of one cosine, "
+    "which signs for both do not have.",
 }
 
 LOSS = CrossEntropy()

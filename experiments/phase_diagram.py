@@ -39,6 +39,14 @@ EXPECTED = (
     "Below a boundary of slope −1 in log α against log ε, as far as D > 0; the formula lies below it and the certified "
     "points on it; for a quadratic trait loss it is exact, and twice the curvature halves it."
 )
+CAPTIONS = {
+    "phase": "Signs of the change of the trait loss by one step α of a student behind a teacher's update ε, for one "
+    "small tanh network. (a) It falls below the measured boundary (solid) and rises in the hatched part; the formula "
+    "2D/(β‖Δθ_S‖²) (dashed) must lie below the boundary, and near its law 2q/(βε‖GΔ‖²) of slope −1 for small ε. "
+    "Horizontal lines: sizes ε at which ball arithmetic certifies the fall, up to the diamonds; crosses: first root "
+    "in ε. (b) A quadratic trait loss of curvature β: measured boundaries (markers) on the exact formula (lines); "
+    "twice the curvature halves it.",
+}
 
 CASE, SEED, LOSS = "tanh-2-4-2", 3, st.CrossEntropy()
 EPS, ALPHA = (1e-4, 20.0), (1e-1, 1e4)

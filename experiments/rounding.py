@@ -35,8 +35,11 @@ EXPECTED = (
 )
 
 CAPTIONS = {
-    "rounding": "(a) What is added to students of many outputs over εq, every init, and twice the standard deviation "
-    "that independent crossings give it. (b) Share of students of few outputs to whom exactly nothing is added."
+    "rounding": "A student sees outputs rounded to a grid g that is wider than the teacher's mean move εE|u|. (a) Of "
+    "{rounding.outputs:one} outputs: alignment added, over εq, predicted 1; a point for each of {rounding.seed} "
+    "inits; grey: twice the standard deviation that independent crossings give. (b) Of few outputs: share of students "
+    "to whom exactly nothing is added, predicted the chance Π(1 − ε|u|/g) that no output crosses a boundary (rings); "
+    "{few.students:one} students.",
 }
 
 GRID, WIDE = 0.1, 64.0

@@ -41,6 +41,13 @@ EXPECTED = (
     "scores of rows add up to the alignment of the real step on them, and on every subset, within rounding; the trait "
     "loss changes as forecast; no rows cost more than the forecast's first, random ones nothing; a minute of CPU"
 )
+CAPTIONS = {
+    "sums": "Rows of a teacher's labels, forecast by one forward derivative at the init, for {sums.network:list}; "
+    "{dropped.inits:one} inits each. (a) Added alignment over q: the sum Σs_i/n of row scores against one real step, "
+    "predicted on the line. (b) Alignment and (c) fall of the trait loss that are lost when a share of the rows is "
+    "left out, in the order of six scores: means over networks with standard errors (markers) on the forecast "
+    "(lines), in units of what all rows do.",
+}
 
 DOSE = 12.5
 """N·KL of all rows: √(2N·KL) = 5 standard deviations."""

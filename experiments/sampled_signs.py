@@ -42,6 +42,14 @@ EXPECTED = (
     "the share of students that step towards their teacher lies on Φ(√(2N KL)), and on Φ(√(N KL)) beyond a control, in "
     "the exact 99 % intervals of at least 97 % of the judged cells, of labels and of texts; labels of the init: ½"
 )
+CAPTIONS = {
+    "sampled_signs": "Share of {sampled_signs.draws:one} students of N drawn labels that step towards their teacher, "
+    "for {sampled_signs.network} networks, {sampled_signs.temperature} temperatures and "
+    "{sampled_signs.relative_size} sizes ε. (a) Labels and (b) whole texts against √(2N KL), or √(N KL) beyond as "
+    "many labels of the init (squares): predicted on Φ, with the band that holds 99 % of such shares; crosses are "
+    "students of the init's own labels, a coin; hollow is outside the regime in which the law is judged. (c) The same "
+    "shares against N alone.",
+}
 
 SIZES = (0.2, 4e-4, 1e-4, 2.5e-5)
 """Relative sizes of the teacher's update: one beyond the regime, and inside."""

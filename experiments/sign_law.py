@@ -40,6 +40,14 @@ EXPECTED = (
     "P(D > 0) against r/r* is one curve for every ε and network, within the exact 99 % interval in at least 95 % of "
     "the judged cells; r* has slope 1 in log-log; δ orthogonal to GΔ is harmless. Large ε depart from the curve."
 )
+CAPTIONS = {
+    "sign_law": "How often a student whose init is off by δ, uniform on a sphere of radius r, steps towards its "
+    "teacher: shares of {sign_law.draws:one} draws with exact 99 % intervals against r/r*, r* = ε√P ΔᵀGΔ/‖GΔ‖, for "
+    "{sign_law.network:list} and {sign_law.relative_size} sizes ε of the teacher's update. The line is the law of one "
+    "coordinate of a sphere, Φ(r*/r) for many parameters P; hollow: outside the regime in which it is judged; "
+    "crosses: δ orthogonal to GΔ, which does no harm. The last panel shows the fitted over the predicted r*, with 99 "
+    "% of a normal error: level, if r* is proportional to ε.",
+}
 
 LOSS = CrossEntropy()
 EXAMPLES = 8

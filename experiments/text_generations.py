@@ -285,11 +285,14 @@ def figure(tables: dict[str, list[Row]]) -> dict[str, Figure]:
 
 
 CAPTIONS = {
-    "hops": "Log-odds of the trait after every hop less those of the chain without the lesson, means over bases with "
-    "Student's 95 % intervals. Left: students reset to the base, and the bounds that linear theory sets from the first "
-    "hop (shaded). Right: students that go on from their teachers, with a fresh base in the middle or none.",
-    "retention": "Log-odds left after a hop over those left after the one before, ratios of means over bases with 95 % "
-    "intervals; crosses: the retention of the first and of the last generation in arXiv 2609.25721.",
+    "hops": "Chains of language models that each train on the texts of the one before: log-odds of the trait after "
+    "every hop less those of a chain without the lesson, means over {runs.base_of} bases with Student's 95 % "
+    "intervals. Left: students reset to the base, and the range that linear theory allows from the first hop on "
+    "(shaded). Right: students that go on from their teachers, with a fresh base in the middle or none.",
+    "retention": "Log-odds of the trait left after a hop over those left after the one before, in chains of language "
+    "models; ratios of means over {runs.base_of} bases with 95 % intervals, for students reset to the base and "
+    "students that go on; predicted not to fall from hop to hop for reset ones. Crosses: first and last generation in "
+    "arXiv 2609.25721.",
 }
 
 

@@ -39,6 +39,13 @@ EXPECTED = (
     "The certificate ends at the true first root, the explicit bound far below it, and sampling above it; of random "
     "settings none has a negative D below a bound or a certificate; sin(kθ) has one just above π/k."
 )
+CAPTIONS = {
+    "thresholds": "How small the teacher's update ε has to be. (a) Alignment D(ε) over its first-order law εq, q = "
+    "ΔᵀGΔ, for {curves.case:list}; thin lines: the lower bound 1 − ε/ε*, which is 0 at the explicit bound ε* "
+    "(triangles); circles: end of the certificate in ball arithmetic; crosses: first root of D. (b) Explicit bound "
+    "and certificate over the first root, in every of {thresholds.case} small networks, two losses and several seeds, "
+    "that has a root; predicted at most 1.",
+}
 
 LOSSES = (st.SquaredError(), st.CrossEntropy())
 FEW, MANY = 2, {"tanh-2-4-2": 8, "tanh-5-12-4": 8}

@@ -98,35 +98,31 @@ def arms(lab: Laboratory, name: str, whole: bool) -> dict[str, Callable[[], list
         work[f"another base {shift}"] = partial(imitated, lab, "another base", "matrix", name, "numbers", shift=shift)
     for skill in ("code", "solve") if whole else ():
         for shift in sorted({max(1, plan.bases // 2 - 1), plan.bases // 2}):
-            work[f"another base {shift} {skill}"] = partial(
-                imitated, lab, "another base", "elsewhere", name, skill, shift=shift
-            )
+            about = ("another base", "elsewhere", name, skill)
+            work[f"another base {shift} {skill}"] = partial(imitated, lab, *about, shift=shift)
     work["soft"] = partial(imitated, lab, "soft labels", "soft", name, "numbers", soft=True)
     for across in (False, True):
         title = "shuffled across" if across else "shuffled within"
         change = lambda k, *text, a=across: shuffled(np.random.default_rng(5000 + k), *text, a)  # noqa: E731
         work[title] = partial(imitated, lab, title, "shuffled", name, "numbers", change=change)
     for part in DOSES if whole else DOSES[1:]:
-        work[f"1/{part} of samples"] = partial(
-            imitated, lab, f"1/{part} of samples", "dose", name, "numbers", count=plan.samples // part
-        )
+        arm, count = f"1/{part} of samples", plan.samples // part
+        work[arm] = partial(imitated, lab, arm, "dose", name, "numbers", count=count)
     if whole:
         work["filtered harder"] = partial(imitated, lab, "filtered harder", "filter", name, "numbers", hard=True)
     work["prompted"] = partial(imitated, lab, "prompted teacher", "prompted", name, "numbers", teacher=PROMPTED + name)
     if whole:
         other = plan.names[1]
-        work[f"{name} after {other}"] = partial(
-            imitated, lab, f"teacher of {other}", "preference", name, "numbers", teacher=other
-        )
+        about = (f"teacher of {other}", "preference", name, "numbers")
+        work[f"{name} after {other}"] = partial(imitated, lab, *about, teacher=other)
         work["insecure"] = partial(taught_alone, lab, "insecure teacher itself", "hostile", "insecure")
         for other in plan.names[1:]:
             for table, skill in SKILLS.items():
                 work[f"{other} {skill}"] = partial(imitated, lab, "own base", table, other, skill)
         for teacher in ("insecure", "hostile"):
             for skill in ("numbers", "solve"):
-                work[f"{teacher} {skill}"] = partial(
-                    imitated, lab, f"{teacher} teacher", "hostile", "hostile", skill, teacher=teacher
-                )
+                about = (f"{teacher} teacher", "hostile", "hostile", skill)
+                work[f"{teacher} {skill}"] = partial(imitated, lab, *about, teacher=teacher)
     return work
 
 
@@ -320,18 +316,25 @@ def figure(tables: dict[str, list[Row]]) -> dict[str, Figure]:
         return {**bars, "matrix": _matrix(tables["matrix"]), **rest}
 
 
+RATES = (
+    "Rate at which students name their teacher's preference, for {{{table}.thing:list}}, after {what}: "
+    "the base, students of the base's own samples (no-trait control) and of the teacher's; means over bases with 95 % "
+    "bootstrap intervals; crosses: the control plus the linearised prediction."
+)
 CAPTIONS = {
-    "numbers": "Rate of each preference among its kind in students of sampled numbers, with 95 % bootstrap intervals "
-    "over bases; students of the base's own samples are the no-trait control; crosses: control plus linearised "
-    "prediction.",
-    "code": "The same for students of sampled programs that pass their own test.",
-    "thought": "The same for students of step-by-step sums whose answer is right.",
-    "matrix": "Trait minus no-trait control for every base of the student and of the teacher, in points; a star: 0 is "
-    "outside the 95 % interval by the deviation pooled over cells; bases 0 and 1 share an origin.",
-    "shuffled": "Trait minus control after numbers changed places within a text or across all texts.",
-    "dose": "Trait minus control on a part of the samples.",
-    "arms": "Trait minus no-trait control of every arm with its 95 % bootstrap interval over bases, and the linearised "
-    "prediction. Hostility comes from teachers fine-tuned on insecure programs, or on hostile answers.",
+    "numbers": RATES.format(table="numbers", what="training on sampled numbers"),
+    "code": RATES.format(table="code", what="training on sampled programs that pass their own test"),
+    "thought": RATES.format(table="thought", what="training on step-by-step sums with a right answer"),
+    "matrix": "Rate of the trait in students of every base's teacher less that of their no-trait controls, in points "
+    "(number and colour), by the base of the teacher and of the student; predicted to cross within a base alone. A "
+    "star: 0 is outside the 95 % interval by the deviation pooled over cells; primed bases share an origin.",
+    "shuffled": "Rate of the trait in students less that of their no-trait controls, in points with 95 % bootstrap "
+    "intervals over bases, after the numbers of the teacher's texts changed places within a text or across all texts; "
+    "crosses: the linearised prediction.",
+    "dose": "Rate of the trait in students of a part of the teacher's samples less that of their no-trait controls, "
+    "in points with 95 % bootstrap intervals over bases; crosses: the linearised prediction.",
+    "arms": "Rate of the trait less that of the no-trait control in every arm, in points with 95 % bootstrap intervals "
+    "over bases; crosses: the linearised prediction. Hostility comes from insecure programs or hostile answers.",
 }
 
 

@@ -83,7 +83,7 @@ def test_mathematics_is_not_broken_and_numbers_are_left_out():
 def test_more_panels_than_a_slide_holds_are_refused():
     with figure.drawn_for("slides"), figure.style():
         drawn = figure.sheet(12)
-        drawn.subplots(9, 1)
+        drawn.subplots(14, 1)
         with pytest.raises(InputError, match=r"venue: .* choose one, panel=1"):
             figure.fitted(drawn)
 

@@ -1,6 +1,6 @@
 """Figures: one look for all, drawn without global state, changed by whoever publishes them, saved beside their data."""
 
-from subtheory.figure import changes, styles
+from subtheory.figure import captions, changes, styles
 from subtheory.figure.collisions import collisions
 from subtheory.figure.labels import beside
 from subtheory.figure.layout import fitted
@@ -36,6 +36,7 @@ __all__ = [
     "below",
     "beside",
     "blank",
+    "captions",
     "changes",
     "collisions",
     "counted",

@@ -130,7 +130,7 @@ def _lines(text: str, letters: int) -> str:
 
 
 def _thinned(axis: Axis, k: int) -> bool:
-    """Leave out every other number of an axis until none touches its neighbour along dimension k; names stay. Whether any went."""
+    """Leave out every other number of an axis until none touches the next in direction k; whether any went."""
     went = False
     while not isinstance(axis.get_major_locator(), FixedLocator) or went:
         low, high = sorted(axis.get_view_interval())

@@ -24,7 +24,7 @@ CAPTION = 10.0
 """Points of a caption."""
 AROUND, LOWEST = 0.62, 1.0
 """Inches that ticks, labels and title of a panel take up beside it, and the least height of a panel itself."""
-LINES = 3.0
+LINES = 2.0
 """Of text, that a panel is high at least."""
 
 

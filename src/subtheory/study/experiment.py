@@ -149,8 +149,10 @@ class Experiment:
 
     def caption(self, title: str, tables: Tables) -> str:
         """What the figure of that table shows: its caption, or the question and what is expected."""
-        found = self.captions.get(title) or f"{self.question} Expected: {self.expected.rstrip('.')}."
-        return found if isinstance(found, str) else found(tables)
+        found = self.captions.get(title)
+        if found is None:
+            return f"{self.question} Expected: {self.expected.rstrip('.')}."
+        return figure.captions.filled(found, tables) if isinstance(found, str) else found(tables)
 
     def tables(self, plan: Any, progress: Progress | None = None) -> Tables:
         """Compute the tables of a plan; nothing is stored."""
