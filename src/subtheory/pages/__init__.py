@@ -1,3 +1,3 @@
-"""Pages of figures and tables: the report of a verification, the explorer, the paper, a forecast; and formulas in them."""
+"""Pages of figures and tables, and formulas in them: a report, the explorer, the paper, a forecast, the map."""
 
 __all__ = ["explorer", "forecast", "map", "mathml", "paper", "report"]
