@@ -72,6 +72,9 @@ def test_a_line_says_what_is_done_and_nothing_of_what_has_not_begun(monkeypatch:
     pace.tell(3, 9)
     monkeypatch.setattr(Programs, "doing", "compiling")
     assert told(pace, "vit, two inits") == "3/9, 0:00, estimating: compiling, vit, two inits"
+    pace.tell(9, 9)
+    monkeypatch.setattr(Programs, "doing", "")
+    assert told(pace, "vit") == "9/9, 0:00: vit", "nothing is left, and nothing to estimate"
 
 
 def test_a_verification_names_network_instrument_and_claims_and_begins_with_what_is_kept(tmp_path: Path) -> None:
@@ -91,7 +94,7 @@ def test_lines_go_where_no_bar_can(capsys: pytest.CaptureFixture[str], monkeypat
     with progress("verify") as say:
         say(0, 2, "a")
         say(2, 2, "b")
-    assert capsys.readouterr().err == "verify: 2/2, 0:00, estimating: b\n"
+    assert capsys.readouterr().err == "verify: 2/2, 0:00: b\n"
 
 
 class Screen(io.StringIO):

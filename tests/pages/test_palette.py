@@ -23,6 +23,15 @@ DEUTERANOPIA = np.array(
 """In linear RGB (Machado, Oliveira and Fernandes 2009, severity 1)."""
 
 
+XYZ = np.array(
+    [[0.4124564, 0.3575761, 0.1804375], [0.2126729, 0.7151522, 0.0721750], [0.0193339, 0.1191920, 0.9503041]]
+)
+"""Tristimulus values of linear sRGB (IEC 61966-2-1, white point D65)."""
+
+NOTICEABLE = 2.3
+"""CIE 1976 difference of two colours that are just told apart side by side (Mahy, Van Eycken, Oosterlinck 1994)."""
+
+
 def linear(colour):
     """sRGB as light."""
     c = np.array([int(colour[i : i + 2], 16) for i in (1, 3, 5)]) / 255
@@ -33,6 +42,13 @@ def contrast(one, other):
     """(L1 + 0.05)/(L2 + 0.05) of relative luminances, the lighter above."""
     low, high = sorted(float(linear(colour) @ (0.2126, 0.7152, 0.0722)) for colour in (one, other))
     return (high + 0.05) / (low + 0.05)
+
+
+def lab(light):
+    """CIE 1976 L*a*b* of linear sRGB, in which equal distances look about alike; what no screen shows is cut off."""
+    t = XYZ @ np.clip(light, 0, 1) / XYZ.sum(axis=1)
+    f = np.where(t > 216 / 24389, np.cbrt(t), (24389 / 27 * t + 16) / 116)
+    return np.array([116 * f[1] - 16, 500 * (f[0] - f[1]), 200 * (f[1] - f[2])])
 
 
 @pytest.fixture(params=SCHEMES)
@@ -51,6 +67,15 @@ def test_text_can_be_read(palette):
 
 
 def test_verdicts_differ_to_a_reader_who_sees_no_red_and_green(palette):
-    seen = {name: DEUTERANOPIA @ linear(palette[name]) for name in ("holds", "fails", "vacuous", "undecided")}
+    seen = {name: lab(DEUTERANOPIA @ linear(palette[name])) for name in ("holds", "fails", "vacuous", "undecided")}
     for one, other in itertools.combinations(seen, 2):
-        assert np.linalg.norm(seen[one] - seen[other]) > 0.04, (one, other)
+        assert np.linalg.norm(seen[one] - seen[other]) > NOTICEABLE, (one, other)
+
+
+def test_differences_are_those_of_cielab():
+    """White is L* = 100 without colour; sRGB's red and green are where they are known to be."""
+    assert np.allclose(lab(linear("#ffffff")), [100, 0, 0], atol=1e-3)
+    assert np.allclose(lab(linear("#ff0000")), [53.24, 80.09, 67.20], atol=0.02)
+    red, green = (lab(DEUTERANOPIA @ linear(colour)) for colour in ("#d64a4a", "#6c8a3c"))
+    plain = lab(linear("#d64a4a")) - lab(linear("#6c8a3c"))
+    assert np.linalg.norm(red - green) < np.linalg.norm(plain), "what tells red from green is gone"

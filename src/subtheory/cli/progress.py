@@ -169,9 +169,10 @@ def _bar(title: str) -> Iterator[Progress]:
 
 
 def told(pace: Pace, text: str) -> str:
-    """3/57, 0:12, about 4 min left: compiling, vit, two inits."""
+    """3/57, 0:12, about 4 min left: compiling, vit, two inits. Where all is done, nothing is left to be told."""
     done, total = pace.done, pace.total
-    parts = [f"{done}/{total}", duration(pace.elapsed), str(pace)] if total else [duration(pace.elapsed)]
+    counted, left = [f"{done}/{total}"] if total else [], [str(pace)] if done < total else []
+    parts = [*counted, duration(pace.elapsed), *left]
     doing = [session.Programs.doing, text] if total else ["starting"]
     return f"{', '.join(parts)}: {', '.join(filter(None, doing))}"
 
