@@ -20,7 +20,10 @@ COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#0
 """Okabe and Ito's eight colours, told apart by the colour-blind; the yellow is darkened for white paper."""
 
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
+"""A marker for each colour: nothing is told by colour alone."""
+
 DASHES = ("-", "--", "-.", ":", (0, (5, 1)), (0, (3, 1, 1, 1)), (0, (1, 1)), (0, (5, 1, 1, 1)))
+"""A line for each colour, for the same reason."""
 
 WIDTH = 5.5
 """Text width of a one-column paper, in inches."""
