@@ -205,7 +205,8 @@ def test_whoever_stops_a_verification_stops_its_workers(how: signal.Signals) -> 
     assert process.returncode == (130 if how == signal.SIGINT else -how)
     assert "Traceback" not in err
     kept = re.compile(r"interrupted: \d+ of \d+ parts are kept; .+")
-    assert how == signal.SIGKILL or kept.fullmatch(err.splitlines()[-1])
+    # Behind it may stand what Python's own tracker of resources says.
+    assert how == signal.SIGKILL or any(map(kept.fullmatch, err.splitlines())), err
 
 
 def test_no_such_device_is_one_line() -> None:
