@@ -311,22 +311,22 @@ def figure(tables: dict[str, list[Row]]) -> dict[str, Figure]:
         return {"confusion": _one_step(tables), "trained": _trained(tables), "pools": _pools(tables)}
 
 
-def _matrix(axes: Axes, rows: list[Row], value: str, sign: float = 1.0) -> None:
-    """Means of a value, read down and taught across; blue where the loss falls."""
+def _matrix(axes: Axes, rows: list[Row], value: str, label: str, cmap: str = "RdBu") -> None:
+    """Means of a value, read down and taught across; blue where the loss falls: RdBu_r of changes."""
     taught = list(dict.fromkeys(row["taught"] for row in rows))
     cells = np.array([
-        [np.mean([sign * r[value] for r in rows if (r["read"], r["taught"]) == (i, j)]) for j in taught] for i in taught
+        [np.mean([r[value] for r in rows if (r["read"], r["taught"]) == (i, j)]) for j in taught] for i in taught
     ])  # fmt: skip
     largest = np.abs(cells).max()
-    axes.imshow(cells, cmap="RdBu", vmin=-largest, vmax=largest)
+    image = axes.imshow(cells, cmap=cmap, vmin=-largest, vmax=largest)
+    axes.get_figure().colorbar(image, ax=axes, label=label, location="top", shrink=0.9)  # type: ignore[union-attr]
     for (i, j), cell in np.ndenumerate(cells):
         color = "white" if abs(cell) > 0.6 * largest else "black"
-        axes.text(j, i, f"{round(sign * cell, 1) + 0.0:.1f}", ha="center", va="center", fontsize=6, color=color)
+        axes.text(j, i, f"{round(cell, 1) + 0.0:.1f}", ha="center", va="center", fontsize=6, color=color)
     axes.set_xticks(range(len(taught)), taught, rotation=45, ha="right", rotation_mode="anchor")
-    axes.set_yticks(range(len(taught)), taught)
     axes.tick_params(length=0, labelsize=6)
     axes.grid(False)
-    axes.set_xlabel("taught")
+    axes.set(yticks=range(len(taught)), yticklabels=taught, xlabel="taught")
 
 
 def _one_step(tables: dict[str, list[Row]]) -> Figure:
@@ -334,8 +334,8 @@ def _one_step(tables: dict[str, list[Row]]) -> Figure:
     left, middle, right = drawn.subplots(1, 3, width_ratios=(1, 1, 1.1))
     network = tables["confusion"][0]["network"]
     rows = [row for row in tables["confusion"] if row["network"] == network]
-    _matrix(left, rows, "predicted")
-    _matrix(middle, rows, "measured")
+    _matrix(left, rows, "predicted", "cosine")
+    _matrix(middle, rows, "measured", "cosine")
     middle.set_yticks([])
     left.set(title="(a) form", ylabel="read")
     middle.set(title="(b) step")
@@ -353,7 +353,7 @@ def _trained(tables: dict[str, list[Row]]) -> Figure:
     drawn = sheet(2.7)
     left, middle, right = drawn.subplots(1, 3, width_ratios=(1.4, 0.9, 0.8))
     rows, bases = tables["trained"], tables["bases"]
-    _matrix(left, rows, "change", -1.0)
+    _matrix(left, rows, "change", "change of the loss", "RdBu_r")
     left.set(title="(a) trained", ylabel="read")
     size = {row["base"]: row["own"] for row in bases}
     off = [row for row in rows if row["read"] != row["taught"]]

@@ -20,6 +20,7 @@ import jax
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
 
 from subtheory.figure import sheet, style
 from subtheory.init import ShareParts
@@ -258,7 +259,8 @@ def figure(tables: dict[str, list[Row]]) -> Figure:
         drawn = sheet(3.9)
         trained, theory = drawn.subplots(1, 2, width_ratios=(1.25, 1.0))
         _grid(trained, cells, settings, "accuracy")
-        _grid(theory, cells, settings, "functional_cosine")
+        image = _grid(theory, cells, settings, "functional_cosine")
+        drawn.colorbar(image, ax=[trained, theory], label="accuracy, or cosine from 0 on", aspect=40, pad=0.02)
         trained.set_title("(a) trained: accuracy ± half its 95 % interval")
         theory.set_title("(b) one step: functional cosine")
         _labels(trained)
@@ -274,10 +276,10 @@ def _labels(axes: Axes) -> None:
     axes.set_xlabel("● shared   ○ independent; columns: loss, auxiliary logits m", fontsize=6.5)
 
 
-def _grid(axes: Axes, cells: list[Row], settings: list[tuple[int, str]], name: str) -> None:
+def _grid(axes: Axes, cells: list[Row], settings: list[tuple[int, str]], name: str) -> AxesImage:
     """Numbers on their colours; text dark or light for contrast."""
     values = np.array([[_cell(cells, setting, cell)[name] for setting in settings] for cell in CELLS])
-    axes.imshow(np.clip(values, 0, 1), vmin=0, vmax=1, cmap="cividis", aspect="auto")
+    image = axes.imshow(np.clip(values, 0, 1), vmin=0, vmax=1, cmap="cividis", aspect="auto")
     for i, j in np.ndindex(values.shape):
         row = _cell(cells, settings[j], CELLS[i])
         text = f"{values[i, j]:.2f}"
@@ -289,6 +291,7 @@ def _grid(axes: Axes, cells: list[Row], settings: list[tuple[int, str]], name: s
     axes.set_yticks(range(len(CELLS)), [""] * len(CELLS))
     axes.tick_params(length=0)
     axes.grid(False)
+    return image
 
 
 def _cell(cells: list[Row], setting: tuple[int, str], cell: tuple[bool, ...]) -> Row:

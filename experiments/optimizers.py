@@ -356,33 +356,33 @@ def _pairs(rows: list[Row]) -> Figure:
     drawn = sheet(2.8 * len(networks))
     panels = drawn.subplots(len(networks), len(steps), squeeze=False)
     letters = map("({})".format, "abcdefgh")
-    for i, j in product(range(len(networks)), range(len(steps))):
+    for (i, j), axes in np.ndenumerate(panels):
         own = [row for row in rows if row["network"] == networks[i] and row["steps"] == steps[j]]
-        axes = panels[i, j]
-        _matrix(axes, own, names)
+        image = _matrix(axes, own, names)
         axes.set_title(f"{next(letters)} {networks[i]}, " + ("first step" if steps[j] == 1 else f"{steps[j]} steps"))
         if j == 0:
             axes.set_ylabel("teacher")
         if i == len(networks) - 1:
             axes.set_xlabel("student")
+    drawn.colorbar(image, ax=list(panels.flat), label="runs that raise the teacher's loss, %", aspect=40)
     return drawn
 
 
-def _matrix(axes: Axes, rows: list[Row], names: list[str]) -> None:
+def _matrix(axes: Axes, rows: list[Row], names: list[str]) -> Any:
     """Rises in colour and above, steps against Δ below, per cent."""
     values = np.zeros((len(names), len(names)))
     for row in rows:
         i, j = names.index(row["teacher"]), names.index(row["student"])
-        values[i, j] = row["raised"] / row["draws"]
-        text = f"{100 * values[i, j]:.3g}\n{100 * row['opposed'] / row['draws']:.3g}"
+        values[i, j] = 100 * row["raised"] / row["draws"]
+        text = f"{values[i, j]:.3g}\n{100 * row['opposed'] / row['draws']:.3g}"
         axes.text(j, i, text, ha="center", va="center", fontsize=6)
-    axes.imshow(values, vmin=0, vmax=0.5, cmap="Blues", aspect="auto")
     axes.grid(False)
     for i in range(len(names)):
         axes.plot([i - 0.5, i + 0.5, i + 0.5, i - 0.5, i - 0.5], [i - 0.5, i - 0.5, i + 0.5, i + 0.5, i - 0.5],
                   color=COLOURS[1], linewidth=1.0, clip_on=False)  # fmt: skip
     axes.set_xticks(range(len(names)), names, rotation=45, ha="right")
     axes.set_yticks(range(len(names)), names)
+    return axes.imshow(values, vmin=0, vmax=50, cmap="Blues", aspect="auto")
 
 
 def _toy(rows: list[Row]) -> Figure:
