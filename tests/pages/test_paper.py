@@ -208,6 +208,47 @@ def test_paper_prefers_the_data_of_the_paper_where_a_run_has_them(some):
     assert quick.tables == "computed" and quick.command == "subtheory run aux_logits"
 
 
+def test_paper_keeps_what_an_earlier_call_made(some):
+    """Page and document show both calls; a figure whose file is gone is gone, and one made again stands once."""
+    paper.make(some, ["10"], quick=True)
+    paper.make(some, ["3"], quick=True)
+    page, tex = ((some / "paper" / name).read_text("utf-8") for name in ("index.html", "paper.tex"))
+    assert tex.count(r"\includegraphics") == 2 and tex.index("tokens-numbers.pdf") < tex.index("aux_logits.pdf")
+    assert {"figure-10-aux_logits.pdf", "figure-03-tokens-numbers.pdf"} <= set(Page(page).targets)
+    (some / "paper/figure-10-aux_logits.pdf").unlink()
+    paper.make(some, ["3"], quick=True)
+    assert (some / "paper/paper.tex").read_text("utf-8").count(r"\includegraphics") == 1
+    (some / "paper" / paper.MADE).write_text("{")
+    assert paper.earlier(some / "paper") == []
+
+
+def test_paper_announces_what_did_not_come_out(some, capsys):
+    file = resources.experiments() / "aux_logits.py"
+    finding = "from subtheory.study.finding import Finding"
+    off = f"def findings(tables):\n    {finding}\n    return [Finding('y is x', 2.0, 0, 1)]\n"
+    file.write_text(file.read_text() + off)
+    assert main(["paper", "10", "--quick", "--no-cache", "--out", str(some)]) == 1
+    said = "y is x: 2, predicted 0 to 1"
+    assert said in capsys.readouterr().out and said in (some / "paper/index.html").read_text("utf-8")
+    assert f"Not as predicted: {said}" in (some / "paper/paper.tex").read_text("utf-8")
+    (made,) = paper.make(some, ["3"], quick=True)
+    assert not made.missed, "of another experiment"
+    assert said in (some / "paper/index.html").read_text("utf-8"), "an earlier call's is still said"
+
+
+def test_paper_goes_on_where_a_figure_has_no_room(some, monkeypatch):
+    real = figure.fitted
+
+    def fitted(drawn, caption=""):
+        if "Digits from auxiliary" in caption:
+            raise figure.Unfit("venue", "9 panels", "must have fewer")
+        return real(drawn, caption)
+
+    monkeypatch.setattr(figure, "fitted", fitted)
+    third, tenth = paper.make(some, ["3", "10"], quick=True)
+    assert third.files and not tenth.files and tenth.missing == "venue: must have fewer, got 9 panels"
+
+
 def test_figures_for_a_venue_do_not_replace_the_others(some):
     experiment.run("aux_logits", some)
     before = (some / "aux_logits/figures/aux_logits.pdf").read_bytes()

@@ -167,3 +167,17 @@ def test_what_did_not_come_out_is_announced(stored, capsys):
     assert main(["figures", "one", "--out", str(stored)]) == 1
     assert "NOT as predicted, " in capsys.readouterr().out
     assert main(["figures", "many", "--out", str(stored)]) == 0
+
+
+def test_what_has_no_room_is_named_when_the_others_are_drawn(stored, monkeypatch, capsys):
+    real = figure.fitted
+
+    def fitted(drawn, caption=""):
+        if len(figure.panels(drawn)) > 1:
+            raise figure.Unfit("venue", "2 panels", "must have fewer")
+        return real(drawn, caption)
+
+    monkeypatch.setattr(figure, "fitted", fitted)
+    assert main(["figures", "--venue", "neurips"]) == 2
+    assert capsys.readouterr().err == "error: venue: must have fewer, got many-wide\n"
+    assert sorted(path.name for path in stored.rglob("neurips/*.pdf")) == ["many-line.pdf", "one.pdf"]

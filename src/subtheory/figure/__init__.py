@@ -3,7 +3,7 @@
 from subtheory.figure import captions, changes, styles
 from subtheory.figure.collisions import collisions
 from subtheory.figure.labels import beside
-from subtheory.figure.layout import fitted
+from subtheory.figure.layout import Unfit, fitted
 from subtheory.figure.look import (
     COLOURS,
     DASHES,
@@ -32,6 +32,7 @@ __all__ = [
     "VENUES",
     "WIDTH",
     "Sheet",
+    "Unfit",
     "axes_of",
     "below",
     "beside",

@@ -28,6 +28,10 @@ LINES = 2.0
 """Of text, that a panel is high at least."""
 
 
+class Unfit(InputError):
+    """A figure of more panels than there is room for."""
+
+
 def room(caption: str, width: float) -> float:
     """Inches that a caption takes up below a figure of that width, with what stands around it."""
     lines = math.ceil(len(caption) * CAPTION * LETTER / 72 / width)
@@ -38,7 +42,7 @@ def fitted(figure: Figure, caption: str = "") -> Figure:
     """The figure as wide as the venue's text or column, and no taller than leaves room for its caption on a page.
 
     It keeps its proportions; in one column of several its panels stand below each other. Text that had a size of its
-    own is rescaled. Raises InputError where there are more panels than a column holds.
+    own is rescaled. Raises Unfit where there are more panels than a page or a column holds.
     """
     here = page()
     if here.venue is None or here.width is None:
@@ -62,7 +66,7 @@ def fitted(figure: Figure, caption: str = "") -> Figure:
 
 
 def _not_too_low(figure: Figure) -> Figure:
-    """Raises InputError where a panel is not as high as some lines of text, as on a slide of many."""
+    """Raises Unfit where a panel is not as high as some lines of text, as on a slide of many."""
     settings: Any = matplotlib.rcParams
     least = LINES * settings["axes.labelsize"] * figure.dpi / 72
     there = panels(figure)
@@ -71,9 +75,9 @@ def _not_too_low(figure: Figure) -> Figure:
     return figure
 
 
-def _too_many(figure: Figure) -> InputError:
-    why = "with these texts are more than a page of it holds: choose one, panel=1"
-    return InputError("venue", f"{len(panels(figure))} panels", why)
+def _too_many(figure: Figure) -> Unfit:
+    why = "must have no more panels, with their texts, than a page of it holds (choose one: panel=1)"
+    return Unfit("venue", f"{len(panels(figure))} panels", why)
 
 
 def _texts(figure: Figure) -> None:
@@ -158,7 +162,9 @@ def stack(figure: Figure, width: float, tallest: float) -> None:
     beside = sum(max(AROUND, _around(axes)) for axes in there) + legends
     scale = min(1.0, (tallest - beside) / sum(heights))
     if scale * min(heights) < 0.8 * LOWEST:
-        raise InputError("single-column", f"{len(there)} panels", "are more than a column holds: choose one, panel=1")
+        raise Unfit(
+            "single-column", f"{len(there)} panels", "must be no more than a column holds (choose one: panel=1)"
+        )
     _keep(figure, there)
     grid = GridSpec(len(there), 1, figure=figure, height_ratios=heights)
     for i, axes in enumerate(there):

@@ -158,7 +158,11 @@ def _drawn(
         title = entry.table or next(iter(figures))
         if title in figures:
             caption = one.caption(title, tables)
-            drawn = figure.fitted(figures[title], _said(entry, caption, source, command, missed))
+            try:
+                drawn = figure.fitted(figures[title], _said(entry, caption, source, command, missed))
+            except figure.Unfit as error:
+                made.append(Made(entry, missing=str(error)))
+                continue
             files = figure.save(drawn, Path(out) / FOLDER, entry.file, tables[title])
             made.append(Made(entry, source, "", caption, command, files, missed))
         else:

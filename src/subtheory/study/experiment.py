@@ -302,17 +302,25 @@ def draw(
 ) -> list[Path]:  # fmt: skip
     """Save NAME.pdf, .svg, .png, .csv and .tex in the folder, or NAME-TABLE of each, or the wanted, of several figures.
 
-    For what `figure.drawn_for` says. Raises InputError for a wanted figure that there is not, or if it is not `one`.
+    For what `figure.drawn_for` says. Raises InputError for a wanted figure that there is not, or if it is not `one`;
+    when all others are drawn Unfit, with the names of those that do not fit there.
     """
     every = experiment.figures(tables)
     chosen = {name: choose("figure", name, every) for name in wanted} or every
     if one and len(chosen) > 1:
         raise InputError("set", experiment.name, f"has several figures, name one: {', '.join(chosen)}")
     paths: list[Path] = []
+    unfit: dict[str, figure.Unfit] = {}
     for name, (title, drawn) in chosen.items():
         drawn = figure.changes.changed(drawn, changes)
         caption = figure.changes.caption(experiment.caption(title, tables), changes)
-        paths += figure.save(figure.fitted(drawn, caption), folder, name, tables[title], caption).values()
+        try:
+            paths += figure.save(figure.fitted(drawn, caption), folder, name, tables[title], caption).values()
+        except figure.Unfit as error:
+            unfit[name] = error
+    if unfit:
+        last = next(reversed(unfit.values()))
+        raise figure.Unfit(last.field, ", ".join(unfit), last.wanted)
     return paths
 
 

@@ -45,17 +45,23 @@ def figures(
     For a venue of `figure.VENUES` they go to VENUE/ beside the usual ones, for a `single` one of its columns to
     VENUE-column/. `style` is a file of matplotlib's settings; `given` are changes of one figure, which is then named.
     Raises InputError for what is unknown or unusable, or if `out` holds none of the tables, DataError if they are
-    corrupt.
+    corrupt; Unfit, when all others are drawn, with the names of those that have no room there.
     """
     settings = figure.styles.read(style) if style else {}
     changes = figure.changes.of(given or {}, figure.styles.colours(settings))
     if given and len(names) != 1:
         raise InputError("set", ", ".join(given), "changes one figure: name it")
     paths: list[Path] = []
+    unfit: list[figure.Unfit] = []
     for one, wanted in _wanted(out, names):
         with of_it(one.folder), figure.drawn_for(venue, single, settings):
             place = one.folder / ("" if one.own else "figures") / (f"{venue}-column" if single else venue or "")
-            paths += draw(one.experiment, one.tables(), place, wanted, changes, bool(given))
+            try:
+                paths += draw(one.experiment, one.tables(), place, wanted, changes, bool(given))
+            except figure.Unfit as error:
+                unfit.append(error)
+    if unfit:
+        raise figure.Unfit(unfit[-1].field, ", ".join(str(each.value) for each in unfit), unfit[-1].wanted)
     return paths
 
 
