@@ -25,6 +25,7 @@ from subtheory.verification.plan import How, jobs
 from subtheory.verification.verdicts import verify_settings
 
 SMOOTH, KINKED = st.MLP(width=4, depth=1, activation="softplus"), st.MLP(width=6, depth=1, activation="relu")
+pytestmark = pytest.mark.timeout(1800)  # the whole theory at once, ten minutes where other programs run beside it
 GRID = cells([replace(s, examples=6, trait_examples=8) for s in runs([SMOOTH, KINKED])], st.LOSSES.values())
 
 
