@@ -5,7 +5,6 @@ from pathlib import Path
 import pytest
 
 from subtheory import figure, resources, table
-from subtheory.errors import InputError
 from subtheory.figure.layout import room
 from subtheory.study import experiment
 
@@ -84,7 +83,7 @@ def test_more_panels_than_a_slide_holds_are_refused():
     with figure.drawn_for("slides"), figure.style():
         drawn = figure.sheet(12)
         drawn.subplots(14, 1)
-        with pytest.raises(InputError, match=r"venue: .* choose one, panel=1"):
+        with pytest.raises(figure.Unfit, match=r"^venue: must have no more panels.* got 14 panels$"):
             figure.fitted(drawn)
 
 
