@@ -251,7 +251,8 @@ def findings(tables: dict[str, list[Row]]) -> list[Finding]:
                 float(np.min([row["raw_outgrown"] for row in apart] or [np.nan])), 1),
         Finding("P18: |constant − 1| over its envelope O(ε²), largest", float(np.max(off("alignment"))), 0, 1),
         Finding("P18: of the trait change, over O(ε), largest", float(np.max(off("trait"))), 0, 1),
-        Finding("P16: share of D > 0 less the law's, near a shared init, in standard errors", right, -limit, limit),
+        Finding("P16: share of D > 0 less the law's P, weighed by P − ½, near a shared init, in standard errors",
+                right, -limit, limit),
         Finding("P16 control, the law without √P: the same", without, limit),
     ]  # fmt: skip
 
